@@ -1,0 +1,94 @@
+import type { JwtClaims } from './token/claims.js'
+
+/** Whether a granted scope includes a required one, beyond being the same (the option `scopeImplies`). */
+export type ScopeImplies = (granted: string, required: string) => boolean
+
+/**
+ * Who calls, and what they may do: the content of an access token that was verified. Frozen all the way down,
+ * so it can be shared.
+ *
+ * @typeParam Claims the claims that this issuer's tokens carry
+ */
+export interface Auth<Claims extends object = JwtClaims> {
+  /** The token itself. Not enumerable: logging an `Auth` or turning it into JSON never prints it. */
+  readonly token: string
+  /** The resource owner, or the client where no user is involved (`sub`, RFC 9068 §2.2). */
+  readonly subject?: string | undefined
+  /** The client that the token was issued to (`client_id`, RFC 8693 §4.3). */
+  readonly clientId?: string | undefined
+  /** The scopes that were granted (`scope`, RFC 8693 §4.2), each once; empty when there is none. */
+  readonly scopes: readonly string[]
+  /** For whom the token is meant (`aud`, RFC 7519 §4.1.3). */
+  readonly audience: readonly string[]
+  /** Who issued the token (`iss`, RFC 7519 §4.1.1). */
+  readonly issuer: string
+  /** When it was issued, in seconds since the epoch (`iat`, RFC 7519 §4.1.6). */
+  readonly issuedAt?: number | undefined
+  /** When it expires, in seconds since the epoch (`exp`, RFC 7519 §4.1.4). */
+  readonly expiresAt?: number | undefined
+  /** All the claims, under their names in the token. */
+  readonly claims: Claims
+  /** By what the token was found to be good. */
+  readonly verifiedBy: 'signature' | 'introspection' | 'both'
+  /** Whether all of these scopes were granted, by name or through the option `scopeImplies`. */
+  hasScopes(...scopes: string[]): boolean
+}
+
+/** Makes the frozen result from claims that were verified, and freezes these too. */
+export function createAuth(
+  token: string,
+  claims: JwtClaims & { readonly iss: string },
+  verifiedBy: Auth['verifiedBy'],
+  scopeImplies: ScopeImplies | undefined,
+): Auth {
+  return new VerifiedAuth(token, claims, verifiedBy, scopeImplies)
+}
+
+class VerifiedAuth implements Auth {
+  readonly #scopeImplies: ScopeImplies | undefined
+  declare readonly token: string
+  readonly subject: string | undefined
+  readonly clientId: string | undefined
+  readonly scopes: readonly string[]
+  readonly audience: readonly string[]
+  readonly issuer: string
+  readonly issuedAt: number | undefined
+  readonly expiresAt: number | undefined
+  readonly claims: JwtClaims
+  readonly verifiedBy: Auth['verifiedBy']
+
+  constructor(
+    token: string,
+    claims: JwtClaims & { readonly iss: string },
+    verifiedBy: Auth['verifiedBy'],
+    scopeImplies: ScopeImplies | undefined,
+  ) {
+    this.#scopeImplies = scopeImplies
+    // An accessor: `util.inspect` prints the values of hidden properties too when asked for them (`%O`).
+    Object.defineProperty(this, 'token', { enumerable: false, get: () => token })
+    this.subject = claims.sub
+    this.clientId = claims.client_id
+    this.scopes = [...new Set(claims.scope?.split(' ').filter((scope) => scope !== ''))]
+    this.audience = typeof claims.aud === 'string' ? [claims.aud] : [...(claims.aud ?? [])]
+    this.issuer = claims.iss
+    this.issuedAt = claims.iat
+    this.expiresAt = claims.exp
+    this.claims = claims
+    this.verifiedBy = verifiedBy
+    deepFreeze(this)
+  }
+
+  hasScopes(...scopes: string[]): boolean {
+    return scopes.every(
+      (required) =>
+        this.scopes.includes(required) ||
+        this.scopes.some((granted) => this.#scopeImplies?.(granted, required)),
+    )
+  }
+}
+
+/** Depth is bounded by the parser of the token. */
+function deepFreeze(value: object): void {
+  Object.freeze(value)
+  for (const child of Object.values(value)) if (typeof child === 'object' && child !== null) deepFreeze(child)
+}

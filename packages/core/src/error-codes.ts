@@ -1,0 +1,105 @@
+/** Codes of {@link InvalidRequestError}. */
+export type InvalidRequestCode = 'ERR_REQUEST_MALFORMED' | 'ERR_TOKEN_REPEATED'
+
+/** Codes of {@link InvalidTokenError}. */
+export type InvalidTokenCode =
+  | 'ERR_TOKEN_MALFORMED'
+  | 'ERR_TOKEN_TOO_LARGE'
+  | 'ERR_ALGORITHM_NOT_ALLOWED'
+  | 'ERR_KEY_NOT_FOUND'
+  | 'ERR_SIGNATURE_INVALID'
+  | 'ERR_TYP_INVALID'
+  | 'ERR_ISSUER_NOT_ALLOWED'
+  | 'ERR_AUDIENCE_NOT_ALLOWED'
+  | 'ERR_TOKEN_EXPIRED'
+  | 'ERR_TOKEN_NOT_YET_VALID'
+  | 'ERR_CLAIM_MISSING'
+  | 'ERR_CLAIM_INVALID'
+  | 'ERR_TOKEN_BOUND'
+  | 'ERR_TOKEN_INACTIVE'
+  | 'ERR_TOKEN_REJECTED'
+
+/** Codes of {@link UnavailableError}. */
+export type UnavailableCode =
+  | 'ERR_DISCOVERY_FAILED'
+  | 'ERR_KEYS_UNAVAILABLE'
+  | 'ERR_INTROSPECTION_UNAVAILABLE'
+
+/** Every value that the `code` of a {@link TelnyxAuthError} can have. Codes are stable: switch on them. */
+export type ErrorCode =
+  | 'ERR_TOKEN_MISSING'
+  | InvalidRequestCode
+  | InvalidTokenCode
+  | 'ERR_SCOPE_INSUFFICIENT'
+  | 'ERR_AUTHENTICATION_INSUFFICIENT'
+  | UnavailableCode
+  | 'ERR_CONFIGURATION'
+
+/** How an error is answered over HTTP: its status, its RFC 6750 §3.1 error code and a fixed sentence. */
+export interface Answer {
+  readonly status: number
+  readonly error?: string
+  readonly description: string
+}
+
+const invalidRequest = (description: string): Answer => ({
+  status: 400,
+  error: 'invalid_request',
+  description,
+})
+const invalidToken = (description: string): Answer => ({
+  status: 401,
+  error: 'invalid_token',
+  description,
+})
+const unavailable = (description: string): Answer => ({
+  status: 503,
+  error: 'temporarily_unavailable',
+  description,
+})
+
+/**
+ * Every code, and what a caller is told. The sentences are constants, free of `"` and `\`, so that
+ * nothing of a request can ever reach a header or a body (RFC 6750 §3).
+ */
+export const answers: Readonly<Record<ErrorCode, Answer>> = {
+  ERR_TOKEN_MISSING: { status: 401, description: 'The request carries no access token' },
+
+  ERR_REQUEST_MALFORMED: invalidRequest('The Authorization header is not a well-formed Bearer credential'),
+  ERR_TOKEN_REPEATED: invalidRequest('The request carries more than one credential'),
+
+  ERR_TOKEN_MALFORMED: invalidToken('The access token is not a well-formed signed JWT'),
+  ERR_TOKEN_TOO_LARGE: invalidToken('The access token is too large'),
+  ERR_ALGORITHM_NOT_ALLOWED: invalidToken('The access token is signed with an algorithm that is not allowed'),
+  ERR_KEY_NOT_FOUND: invalidToken('The access token is signed with a key that is not known'),
+  ERR_SIGNATURE_INVALID: invalidToken('The signature of the access token is invalid'),
+  ERR_TYP_INVALID: invalidToken('The type of the token is not that of an access token'),
+  ERR_ISSUER_NOT_ALLOWED: invalidToken('The access token is from an issuer that is not accepted'),
+  ERR_AUDIENCE_NOT_ALLOWED: invalidToken('The access token is for another audience'),
+  ERR_TOKEN_EXPIRED: invalidToken('The access token expired'),
+  ERR_TOKEN_NOT_YET_VALID: invalidToken('The access token is not valid yet'),
+  ERR_CLAIM_MISSING: invalidToken('The access token lacks a required claim'),
+  ERR_CLAIM_INVALID: invalidToken('The access token has a claim with an invalid value'),
+  ERR_TOKEN_BOUND: invalidToken('The access token is bound to a key and cannot be used as a Bearer token'),
+  ERR_TOKEN_INACTIVE: invalidToken('The access token is no longer active'),
+  ERR_TOKEN_REJECTED: invalidToken('The access token is not accepted'),
+
+  ERR_SCOPE_INSUFFICIENT: {
+    status: 403,
+    error: 'insufficient_scope',
+    description: 'The access token lacks a required scope',
+  },
+  ERR_AUTHENTICATION_INSUFFICIENT: {
+    status: 401,
+    error: 'insufficient_user_authentication',
+    description: 'A stronger or more recent authentication is required',
+  },
+
+  ERR_DISCOVERY_FAILED: unavailable('The authorization server cannot be reached'),
+  ERR_KEYS_UNAVAILABLE: unavailable('The keys of the authorization server cannot be loaded'),
+  ERR_INTROSPECTION_UNAVAILABLE: unavailable(
+    'The authorization server cannot be asked about the access token',
+  ),
+
+  ERR_CONFIGURATION: { status: 500, description: 'The server is not configured correctly' },
+}

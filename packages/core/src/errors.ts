@@ -1,0 +1,176 @@
+import {
+  answers,
+  type ErrorCode,
+  type InvalidRequestCode,
+  type InvalidTokenCode,
+  type UnavailableCode,
+} from './error-codes.js'
+import { formatChallenge } from './request/challenge.js'
+
+/**
+ * The base of every error of this library. `message` is for operators and never holds a token, a secret or
+ * the value of a claim; what a caller is told is in {@link toResponse}.
+ */
+export abstract class TelnyxAuthError extends Error {
+  /** What happened, stable across releases. */
+  abstract readonly code: ErrorCode
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = new.target.name
+  }
+
+  /** The HTTP status of the answer. */
+  get status(): number {
+    return answers[this.code].status
+  }
+
+  /** The same as `status`, under the name that Fastify and others look for. */
+  get statusCode(): number {
+    return this.status
+  }
+
+  /** Whether the answer may tell the caller what happened, in the sense of the `http-errors` convention. */
+  get expose(): boolean {
+    return this.status < 500
+  }
+
+  /** The headers of the answer: the challenge of a 400, 401 or 403, the `Retry-After` of a 503. */
+  get headers(): Record<string, string> {
+    const { status, error, description } = answers[this.code]
+    if (status >= 500) return {}
+    return {
+      'WWW-Authenticate': formatChallenge({
+        error,
+        // RFC 6750 §3.1: a request without credentials is not told an error code or other error information.
+        errorDescription: error && description,
+        scopes: this.challengeScopes,
+      }),
+    }
+  }
+
+  /** The scopes that the challenge names. */
+  protected get challengeScopes(): readonly string[] | undefined {
+    return undefined
+  }
+}
+
+/** The request carries no access token: no `Authorization` header, or one of another scheme (RFC 6750 §3.1). */
+export class MissingTokenError extends TelnyxAuthError {
+  override readonly code = 'ERR_TOKEN_MISSING' as const
+  /** The scopes that the operation needs, where they are known. */
+  readonly requiredScopes: readonly string[]
+
+  constructor(requiredScopes: readonly string[] = []) {
+    super(answers.ERR_TOKEN_MISSING.description)
+    this.requiredScopes = requiredScopes
+  }
+
+  protected override get challengeScopes(): readonly string[] {
+    return this.requiredScopes
+  }
+}
+
+/** The request is malformed: its credentials cannot be read, or there is more than one (RFC 6750 §3.1). */
+export class InvalidRequestError extends TelnyxAuthError {
+  override readonly code: InvalidRequestCode
+
+  constructor(code: InvalidRequestCode) {
+    super(answers[code].description)
+    this.code = code
+  }
+}
+
+/** The access token is not acceptable here, for the reason that `code` gives (RFC 6750 §3.1). */
+export class InvalidTokenError extends TelnyxAuthError {
+  override readonly code: InvalidTokenCode
+  /** The name of the claim that is at fault, where it is one. */
+  declare readonly claim?: string
+
+  constructor(code: InvalidTokenCode, detail?: { claim?: string; message?: string }) {
+    const sentence = detail?.message ?? answers[code].description
+    super(detail?.claim === undefined ? sentence : `${sentence}: "${detail.claim}"`)
+    this.code = code
+    if (detail?.claim !== undefined) this.claim = detail.claim
+  }
+}
+
+/** The access token is good but does not carry the scopes that the operation needs (RFC 6750 §3.1). */
+export class InsufficientScopeError extends TelnyxAuthError {
+  override readonly code = 'ERR_SCOPE_INSUFFICIENT' as const
+  /** All the scopes that the operation needs, those that the token has included. */
+  readonly requiredScopes: readonly string[]
+
+  constructor(requiredScopes: readonly string[]) {
+    super(answers.ERR_SCOPE_INSUFFICIENT.description)
+    this.requiredScopes = requiredScopes
+  }
+
+  protected override get challengeScopes(): readonly string[] {
+    return this.requiredScopes
+  }
+}
+
+/** The operation needs a stronger or more recent authentication of the user (RFC 9470 §3). */
+export class InsufficientAuthenticationError extends TelnyxAuthError {
+  override readonly code = 'ERR_AUTHENTICATION_INSUFFICIENT' as const
+
+  constructor() {
+    super(answers.ERR_AUTHENTICATION_INSUFFICIENT.description)
+  }
+}
+
+/**
+ * Whether the token is good cannot be decided, because the authorization server cannot be asked. `cause`
+ * says why.
+ */
+export class UnavailableError extends TelnyxAuthError {
+  override readonly code: UnavailableCode
+  /** After how many seconds it is worth asking again (RFC 9110 §10.2.3). */
+  readonly retryAfterSeconds: number
+
+  constructor(code: UnavailableCode, detail: { retryAfterSeconds: number; cause?: unknown }) {
+    super(answers[code].description, { cause: detail.cause })
+    this.code = code
+    this.retryAfterSeconds = detail.retryAfterSeconds
+  }
+
+  override get headers(): Record<string, string> {
+    return { 'Retry-After': String(this.retryAfterSeconds) }
+  }
+}
+
+/** A mistake in the program or its configuration, never the fault of a request. Thrown when a verifier is made. */
+export class ConfigurationError extends TelnyxAuthError {
+  override readonly code = 'ERR_CONFIGURATION' as const
+}
+
+/** An answer as plain data, for any framework to write. */
+export interface ErrorResponse {
+  readonly status: number
+  readonly headers: Record<string, string>
+  /** To be sent as JSON. */
+  readonly body: {
+    /** The RFC 6750 error code; absent when the request carried no credentials. */
+    readonly error?: string
+    readonly error_description?: string
+    /** The code of the error. */
+    readonly code: ErrorCode
+  }
+}
+
+/**
+ * The answer to a request that failed with `error` (RFC 6750 §3): status, headers and a JSON body, plain data.
+ *
+ * @throws `error` itself when it is anything but a {@link TelnyxAuthError}, and when it is a
+ *   {@link ConfigurationError}: a programming error is not to be answered as if the caller had made it.
+ */
+export function toResponse(error: unknown): ErrorResponse {
+  if (!(error instanceof TelnyxAuthError) || error instanceof ConfigurationError) throw error
+  const { status, error: name, description } = answers[error.code]
+  return {
+    status,
+    headers: { ...error.headers, 'Content-Type': 'application/json' },
+    body: name ? { error: name, error_description: description, code: error.code } : { code: error.code },
+  }
+}

@@ -1,0 +1,52 @@
+import { type CryptoKey, importJWK } from 'jose'
+import { type Algorithm, algorithmsOf } from '../algorithms.js'
+
+/** A public key of the issuer, imported once for each algorithm that it serves. */
+export interface VerificationKey {
+  readonly kid: string | undefined
+  readonly algorithms: ReadonlyMap<Algorithm, CryptoKey>
+}
+
+/** Members that only private and symmetric keys have (RFC 7518 §6). */
+const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
+
+const MIN_RSA_BITS = 2048
+
+/**
+ * Imports one member of a JWK Set; `undefined` when it cannot be used to verify signatures. Judged one by
+ * one, so that a member of an unknown kind does not spoil the others (RFC 7517 §5).
+ */
+export async function importVerificationKey(member: unknown): Promise<VerificationKey | undefined> {
+  if (typeof member !== 'object' || member === null || Array.isArray(member)) return undefined
+  const jwk: Record<string, unknown> = { ...member }
+
+  // A key that was published with its private part is anybody's key.
+  if (SECRET_MEMBERS.some((name) => jwk[name] !== undefined)) return undefined
+  const { kid, use, key_ops: keyOps } = jwk
+  if (kid !== undefined && typeof kid !== 'string') return undefined
+  if (use !== undefined && use !== 'sig') return undefined
+  if (keyOps !== undefined && !(Array.isArray(keyOps) && keyOps.includes('verify'))) return undefined
+  if (jwk.kty === 'RSA' && !isStrongRsaKey(jwk)) return undefined
+
+  const algorithms = new Map<Algorithm, CryptoKey>()
+  for (const algorithm of algorithmsOf(jwk)) {
+    const key = await importJWK({ ...jwk, alg: algorithm, key_ops: ['verify'] }, algorithm).catch(
+      () => undefined,
+    )
+    if (key && !(key instanceof Uint8Array)) algorithms.set(algorithm, key)
+  }
+  return algorithms.size > 0 ? { kid, algorithms } : undefined
+}
+
+/** RFC 7518 §3.3: 2048 bits or more. An exponent of 1 or an even one makes signatures that anybody can forge. */
+function isStrongRsaKey({ n, e }: Record<string, unknown>): boolean {
+  if (typeof n !== 'string' || typeof e !== 'string') return false
+  const modulus = toBigInt(n)
+  const exponent = toBigInt(e)
+  return modulus >> BigInt(MIN_RSA_BITS - 1) > 0n && exponent >= 3n && exponent % 2n === 1n
+}
+
+function toBigInt(base64url: string): bigint {
+  const hex = Buffer.from(base64url, 'base64url').toString('hex')
+  return BigInt(`0x${hex || '0'}`)
+}

@@ -1,0 +1,157 @@
+import { type Algorithm, isAlgorithm } from '../algorithms.js'
+import { InvalidTokenError } from '../errors.js'
+import type { UnverifiedHeader } from './unverified-token.js'
+
+/**
+ * What a JWT access token must say to be accepted here: pure functions, the time passed in. They are applied
+ * to what is not verified yet, to refuse early, and so must not return anything that looks trusted.
+ */
+
+/** `'telnyx'`: what is known of Telnyx's tokens. `'rfc9068'`: all that RFC 9068 §2.2 requires. */
+export type Profile = 'telnyx' | 'rfc9068'
+
+/** What the tokens of one issuer are measured against. */
+export interface TokenRules {
+  readonly issuer: string
+  /** The identifiers of this API; `null` when the audience is not checked. */
+  readonly audience: ReadonlySet<string> | null
+  readonly profile: Profile
+  readonly algorithms: ReadonlySet<Algorithm>
+  readonly clockToleranceSeconds: number
+}
+
+/** The claims that are read, by their names in the token (RFC 7519 §4.1, RFC 9068 §2.2). */
+export interface JwtClaims {
+  readonly iss?: string
+  readonly sub?: string
+  readonly aud?: string | readonly string[]
+  readonly exp?: number
+  readonly nbf?: number
+  readonly iat?: number
+  readonly jti?: string
+  readonly client_id?: string
+  readonly scope?: string
+  readonly [name: string]: unknown
+}
+
+/** RFC 9068 §2.1; compared without case, the prefix `application/` may be left out (RFC 7515 §4.1.9). */
+const TYPES: Record<Profile, ReadonlySet<string | null | undefined>> = {
+  telnyx: new Set([undefined, 'jwt', 'at+jwt']),
+  rfc9068: new Set(['at+jwt']),
+}
+
+const REQUIRED: Record<Profile, readonly string[]> = {
+  telnyx: ['iss', 'aud', 'exp'],
+  // RFC 9068 §2.2
+  rfc9068: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
+}
+
+const STRINGS = ['sub', 'client_id', 'jti', 'scope'] as const
+const NUMERIC_DATES = ['exp', 'nbf', 'iat'] as const
+
+/** The end of the year 9999: what lies beyond is not a date, and `1e308` not a lifetime. */
+const MAX_NUMERIC_DATE = 253_402_300_799
+
+/**
+ * Checks a token's header and returns what its key is chosen by.
+ *
+ * @throws {InvalidTokenError} `ERR_ALGORITHM_NOT_ALLOWED`, `ERR_TOKEN_MALFORMED`, `ERR_TYP_INVALID`
+ */
+export function checkHeader(
+  header: UnverifiedHeader,
+  rules: TokenRules,
+): { algorithm: Algorithm; kid: string | undefined } {
+  const { alg, kid, typ, crit, b64 } = header
+  // RFC 8725 §3.1: the algorithm is one of ours, whatever the token and its key would like.
+  if (!isAlgorithm(alg) || !rules.algorithms.has(alg))
+    throw new InvalidTokenError('ERR_ALGORITHM_NOT_ALLOWED')
+  // RFC 7515 §4.1.11: no extension is understood here, so whatever is critical is not. RFC 7797 §6: `b64`
+  // must be critical, so it has nothing to say either, and JWTs must not use it (§7).
+  if (crit !== undefined || b64 !== undefined)
+    throw new InvalidTokenError('ERR_TOKEN_MALFORMED', {
+      message: 'The access token uses a critical header parameter that is not supported',
+    })
+  if (!TYPES[rules.profile].has(mediaType(typ))) throw new InvalidTokenError('ERR_TYP_INVALID')
+  if (kid !== undefined && typeof kid !== 'string')
+    throw new InvalidTokenError('ERR_TOKEN_MALFORMED', {
+      message: 'The key id of the access token is not a string',
+    })
+  return { algorithm: alg, kid }
+}
+
+/** A `typ` in its short form; `null` for what is not one. */
+function mediaType(typ: unknown): string | null | undefined {
+  if (typ === undefined) return undefined
+  return typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : null
+}
+
+/**
+ * Checks all claims but their times.
+ *
+ * @throws {InvalidTokenError} `ERR_CLAIM_MISSING`, `ERR_CLAIM_INVALID`, `ERR_ISSUER_NOT_ALLOWED`,
+ *   `ERR_AUDIENCE_NOT_ALLOWED`, `ERR_TOKEN_BOUND`
+ */
+export function checkClaims(claims: Record<string, unknown>, rules: TokenRules): asserts claims is JwtClaims {
+  const { iss, aud } = claims
+  if (iss === undefined) throw missing('iss')
+  if (typeof iss !== 'string') throw invalid('iss')
+  // RFC 9068 §4: exactly, so code point by code point.
+  if (iss !== rules.issuer) throw new InvalidTokenError('ERR_ISSUER_NOT_ALLOWED', { claim: 'iss' })
+
+  // RFC 9068 §4
+  if (aud !== undefined) {
+    const named: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
+    if (!named.every((value) => typeof value === 'string')) throw invalid('aud')
+    if (rules.audience && !named.some((value) => rules.audience?.has(value)))
+      throw new InvalidTokenError('ERR_AUDIENCE_NOT_ALLOWED', { claim: 'aud' })
+  }
+
+  const strict = rules.profile === 'rfc9068'
+  for (const claim of REQUIRED[rules.profile]) {
+    const optedOut = claim === 'aud' && rules.audience === null && !strict
+    if (claims[claim] === undefined && !optedOut) throw missing(claim)
+  }
+  for (const claim of STRINGS) {
+    const value = claims[claim]
+    if (value === undefined) continue
+    if (typeof value !== 'string' || (strict && value === '' && claim !== 'scope')) throw invalid(claim)
+  }
+  for (const claim of NUMERIC_DATES) {
+    const value = claims[claim]
+    // RFC 7519 §2: NumericDate. `1e999` is Infinity to JSON.parse.
+    if (value !== undefined && !(typeof value === 'number' && value <= MAX_NUMERIC_DATE)) throw invalid(claim)
+  }
+
+  // RFC 9449 §7.2, RFC 8705 §3: a token that is bound to a key proves nothing without that key. Methods that
+  // are not known (RFC 7800 §3.1) bind it no less.
+  if (claims.cnf !== undefined) throw new InvalidTokenError('ERR_TOKEN_BOUND', { claim: 'cnf' })
+}
+
+/**
+ * Checks the times of claims that passed {@link checkClaims} (RFC 7519 §4.1.4–6).
+ *
+ * @param now seconds since the epoch
+ * @throws {InvalidTokenError} `ERR_TOKEN_EXPIRED`, `ERR_TOKEN_NOT_YET_VALID`
+ */
+export function checkTimes(
+  claims: Pick<JwtClaims, 'exp' | 'nbf' | 'iat'>,
+  clockToleranceSeconds: number,
+  now: number,
+): void {
+  const { exp, nbf, iat } = claims
+  if (exp !== undefined && exp <= now - clockToleranceSeconds)
+    throw new InvalidTokenError('ERR_TOKEN_EXPIRED', { claim: 'exp' })
+  if (nbf !== undefined && nbf > now + clockToleranceSeconds)
+    throw new InvalidTokenError('ERR_TOKEN_NOT_YET_VALID', { claim: 'nbf' })
+  // A token from the future was made by a clock, or by somebody, that is not to be trusted.
+  if (iat !== undefined && iat > now + clockToleranceSeconds)
+    throw new InvalidTokenError('ERR_TOKEN_NOT_YET_VALID', { claim: 'iat' })
+}
+
+function missing(claim: string): InvalidTokenError {
+  return new InvalidTokenError('ERR_CLAIM_MISSING', { claim })
+}
+
+function invalid(claim: string): InvalidTokenError {
+  return new InvalidTokenError('ERR_CLAIM_INVALID', { claim })
+}

@@ -1,0 +1,112 @@
+import { isUtf8 } from 'node:buffer'
+import { InvalidTokenError } from '../errors.js'
+
+/** A JOSE header that nobody has vouched for yet. */
+export interface UnverifiedHeader {
+  readonly alg?: unknown
+  readonly kid?: unknown
+  readonly typ?: unknown
+  readonly crit?: unknown
+  readonly b64?: unknown
+}
+
+/** A token whose form is right, and whose content anybody may have written. */
+export interface UnverifiedToken {
+  readonly unverifiedHeader: UnverifiedHeader
+  readonly unverifiedClaims: Record<string, unknown>
+}
+
+/** No access token nests deeper; a limit keeps every later walk over the claims from exhausting the stack. */
+const MAX_DEPTH = 64
+
+/**
+ * Reads the compact serialization of a signed JWT (RFC 7519 §7.2, RFC 7515 §7.1): exactly one spelling is
+ * accepted, so that one token has one form. Nothing about the content is checked.
+ *
+ * @throws {InvalidTokenError} `ERR_TOKEN_TOO_LARGE`, `ERR_TOKEN_MALFORMED`
+ */
+export function parseUnverifiedToken(token: string, maxTokenBytes: number): UnverifiedToken {
+  // Before anything looks at it. All that a JWT may hold is ASCII, so characters are bytes.
+  if (token.length > maxTokenBytes) throw new InvalidTokenError('ERR_TOKEN_TOO_LARGE')
+
+  const headerEnd = token.indexOf('.')
+  const payloadEnd = token.indexOf('.', headerEnd + 1)
+  if (headerEnd < 1 || payloadEnd < 0) throw malformed('The access token is not a JWT of three parts')
+  // RFC 7516 §9: five parts are an encrypted JWT.
+  if (token.includes('.', payloadEnd + 1))
+    throw malformed('The access token has more than three parts; encrypted JWTs are not supported')
+
+  decodeBase64url(token.slice(payloadEnd + 1), 'signature')
+  return {
+    unverifiedHeader: parseObject(decodeBase64url(token.slice(0, headerEnd), 'header'), 'header'),
+    unverifiedClaims: parseObject(
+      decodeBase64url(token.slice(headerEnd + 1, payloadEnd), 'payload'),
+      'payload',
+    ),
+  }
+}
+
+/** RFC 7515 §2: base64url without padding, white space or other characters, and in its canonical form. */
+function decodeBase64url(segment: string, part: string): Buffer {
+  const bytes = Buffer.from(segment, 'base64url')
+  if (bytes.toString('base64url') !== segment)
+    throw malformed(`The ${part} of the access token is not canonical base64url`)
+  return bytes
+}
+
+/** RFC 7519 §7.2 (steps 3 and 10): a JSON object in UTF-8, in which no member name is repeated (RFC 7519 §4). */
+function parseObject(bytes: Buffer, part: string): Record<string, unknown> {
+  if (!isUtf8(bytes)) throw malformed(`The ${part} of the access token is not UTF-8`)
+  const text = bytes.toString()
+  const { depth, members } = measure(text)
+  if (depth > MAX_DEPTH) throw malformed(`The ${part} of the access token is nested too deep`)
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    // The parser's own error is not kept as the cause: it quotes the token.
+    throw malformed(`The ${part} of the access token is not JSON`)
+  }
+  if (!isObject(value)) throw malformed(`The ${part} of the access token is not a JSON object`)
+  // A parser keeps one of several members of the same name, and parsers differ in which: what one program
+  // checks, the next one does not see. Fewer members in the value than in the text means that one was lost.
+  if (countMembers(value) !== members)
+    throw malformed(`The ${part} of the access token repeats a member name`)
+  return value
+}
+
+/** How deep a JSON text is nested and how many members its objects have: outside strings, a colon is a member. */
+function measure(text: string): { depth: number; members: number } {
+  let depth = 0
+  let deepest = 0
+  let members = 0
+  let inString = false
+  for (let index = 0; index < text.length; index++) {
+    const character = text[index]
+    if (inString) {
+      if (character === '\\') index++
+      else if (character === '"') inString = false
+    } else if (character === '"') inString = true
+    else if (character === ':') members++
+    else if (character === '{' || character === '[') deepest = Math.max(deepest, ++depth)
+    else if (character === '}' || character === ']') depth--
+  }
+  return { depth: deepest, members }
+}
+
+function countMembers(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  const children = Object.values(value)
+  return children.reduce(
+    (sum: number, child) => sum + countMembers(child),
+    Array.isArray(value) ? 0 : children.length,
+  )
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function malformed(message: string): InvalidTokenError {
+  return new InvalidTokenError('ERR_TOKEN_MALFORMED', { message })
+}

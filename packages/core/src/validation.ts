@@ -1,0 +1,63 @@
+import { ConfigurationError } from './errors.js'
+
+/** What is needed to tell somebody clearly what is wrong with their configuration. */
+
+/**
+ * Checks that `value` is a plain object with none but the `known` members.
+ *
+ * @throws {ConfigurationError} that suggests the name that was probably meant
+ */
+export function checkNames(
+  value: unknown,
+  known: readonly string[],
+  what: string,
+): asserts value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new ConfigurationError(`The ${what} must be an object, not ${describe(value)}`)
+  for (const name of Object.keys(value)) {
+    if (known.includes(name)) continue
+    const meant = closest(name, known)
+    throw new ConfigurationError(
+      meant
+        ? `The ${what} has no member "${name}"; did you mean "${meant}"?`
+        : `The ${what} has no member "${name}"; there are ${known.map((each) => `"${each}"`).join(', ')}`,
+    )
+  }
+}
+
+/** What kind of thing a value is, in words. Never the value: it may be a secret in the wrong place. */
+export function describe(value: unknown): string {
+  if (value === undefined || value === null) return String(value)
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : 'an array'
+  if (value === '') return 'an empty string'
+  if (typeof value === 'number') return String(value)
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}
+
+/** The name that `name` is probably a misspelling of. */
+export function closest(name: string, known: readonly string[]): string | undefined {
+  const distances = known.map((each) => ({
+    each,
+    distance: distance(name.toLowerCase(), each.toLowerCase()),
+  }))
+  const [best] = distances.sort((a, b) => a.distance - b.distance)
+  return best && best.distance <= Math.max(2, best.each.length / 3) ? best.each : undefined
+}
+
+/** Levenshtein's edit distance. */
+function distance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i]
+    for (let j = 1; j <= b.length; j++)
+      current.push(
+        Math.min(
+          (previous[j] ?? 0) + 1,
+          (current[j - 1] ?? 0) + 1,
+          (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1),
+        ),
+      )
+    previous = current
+  }
+  return previous[b.length] ?? 0
+}

@@ -1,0 +1,98 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** The endpoints that can be watched and made to fail. */
+export type Endpoint = 'metadata' | 'jwks' | 'token' | 'introspection'
+
+export const ENDPOINTS: readonly Endpoint[] = ['metadata', 'jwks', 'token', 'introspection']
+
+/** A body: text, bytes, a value to be sent as JSON, or a function that produces it piece by piece. */
+export type FaultBody = string | Uint8Array | object | null | (() => AsyncIterable<string | Uint8Array>)
+
+/**
+ * What an endpoint does instead of its work. With `status` or `body`, that is the answer; with `headers` alone,
+ * the usual answer has these too; with `delayMs` alone, it comes late.
+ */
+export interface Fault {
+  /** Default: 200, where there is a `body`. */
+  readonly status?: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: FaultBody
+  /** Wait for so many milliseconds first. */
+  readonly delayMs?: number
+  /** Never answer. */
+  readonly silence?: boolean
+  /** Break the connection. */
+  readonly drop?: boolean
+  /** For the next so many requests only. Default: until the faults are cleared. */
+  readonly times?: number
+}
+
+/** What a fault makes of a request: a whole answer, additions to the usual one, or no answer. */
+export type FaultOutcome =
+  | { readonly kind: 'answer'; readonly response: Response }
+  | { readonly kind: 'proceed'; readonly headers: Readonly<Record<string, string>> }
+  | { readonly kind: 'drop' }
+
+/** The faults that are in force. */
+export class Faults {
+  readonly #faults = new Map<Endpoint, { fault: Fault; left: number }>()
+
+  set(endpoint: Endpoint, fault: Fault): void {
+    this.#faults.set(endpoint, { fault, left: fault.times ?? Number.POSITIVE_INFINITY })
+  }
+
+  clear(): void {
+    this.#faults.clear()
+  }
+
+  /**
+   * Applies the endpoint's fault, if there is one.
+   *
+   * @throws the reason of `signal` when the caller gives up first
+   */
+  async apply(endpoint: Endpoint, signal: AbortSignal): Promise<FaultOutcome> {
+    const active = this.#faults.get(endpoint)
+    if (!active) return { kind: 'proceed', headers: {} }
+    active.left--
+    if (active.left <= 0) this.#faults.delete(endpoint)
+
+    const { status, headers = {}, body, delayMs, silence, drop } = active.fault
+    if (silence) await untilAborted(signal)
+    if (delayMs !== undefined) await delay(delayMs, undefined, { signal })
+    if (drop) return { kind: 'drop' }
+    if (status === undefined && body === undefined) return { kind: 'proceed', headers }
+    return { kind: 'answer', response: makeResponse(status ?? 200, headers, body) }
+  }
+}
+
+function makeResponse(
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  body: FaultBody | undefined,
+): Response {
+  if (body === undefined) return new Response(null, { status, headers })
+  if (typeof body === 'function') return new Response(toStream(body()), { status, headers })
+  if (typeof body === 'string' || body instanceof Uint8Array) return new Response(body, { status, headers })
+  return Response.json(body, { status, headers })
+}
+
+function toStream(pieces: AsyncIterable<string | Uint8Array>): ReadableStream<Uint8Array> {
+  const iterator = pieces[Symbol.asyncIterator]()
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await iterator.next()
+      if (done) controller.close()
+      else controller.enqueue(typeof value === 'string' ? Buffer.from(value) : value)
+    },
+    async cancel() {
+      await iterator.return?.()
+    },
+  })
+}
+
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    else signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}

@@ -1,0 +1,10 @@
+export type { Client, ClientSeed } from './clients.js'
+export type { Endpoint, Fault, FaultBody } from './faults.js'
+export {
+  createMockIssuer,
+  type MockIssuer,
+  type MockIssuerOptions,
+  type RequestLog,
+  type TokenOptions,
+} from './mock-issuer.js'
+export type { SigningAlgorithm } from './signing-keys.js'

@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config'
+
+/** Packages are tested from their source: nothing has to be built first. */
+const conditions = ['@telnyx-auth/source']
+
+export default defineConfig({
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  resolve: { conditions },
+  test: {
+    include: ['**/*.test.ts'],
+    restoreMocks: true,
+    unstubEnvs: true,
+    unstubGlobals: true,
+    setupFiles: ['support/no-network.ts'],
+  },
+})
