@@ -70,11 +70,7 @@ export class Gate {
   /** @throws {ConfigurationError} */
   constructor(options: unknown) {
     const given = options === undefined ? {} : options
-    const shared =
-      typeof given === 'object' && given !== null && 'verifier' in given && given.verifier !== undefined
-    const names = shared ? ['verifier', ...CompiledPolicy.MEMBERS] : ['verifier', ...VERIFIER_OPTIONS]
-    checkNames(given, [...BEHAVIOUR, ...names], shared ? 'options beside "verifier"' : 'options')
-
+    checkNames(given, [...BEHAVIOUR, 'verifier', ...VERIFIER_OPTIONS], 'option')
     const { verifier, optional = false, errors = 'respond', ...rest } = given
     if (typeof optional !== 'boolean')
       throw new ConfigurationError(`Option "optional" must be true or false, not ${describe(optional)}`)
@@ -83,6 +79,14 @@ export class Gate {
     if (verifier !== undefined && !(verifier instanceof TokenVerifier))
       throw new ConfigurationError(
         `Option "verifier" must be what createVerifier() of the same @telnyx-auth/core returned, not ${describe(verifier)}`,
+      )
+
+    const excluded = Object.keys(rest).find(
+      (name) => rest[name] !== undefined && !CompiledPolicy.MEMBERS.includes(name),
+    )
+    if (verifier && excluded)
+      throw new ConfigurationError(
+        `Options "verifier" and "${excluded}" exclude each other: what a verifier checks is said where it is made`,
       )
 
     this.#verifier = verifier ?? new TokenVerifier(resolveOptions(rest, process.env), systemClock)

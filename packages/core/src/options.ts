@@ -108,7 +108,7 @@ export const VERIFIER_OPTIONS: readonly string[] = [...OWN_NAMES, ...CompiledPol
  */
 export function resolveOptions(options: unknown, environment: NodeJS.ProcessEnv): ResolvedOptions {
   const given = options === undefined ? {} : options
-  checkNames(given, VERIFIER_OPTIONS, 'options')
+  checkNames(given, VERIFIER_OPTIONS, 'option')
   const { scopeImplies, fetch } = given
   if (scopeImplies !== undefined && !isScopeImplies(scopeImplies))
     throw new ConfigurationError(`Option "scopeImplies" must be a function, not ${describe(scopeImplies)}`)
@@ -142,7 +142,7 @@ function resolveIssuer(option: unknown, environment: NodeJS.ProcessEnv): string 
   const variable = environment.TELNYX_AUTH_ISSUER
   if (option === undefined && !variable) return TELNYX_ISSUER
   const source = option === undefined ? 'Environment variable TELNYX_AUTH_ISSUER' : 'Option "issuer"'
-  const issuer = option ?? variable
+  const issuer = option === undefined ? variable : option
   const accepted = 'an https URL without query, fragment and credentials (http for loopback hosts only)'
   if (typeof issuer !== 'string')
     throw new ConfigurationError(`${source} must be ${accepted}, not ${describe(issuer)}`)

@@ -3,8 +3,9 @@ import { ConfigurationError } from './errors.js'
 /** What is needed to tell somebody clearly what is wrong with their configuration. */
 
 /**
- * Checks that `value` is a plain object with none but the `known` members.
+ * Checks that `value` is an object with none but the `known` members.
  *
+ * @param what what a member is called
  * @throws {ConfigurationError} that suggests the name that was probably meant
  */
 export function checkNames(
@@ -13,14 +14,14 @@ export function checkNames(
   what: string,
 ): asserts value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new ConfigurationError(`The ${what} must be an object, not ${describe(value)}`)
+    throw new ConfigurationError(`The ${what}s must be an object, not ${describe(value)}`)
   for (const name of Object.keys(value)) {
     if (known.includes(name)) continue
     const meant = closest(name, known)
     throw new ConfigurationError(
       meant
-        ? `The ${what} has no member "${name}"; did you mean "${meant}"?`
-        : `The ${what} has no member "${name}"; there are ${known.map((each) => `"${each}"`).join(', ')}`,
+        ? `There is no ${what} "${name}"; did you mean "${meant}"?`
+        : `There is no ${what} "${name}"; there are ${known.map((each) => `"${each}"`).join(', ')}`,
     )
   }
 }

@@ -91,7 +91,9 @@ function proceed(
     if (refusal) {
       // The caller may be gone, and something else may have answered it meanwhile.
       if (response.headersSent) return
-      response.writeHead(refusal.status, refusal.headers).end(JSON.stringify(refusal.body))
+      response.statusCode = refusal.status
+      for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value)
+      response.end(JSON.stringify(refusal.body))
       return
     }
     onAdmitted?.()

@@ -120,11 +120,12 @@ export function createApp(state: IssuerState, path: string): Hono<{ Bindings: Bi
 
 /** RFC 8414 §2, with what is served so far. */
 function metadata({ issuer, scopes }: IssuerState): object {
+  const base = issuer.replace(/\/$/, '')
   return {
     issuer,
-    token_endpoint: `${issuer}/v2/oauth/token`,
-    introspection_endpoint: `${issuer}/v2/oauth/introspect`,
-    jwks_uri: `${issuer}/v2/oauth/jwks`,
+    token_endpoint: `${base}/v2/oauth/token`,
+    introspection_endpoint: `${base}/v2/oauth/introspect`,
+    jwks_uri: `${base}/v2/oauth/jwks`,
     grant_types_supported: ['client_credentials'],
     token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
     scopes_supported: scopes,

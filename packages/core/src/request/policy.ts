@@ -54,7 +54,7 @@ export class CompiledPolicy {
   static from(policy: unknown, defaults: CompiledPolicy = CompiledPolicy.NONE): CompiledPolicy {
     if (policy === undefined) return defaults
     if (policy instanceof CompiledPolicy) return policy
-    checkNames(policy, POLICY_MEMBERS, 'policy')
+    checkNames(policy, POLICY_MEMBERS, 'policy member')
     return CompiledPolicy.fromMembers(policy, defaults)
   }
 

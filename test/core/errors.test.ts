@@ -1,0 +1,171 @@
+import * as core from '@telnyx-auth/core'
+import { describe, expect, it } from 'vitest'
+import { answers } from '../../packages/core/src/error-codes.js'
+import { thrownBy } from '../support/outcome.js'
+
+const {
+  ConfigurationError,
+  InsufficientAuthenticationError,
+  InsufficientScopeError,
+  InvalidRequestError,
+  InvalidTokenError,
+  MissingTokenError,
+  TelnyxAuthError,
+  toResponse,
+  UnavailableError,
+} = core
+
+/** Every class with every code of the design's table. */
+const errors: [core.TelnyxAuthError, string, number, string | undefined][] = [
+  [new MissingTokenError(), 'ERR_TOKEN_MISSING', 401, undefined],
+  ...(['ERR_REQUEST_MALFORMED', 'ERR_TOKEN_REPEATED'] as const).map(
+    (code): [core.TelnyxAuthError, string, number, string] => [
+      new InvalidRequestError(code),
+      code,
+      400,
+      'invalid_request',
+    ],
+  ),
+  ...(
+    [
+      'ERR_TOKEN_MALFORMED',
+      'ERR_TOKEN_TOO_LARGE',
+      'ERR_ALGORITHM_NOT_ALLOWED',
+      'ERR_KEY_NOT_FOUND',
+      'ERR_SIGNATURE_INVALID',
+      'ERR_TYP_INVALID',
+      'ERR_ISSUER_NOT_ALLOWED',
+      'ERR_AUDIENCE_NOT_ALLOWED',
+      'ERR_TOKEN_EXPIRED',
+      'ERR_TOKEN_NOT_YET_VALID',
+      'ERR_CLAIM_MISSING',
+      'ERR_CLAIM_INVALID',
+      'ERR_TOKEN_BOUND',
+      'ERR_TOKEN_INACTIVE',
+      'ERR_TOKEN_REJECTED',
+    ] as const
+  ).map((code): [core.TelnyxAuthError, string, number, string] => [
+    new InvalidTokenError(code),
+    code,
+    401,
+    'invalid_token',
+  ]),
+  [new InsufficientScopeError(['a']), 'ERR_SCOPE_INSUFFICIENT', 403, 'insufficient_scope'],
+  [
+    new InsufficientAuthenticationError(),
+    'ERR_AUTHENTICATION_INSUFFICIENT',
+    401,
+    'insufficient_user_authentication',
+  ],
+  ...(['ERR_DISCOVERY_FAILED', 'ERR_KEYS_UNAVAILABLE', 'ERR_INTROSPECTION_UNAVAILABLE'] as const).map(
+    (code): [core.TelnyxAuthError, string, number, string] => [
+      new UnavailableError(code, { retryAfterSeconds: 7 }),
+      code,
+      503,
+      'temporarily_unavailable',
+    ],
+  ),
+]
+
+describe('every error', () => {
+  it('is here', () => {
+    expect(errors.map(([, code]) => code).sort()).toEqual(
+      Object.keys(answers)
+        .filter((code) => code !== 'ERR_CONFIGURATION')
+        .sort(),
+    )
+  })
+
+  it.each(errors)('%s: %s, %i, %s', (error, code, status, name) => {
+    expect(error).toBeInstanceOf(TelnyxAuthError)
+    expect(error).toMatchObject({
+      code,
+      status,
+      statusCode: status,
+      expose: status < 500,
+      name: error.constructor.name,
+    })
+    const response = toResponse(error)
+    expect(response).toMatchObject({
+      status,
+      headers: { ...error.headers, 'Content-Type': 'application/json' },
+    })
+    expect(response.body.code).toBe(code)
+    expect(response.body.error).toBe(name)
+
+    const challenge = error.headers['WWW-Authenticate']
+    if (status === 503) {
+      expect(error.headers).toEqual({ 'Retry-After': '7' })
+      return
+    }
+    // B4, B5, B7: the scheme, at least one parameter, each once, and only characters that need no escape.
+    expect(challenge).toMatch(
+      /^Bearer [a-z_]+="[\x20\x21\x23-\x5b\x5d-\x7e]+"(, [a-z_]+="[\x20\x21\x23-\x5b\x5d-\x7e]+")*$/,
+    )
+    const names = [...(challenge?.matchAll(/([a-z_]+)="/g) ?? [])].map(([, parameter]) => parameter)
+    expect(new Set(names).size).toBe(names.length)
+    expect(names.includes('error')).toBe(name !== undefined)
+    expect(names.includes('error_description')).toBe(name !== undefined)
+  })
+
+  it('P4: a missing token is told the scope that is needed, and no error', () => {
+    expect(new MissingTokenError(['a', 'offline_access', 'b']).headers).toEqual({
+      'WWW-Authenticate': 'Bearer realm="api", scope="a b"',
+    })
+    expect(new MissingTokenError(['offline_access']).headers).toEqual({
+      'WWW-Authenticate': 'Bearer realm="api"',
+    })
+    expect(toResponse(new MissingTokenError()).body).toEqual({ code: 'ERR_TOKEN_MISSING' })
+  })
+
+  it('names the claim at fault, and has no such member otherwise', () => {
+    const error = new InvalidTokenError('ERR_CLAIM_MISSING', { claim: 'exp' })
+    expect(error.claim).toBe('exp')
+    expect(error.message).toBe('The access token lacks a required claim: "exp"')
+    expect(new InvalidTokenError('ERR_TOKEN_EXPIRED')).not.toHaveProperty('claim')
+  })
+})
+
+describe('toResponse', () => {
+  it('gives back what is not an answer to the caller', () => {
+    for (const error of [
+      new Error('mine'),
+      new ConfigurationError('mine'),
+      'text',
+      undefined,
+      null,
+      { code: 'ERR_TOKEN_EXPIRED' },
+    ]) {
+      let thrown: unknown = 'nothing'
+      try {
+        toResponse(error)
+      } catch (caught) {
+        thrown = caught
+      }
+      expect(thrown).toBe(error)
+    }
+    expect(thrownBy(() => toResponse(new ConfigurationError('x')))).toMatchObject({
+      status: 500,
+      expose: false,
+    })
+  })
+})
+
+describe('what the package exports', () => {
+  it('is this', () => {
+    expect(Object.keys(core).sort()).toEqual([
+      'ConfigurationError',
+      'InsufficientAuthenticationError',
+      'InsufficientScopeError',
+      'InvalidRequestError',
+      'InvalidTokenError',
+      'IssuerFailure',
+      'MissingTokenError',
+      'TelnyxAuthError',
+      'UnavailableError',
+      'createVerifier',
+      'toResponse',
+      'verify',
+    ])
+  })
+})

@@ -1,0 +1,213 @@
+import { describe, expect, it } from 'vitest'
+import { lifetimeOf } from '../../packages/core/src/issuer/cached-document.js'
+import { codeOf, createPair, errorOf } from '../support/outcome.js'
+
+const MINUTE = 60
+const DAY = 24 * 60 * 60
+
+describe('loading', () => {
+  it('fetches nothing at creation', async () => {
+    const { issuer, verifier } = await createPair()
+    expect(verifier.health()).toMatchObject({ ready: false, keyIds: [] })
+    expect(issuer.requests).toMatchObject({ metadata: { count: 0 }, jwks: { count: 0 } })
+  })
+
+  it('makes one metadata and one JWKS request for 1,000 simultaneous first verifications', async () => {
+    const { issuer, verifier } = await createPair()
+    const tokens = await Promise.all(Array.from({ length: 1000 }, () => issuer.issueToken()))
+    const results = await Promise.all(tokens.map((token) => verifier.verify(token)))
+    expect(new Set(results.map(({ token }) => token)).size).toBe(1000)
+    expect(issuer.requests).toMatchObject({ metadata: { count: 1 }, jwks: { count: 1 } })
+  })
+
+  it('preload() makes them before the first token', async () => {
+    const { issuer, verifier } = await createPair()
+    await verifier.preload()
+    expect(verifier.health()).toMatchObject({ ready: true, keysAgeSeconds: 0, metadataAgeSeconds: 0 })
+    await verifier.verify(await issuer.issueToken())
+    expect(issuer.requests).toMatchObject({ metadata: { count: 1 }, jwks: { count: 1 } })
+  })
+
+  it('does not ask twice for a first token with an unknown key', async () => {
+    const { issuer, verifier } = await createPair()
+    expect(await codeOf(verifier.verify(await issuer.issueToken({ header: { kid: 'unknown' } })))).toBe(
+      'ERR_KEY_NOT_FOUND',
+    )
+    expect(issuer.requests.jwks.count).toBe(1)
+  })
+})
+
+describe('lifetime', () => {
+  it.each([
+    [null, 300_000],
+    ['no-store', 300_000],
+    ['max-age=600', 600_000],
+    ['public, max-age=600, must-revalidate', 600_000],
+    ['Max-Age="600"', 600_000],
+    ['max-age=1', 60_000],
+    ['max-age=0', 60_000],
+    ['max-age=999999999', 86_400_000],
+    ['s-maxage=600', 300_000],
+    ['max-age=-5', 300_000],
+    ['max-age=soon', 300_000],
+  ])('Cache-Control %j: %i ms', (header, lifetimeMs) => {
+    expect(lifetimeOf(header, 300_000)).toBe(lifetimeMs)
+  })
+
+  it('keeps keys for their lifetime, and asks again after it', async () => {
+    const { clock, issuer, verifier } = await createPair()
+    await verifier.preload()
+    clock.advance(3 * MINUTE)
+    await verifier.verify(await issuer.issueToken())
+    expect(issuer.requests.jwks.count).toBe(1)
+    clock.advance(3 * MINUTE)
+    await verifier.verify(await issuer.issueToken())
+    expect(issuer.requests).toMatchObject({ metadata: { count: 1 }, jwks: { count: 2 } })
+  })
+
+  it('refreshes in the background when most of the lifetime is used', async () => {
+    const { clock, issuer, verifier } = await createPair()
+    await verifier.preload()
+    clock.advance(4.5 * MINUTE)
+    issuer.fault('jwks', { silence: true, times: 1 })
+    // Answered at once, though the refresh that it starts is not.
+    await verifier.verify(await issuer.issueToken())
+    expect(issuer.requests.jwks.count).toBe(2)
+  })
+
+  it('a key that was withdrawn is refused once the keys were fetched again', async () => {
+    const { clock, issuer, verifier } = await createPair()
+    const token = await issuer.issueToken()
+    await verifier.verify(token)
+    await issuer.rotateKeys({ keepOld: false })
+    clock.advance(5 * MINUTE)
+    expect(await codeOf(verifier.verify(token))).toBe('ERR_KEY_NOT_FOUND')
+  })
+
+  it('does not take a jump of the wall clock for age', async () => {
+    const { clock, issuer, verifier } = await createPair()
+    await verifier.preload()
+    clock.advanceWall(DAY)
+    await verifier.verify(await issuer.issueToken())
+    clock.advanceWall(-2 * DAY)
+    await verifier.verify(await issuer.issueToken())
+    expect(issuer.requests.jwks.count).toBe(1)
+  })
+})
+
+describe('unknown keys', () => {
+  it.each([true, false])(
+    'accepts the first token of a new key after one request (keepOld: %s)',
+    async (keepOld) => {
+      const { issuer, verifier } = await createPair()
+      await verifier.preload()
+      const kid = await issuer.rotateKeys({ keepOld })
+      const tokens = await Promise.all(Array.from({ length: 50 }, () => issuer.issueToken()))
+      await Promise.all(tokens.map((token) => verifier.verify(token)))
+      expect(issuer.requests).toMatchObject({ metadata: { count: 1 }, jwks: { count: 2 } })
+      expect(verifier.health().keyIds).toContain(kid)
+    },
+  )
+
+  it('fetches at most twice in 30 seconds for any number of them, and serves good tokens meanwhile', async () => {
+    const { clock, issuer, verifier } = await createPair()
+    await verifier.preload()
+    const good = await issuer.issueToken()
+    for (let n = 0; n < 100; n++) {
+      const unknown = await issuer.issueToken({ header: { kid: `unknown-${n}` } })
+      expect(await codeOf(verifier.verify(unknown))).toBe('ERR_KEY_NOT_FOUND')
+      await verifier.verify(good)
+    }
+    expect(issuer.requests.jwks.count).toBe(3)
+    clock.advance(30)
+    await codeOf(verifier.verify(await issuer.issueToken({ header: { kid: 'another' } })))
+    expect(issuer.requests.jwks.count).toBe(4)
+  })
+
+  it.each(['a'.repeat(10_240), "' OR 1=1 --", '$(reboot)', '../../../etc/passwd', 'a b', '', 'é', '\u0000'])(
+    'attack 19: fetches nothing for what no issuer would call a key: %j',
+    async (kid) => {
+      const { issuer, verifier } = await createPair()
+      await verifier.preload()
+      expect(await codeOf(verifier.verify(await issuer.issueToken({ header: { kid } })))).toBe(
+        'ERR_KEY_NOT_FOUND',
+      )
+      expect(issuer.requests.jwks.count).toBe(1)
+    },
+  )
+
+  it('is not told of a key when the issuer cannot be asked whether there is one', async () => {
+    const { issuer, verifier } = await createPair()
+    await verifier.preload()
+    await issuer.rotateKeys()
+    issuer.fault('jwks', { status: 500 })
+    expect(await codeOf(verifier.verify(await issuer.issueToken()))).toBe('ERR_KEYS_UNAVAILABLE')
+  })
+})
+
+describe('outage', () => {
+  it('goes on with the keys at hand, for a day past their lifetime', async () => {
+    const { clock, issuer, verifier } = await createPair()
+    await verifier.preload()
+    issuer.fault('jwks', { drop: true })
+    for (let hour = 0; hour < 24; hour++) {
+      clock.advance(60 * MINUTE)
+      await verifier.verify(await issuer.issueToken())
+    }
+    expect(verifier.health()).toMatchObject({ ready: true, stale: true, lastFailure: { reason: 'network' } })
+    clock.advance(60 * MINUTE)
+    const error = await errorOf(verifier.verify(await issuer.issueToken()))
+    expect(error).toMatchObject({ code: 'ERR_KEYS_UNAVAILABLE', status: 503 })
+
+    issuer.clearFaults()
+    clock.advance(MINUTE)
+    await verifier.verify(await issuer.issueToken())
+    expect(verifier.health()).toMatchObject({ stale: false, nextRefreshInSeconds: 0 })
+  })
+
+  it('without keys, answers 503 and asks again only after a pause', async () => {
+    const { clock, issuer, verifier } = await createPair()
+    issuer.fault('jwks', { status: 503 })
+    const token = await issuer.issueToken()
+    for (let n = 0; n < 20; n++) {
+      const error = await errorOf(verifier.verify(token))
+      expect(error.code).toBe('ERR_KEYS_UNAVAILABLE')
+      expect(error.headers).toEqual({ 'Retry-After': '5' })
+    }
+    expect(issuer.requests.jwks.count).toBe(1)
+    clock.advance(2)
+    expect((await errorOf(verifier.verify(token))).headers).toEqual({ 'Retry-After': '3' })
+
+    issuer.clearFaults()
+    clock.advance(3)
+    await verifier.verify(token)
+    expect(issuer.requests.jwks.count).toBe(2)
+  })
+
+  it.each([{ keys: [] }, {}, { keys: 'none' }, { keys: [null, 5, 'key', []] }])(
+    'attack 38: a set without a usable key (%j) does not take the place of a good one',
+    async (body) => {
+      const { clock, issuer, verifier } = await createPair()
+      await verifier.preload()
+      issuer.fault('jwks', { body })
+      clock.advance(10 * MINUTE)
+      await verifier.verify(await issuer.issueToken())
+      expect(verifier.health()).toMatchObject({ stale: true, lastFailure: { reason: 'invalid-document' } })
+    },
+  )
+})
+
+describe('selection', () => {
+  it('attack 20: a token without a key id is tried with every key that fits', async () => {
+    const { issuer, verifier } = await createPair()
+    const old = await issuer.issueToken({ header: { kid: undefined } })
+    await issuer.rotateKeys()
+    await issuer.rotateKeys()
+    await verifier.verify(old)
+    await verifier.verify(await issuer.issueToken({ header: { kid: undefined } }))
+    const { issuer: foreign } = await createPair()
+    expect(await codeOf(verifier.verify(await foreign.issueToken({ header: { kid: undefined } })))).toBe(
+      'ERR_SIGNATURE_INVALID',
+    )
+  })
+})

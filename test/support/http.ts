@@ -1,0 +1,49 @@
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { onTestFinished } from 'vitest'
+
+/** Serves on a free loopback port until the test is over. */
+export async function serve(listener: RequestListener): Promise<{ port: number; url: string }> {
+  const server = createServer(listener)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(async () => {
+    const closed = once(server, 'close')
+    server.close()
+    server.closeAllConnections()
+    await closed
+  })
+  const address = server.address()
+  if (typeof address !== 'object' || address === null) throw new Error('The server has no address')
+  return { port: address.port, url: `http://127.0.0.1:${address.port}` }
+}
+
+export interface RawResponse {
+  readonly status: number
+  readonly headers: ReadonlyMap<string, readonly string[]>
+  readonly body: string
+}
+
+/** Sends exactly these header lines: what HTTP clients would not let through has to be on the wire. */
+export async function sendRaw(
+  port: number,
+  path: string,
+  headerLines: readonly string[] = [],
+): Promise<RawResponse> {
+  const socket = connect(port, '127.0.0.1')
+  socket.write(
+    [`GET ${path} HTTP/1.1`, 'Host: 127.0.0.1', 'Connection: close', ...headerLines, '', ''].join('\r\n'),
+    'latin1',
+  )
+  const answer = await text(socket)
+  const [head = '', ...body] = answer.split('\r\n\r\n')
+  const [statusLine = '', ...lines] = head.split('\r\n')
+  const headers = new Map<string, string[]>()
+  for (const line of lines) {
+    const [, name = '', value = ''] = /^([^:]+):\s*(.*)$/.exec(line) ?? []
+    headers.set(name.toLowerCase(), [...(headers.get(name.toLowerCase()) ?? []), value])
+  }
+  return { status: Number(statusLine.split(' ')[1]), headers, body: body.join('\r\n\r\n') }
+}
