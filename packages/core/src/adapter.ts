@@ -69,8 +69,8 @@ export class Gate {
 
   /** @throws {ConfigurationError} */
   constructor(options: unknown) {
-    const given = options === undefined ? {} : options
-    checkNames(given, [...BEHAVIOUR, 'verifier', ...VERIFIER_OPTIONS], 'option')
+    const names = [...BEHAVIOUR, 'verifier', ...VERIFIER_OPTIONS]
+    const given = checkNames(options === undefined ? {} : options, names, 'option')
     const { verifier, optional = false, errors = 'respond', ...rest } = given
     if (typeof optional !== 'boolean')
       throw new ConfigurationError(`Option "optional" must be true or false, not ${describe(optional)}`)

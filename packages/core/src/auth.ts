@@ -82,7 +82,7 @@ class VerifiedAuth implements Auth {
     return scopes.every(
       (required) =>
         this.scopes.includes(required) ||
-        this.scopes.some((granted) => this.#scopeImplies?.(granted, required)),
+        this.scopes.some((granted) => this.#scopeImplies?.(granted, required) === true),
     )
   }
 }

@@ -3,16 +3,13 @@ import { ConfigurationError } from './errors.js'
 /** What is needed to tell somebody clearly what is wrong with their configuration. */
 
 /**
- * Checks that `value` is an object with none but the `known` members.
+ * Checks that `value` is an object with none but the `known` members, and copies these; what it inherits does
+ * not count.
  *
  * @param what what a member is called
  * @throws {ConfigurationError} that suggests the name that was probably meant
  */
-export function checkNames(
-  value: unknown,
-  known: readonly string[],
-  what: string,
-): asserts value is Record<string, unknown> {
+export function checkNames(value: unknown, known: readonly string[], what: string): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new ConfigurationError(`The ${what}s must be an object, not ${describe(value)}`)
   for (const name of Object.keys(value)) {
@@ -24,6 +21,7 @@ export function checkNames(
         : `There is no ${what} "${name}"; there are ${known.map((each) => `"${each}"`).join(', ')}`,
     )
   }
+  return { ...value }
 }
 
 /** What kind of thing a value is, in words. Never the value: it may be a secret in the wrong place. */

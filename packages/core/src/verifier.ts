@@ -83,7 +83,7 @@ export class TokenVerifier implements Verifier {
 
   async authenticate(request: AuthenticatableRequest, policy?: Policy): Promise<Auth> {
     const compiled = this.compile(policy)
-    const token = extractBearerToken(request)
+    const token = extractBearerToken(request, this.#options.maxTokenBytes)
     if (token === undefined) throw new MissingTokenError(compiled.requiredScopes)
     return this.verify(token, compiled)
   }
@@ -122,8 +122,7 @@ export class TokenVerifier implements Verifier {
     checkClaims(unverifiedClaims, rules)
     checkTimes(unverifiedClaims, rules.clockToleranceSeconds, this.#clock.now())
 
-    const keys = await this.#keySet.select(kid, algorithm)
-    await verifySignature(token, keys, algorithm)
+    await verifySignature(token, this.#keySet.candidates(kid, algorithm), algorithm)
 
     // The claims are what the key signed: they are verified from here on. Waiting for a key took time.
     const claims = unverifiedClaims
@@ -139,10 +138,10 @@ export class TokenVerifier implements Verifier {
  */
 async function verifySignature(
   token: string,
-  keys: readonly CryptoKey[],
+  candidates: AsyncIterable<CryptoKey>,
   algorithm: Algorithm,
 ): Promise<void> {
-  for (const key of keys) {
+  for await (const key of candidates) {
     try {
       await compactVerify(token, key, { algorithms: [algorithm] })
       return

@@ -25,11 +25,13 @@ declare global {
 /** The options of {@link telnyxAuth}. */
 export type TelnyxAuthOptions<Claims extends object = JwtClaims> = AdapterOptions<Claims>
 
+type Next = (error?: unknown) => void
+
 /** An Express middleware, in a form that suits every version of Express's types. */
 export type Middleware = (
   request: IncomingMessage & { auth?: unknown },
   response: ServerResponse,
-  next: (error?: unknown) => void,
+  next: Next,
 ) => void
 
 /**
@@ -42,9 +44,11 @@ export function telnyxAuth<Claims extends object = JwtClaims>(
 ): Middleware {
   const gate = new Gate(options)
   return (request, response, next) => {
-    proceed(gate.authenticate(request, request), response, next, () => {
+    const decision = gate.authenticate(request, request).then((refusal) => {
       request.auth = findAuth(request)
+      return refusal
     })
+    proceed(decision, response, next)
   }
 }
 
@@ -81,22 +85,13 @@ function guard(policy: CompiledPolicy): Middleware {
   return (request, response, next) => proceed(Gate.authorize(request, policy), response, next)
 }
 
-function proceed(
-  decision: Promise<Decision>,
-  response: ServerResponse,
-  next: (error?: unknown) => void,
-  onAdmitted?: () => void,
-): void {
+function proceed(decision: Promise<Decision>, response: ServerResponse, next: Next): void {
   decision.then((refusal) => {
-    if (refusal) {
-      // The caller may be gone, and something else may have answered it meanwhile.
-      if (response.headersSent) return
-      response.statusCode = refusal.status
-      for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value)
-      response.end(JSON.stringify(refusal.body))
-      return
-    }
-    onAdmitted?.()
-    next()
+    if (!refusal) return next()
+    // The caller may be gone, and something else may have answered it meanwhile.
+    if (response.headersSent) return
+    response.statusCode = refusal.status
+    for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value)
+    response.end(JSON.stringify(refusal.body))
   }, next)
 }

@@ -84,14 +84,15 @@ export class CachedDocument<T> {
     if (!current) return this.refresh()
     const ageMs = this.#clock.monotonic() - current.loadedAt
     if (ageMs < current.lifetimeMs * REFRESH_AFTER) return current.value
+    const usable = ageMs < current.lifetimeMs + MAX_STALE_MS
     const refreshed = this.refresh()
-    if (ageMs < current.lifetimeMs) {
-      // Its outcome is kept in `failure`; the caller is served from what is at hand.
+    // Nobody waits who need not: not before the lifetime is over, and not for an issuer that is in trouble.
+    if (ageMs < current.lifetimeMs || (this.#failure && usable)) {
       refreshed.catch(() => undefined)
       return current.value
     }
     return refreshed.catch((error: unknown) => {
-      if (ageMs < current.lifetimeMs + MAX_STALE_MS) return current.value
+      if (usable) return current.value
       throw error
     })
   }

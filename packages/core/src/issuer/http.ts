@@ -80,13 +80,13 @@ const LOOPBACK_HOST = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])$/
 
 /**
  * Whether tokens may depend on what this URL answers: `https`, or `http` on a loopback host, where nobody
- * can stand in between (RFC 8414 §2 and §6.1).
+ * can stand in between (RFC 8414 §2 and §6.1). Without credentials, and spelt so that `URL` repairs nothing.
  */
 export function isSecureUrl(value: string): boolean {
-  if (!URL.canParse(value)) return false
+  if (!/^https?:\/\/[^\s/?#@\\\p{Cc}]+([/?#][^\s\\\p{Cc}]*)?$/u.test(value) || !URL.canParse(value))
+    return false
   const url = new URL(value)
-  if (url.username !== '' || url.password !== '') return false
-  return url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK_HOST.test(url.hostname))
+  return url.protocol === 'https:' || LOOPBACK_HOST.test(url.hostname)
 }
 
 /**
@@ -113,25 +113,28 @@ export async function fetchJson(url: string, accept: string, limits: HttpLimits)
     }, limits.timeoutMs)
   })
 
+  let reader: BodyReader | undefined
   const work = async (): Promise<JsonDocument> => {
     const response = await limits
       .fetch(url, { method: 'GET', headers: { accept }, redirect: 'manual', signal: abort.signal })
       .catch((cause: unknown) => {
         throw failure('network', 'The request failed', { cause })
       })
+    reader = response.body?.getReader()
     const { status } = response
     if (response.redirected || (status >= 300 && status < 400))
       throw failure('redirect', 'The answer is a redirect', { status })
     if (status !== 200) throw failure('status', `The answer has the status ${status}`, { status })
 
-    const length = Number(response.headers.get('content-length'))
-    if (length > limits.maxResponseBytes)
-      throw failure('too-large', `The body is larger than ${limits.maxResponseBytes} bytes`, { status })
-    const bytes = await readBody(response, limits.maxResponseBytes).catch((cause: unknown) => {
-      throw failure('network', 'The connection broke', { status, cause })
-    })
-    if (!bytes)
-      throw failure('too-large', `The body is larger than ${limits.maxResponseBytes} bytes`, { status })
+    const tooLarge = () =>
+      failure('too-large', `The body is larger than ${limits.maxResponseBytes} bytes`, { status })
+    if (Number(response.headers.get('content-length')) > limits.maxResponseBytes) throw tooLarge()
+    const bytes = await readBody(reader, limits.maxResponseBytes, started + limits.timeoutMs).catch(
+      (cause: unknown) => {
+        throw failure('network', 'The connection broke', { status, cause })
+      },
+    )
+    if (!bytes) throw tooLarge()
 
     const value = parseJson(bytes)
     // The parser's own error is not kept as the cause: it quotes the body.
@@ -143,28 +146,32 @@ export async function fetchJson(url: string, accept: string, limits: HttpLimits)
     return await Promise.race([work(), deadline])
   } finally {
     clearTimeout(timer)
-    // Whatever was not read, after an early "no" included, does not hold the connection.
+    // Whatever was not read does not hold the connection. Not awaited: a stream that does not end its
+    // cancellation must not hold the request either.
     abort.abort()
+    reader?.cancel().catch(() => undefined)
   }
 }
 
+type BodyReader = ReturnType<NonNullable<FetchResponse['body']>['getReader']>
+
 /** Reads a body up to `maxBytes` and no further; `undefined` when there is more. */
-async function readBody(response: FetchResponse, maxBytes: number): Promise<Buffer | undefined> {
-  if (!response.body) return Buffer.alloc(0)
-  const reader = response.body.getReader()
+async function readBody(
+  reader: BodyReader | undefined,
+  maxBytes: number,
+  deadline: number,
+): Promise<Buffer | undefined> {
   const chunks: Uint8Array[] = []
   let size = 0
   for (;;) {
-    const { done, value } = await reader.read()
+    const { done, value } = (await reader?.read()) ?? { done: true }
     if (done) return Buffer.concat(chunks, size)
     if (!(value instanceof Uint8Array)) throw new TypeError('The body is not made of bytes')
     size += value.byteLength
-    if (size > maxBytes) {
-      // Not awaited: a stream that does not end its cancellation must not hold the request.
-      reader.cancel().catch(() => undefined)
-      return undefined
-    }
-    chunks.push(value)
+    if (size > maxBytes) return undefined
+    if (value.byteLength > 0) chunks.push(value)
+    // Pieces that are at hand, empty ones without end above all, leave no room for a timer to fire.
+    if (performance.now() > deadline) throw new Error('The time is over')
   }
 }
 

@@ -27,6 +27,7 @@ export async function importVerificationKey(member: unknown): Promise<Verificati
   if (use !== undefined && use !== 'sig') return undefined
   if (keyOps !== undefined && !(Array.isArray(keyOps) && keyOps.includes('verify'))) return undefined
   if (jwk.kty === 'RSA' && !isStrongRsaKey(jwk)) return undefined
+  if (jwk.kty === 'OKP' && isSmallOrderPoint(jwk)) return undefined
 
   const algorithms = new Map<Algorithm, CryptoKey>()
   for (const algorithm of algorithmsOf(jwk)) {
@@ -44,6 +45,25 @@ function isStrongRsaKey({ n, e }: Record<string, unknown>): boolean {
   const modulus = toBigInt(n)
   const exponent = toBigInt(e)
   return modulus >> BigInt(MIN_RSA_BITS - 1) > 0n && exponent >= 3n && exponent % 2n === 1n
+}
+
+/** The encodings of the points of small order on edwards25519, their sign bit cleared (RFC 8032 §5.1). */
+const SMALL_ORDER_POINTS: ReadonlySet<string> = new Set([
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+])
+
+/** With such a point as the key, there are signatures that fit any message: a key that anybody can sign with. */
+function isSmallOrderPoint({ x }: Record<string, unknown>): boolean {
+  if (typeof x !== 'string') return false
+  const bytes = Buffer.from(x, 'base64url')
+  bytes.writeUInt8((bytes.at(-1) ?? 0) & 0x7f, Math.max(bytes.length - 1, 0))
+  return SMALL_ORDER_POINTS.has(bytes.toString('hex'))
 }
 
 function toBigInt(base64url: string): bigint {

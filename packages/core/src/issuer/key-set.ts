@@ -9,7 +9,7 @@ import { importVerificationKey, type VerificationKey } from './json-web-key.js'
 
 /** How long a JWK Set is fresh when its response does not say. */
 const DEFAULT_LIFETIME_MS = 5 * 60_000
-/** How many refetches tokens with an unknown key may cause, and in which time. */
+/** How many times tokens with an unknown key may have the keys fetched again, and in which time. */
 const REFETCHES = { limit: 2, perMs: 30_000 }
 /**
  * What a key id must look like to be worth a refetch. Wide enough for thumbprints, UUIDs, base64 and URLs;
@@ -21,7 +21,7 @@ const PLAUSIBLE_KID = /^(?!.*\.\.)[\w.~:/+=@#-]{1,256}$/
 export class KeySet {
   readonly document: CachedDocument<readonly VerificationKey[]>
   readonly #clock: Clock
-  /** When the last refetches for unknown keys were made. */
+  /** When the keys were last fetched again for such tokens. */
   #refetches: number[] = []
 
   constructor(server: AuthorizationServer, limits: HttpLimits, clock: Clock) {
@@ -55,54 +55,77 @@ export class KeySet {
   }
 
   /**
-   * The keys that may have made a signature: those with this key id, or without one all that serve the
-   * algorithm (RFC 7515 §4.1.4, RFC 7517 §4.5). At least one.
+   * The keys that may have made a signature, one after the other: those with this key id, or without one all
+   * that serve the algorithm (RFC 7515 §4.1.4, RFC 7517 §4.5). Whoever asks on, because none of them did, gets
+   * those of a newer set where a token may have it fetched.
    *
    * @throws {InvalidTokenError} `ERR_KEY_NOT_FOUND`, `ERR_ALGORITHM_NOT_ALLOWED`
    * @throws {UnavailableError} `ERR_DISCOVERY_FAILED`, `ERR_KEYS_UNAVAILABLE`
    */
-  async select(kid: string | undefined, algorithm: Algorithm): Promise<readonly CryptoKey[]> {
+  async *candidates(
+    kid: string | undefined,
+    algorithm: Algorithm,
+  ): AsyncGenerator<CryptoKey, void, undefined> {
     const atHand = this.document.value
     let keys = await this.load()
     let matching = match(keys, kid)
     let usable = serving(matching, algorithm)
-    if (usable.length > 0) return usable
+    yield* usable
 
-    // A key that is not known may be newer than the set at hand, unless that has just been loaded.
     const unknown = kid === undefined || (matching.length === 0 && PLAUSIBLE_KID.test(kid))
-    if (unknown && keys === atHand && this.#mayRefetch()) {
-      keys = await this.#orUnavailable(this.document.refresh())
-      matching = match(keys, kid)
-      usable = serving(matching, algorithm)
-      if (usable.length > 0) return usable
+    // A set that has just been loaded has nothing newer behind it.
+    if (unknown && keys === atHand) {
+      keys = await this.#refetch(keys)
+      if (keys !== atHand) {
+        matching = match(keys, kid)
+        usable = serving(matching, algorithm)
+        yield* usable
+      }
     }
+    if (usable.length > 0) return
     // RFC 8725 §3.1: each key is used with its own algorithm only.
     if (kid !== undefined && matching.length > 0) throw new InvalidTokenError('ERR_ALGORITHM_NOT_ALLOWED')
     throw new InvalidTokenError('ERR_KEY_NOT_FOUND')
   }
 
-  /** Whether a token may have the keys fetched again: the number of those fetches does not depend on that of tokens. */
-  #mayRefetch(): boolean {
-    // Nothing is asked in these cases: the load under way is joined, the failure repeated.
-    if (this.document.loading || this.document.pauseMs > 0) return true
-    const now = this.#clock.monotonic()
-    this.#refetches = this.#refetches.filter((at) => now - at < REFETCHES.perMs)
-    if (this.#refetches.length >= REFETCHES.limit) return false
-    this.#refetches.push(now)
-    return true
+  /**
+   * Fetches the keys again because a token may be signed with a newer one: as often as the budget allows, whatever
+   * the number of tokens, and of failures.
+   *
+   * @returns `keys` when the budget is used up and the set at hand is the last that the issuer had to say
+   */
+  async #refetch(keys: readonly VerificationKey[]): Promise<readonly VerificationKey[]> {
+    // A load under way is joined and a pause repeats its failure: neither asks the issuer.
+    if (!this.document.loading && this.document.pauseMs === 0) {
+      const now = this.#clock.monotonic()
+      this.#refetches = this.#refetches.filter((at) => now - at < REFETCHES.perMs)
+      const [oldest] = this.#refetches
+      if (oldest !== undefined && this.#refetches.length >= REFETCHES.limit) {
+        // Whether the token is good cannot be told while the issuer fails: that is not the caller's fault.
+        if (this.document.failure)
+          throw this.#unavailable(this.document.failure.error, oldest + REFETCHES.perMs - now)
+        return keys
+      }
+      this.#refetches.push(now)
+    }
+    return this.#orUnavailable(this.document.refresh())
   }
 
   async #orUnavailable<T>(loading: Promise<T>): Promise<T> {
     try {
       return await loading
     } catch (error) {
-      // One failure answers many requests, each with an error of its own and the pause that is left now.
-      const discovery = error instanceof UnavailableError
-      throw new UnavailableError(discovery ? error.code : 'ERR_KEYS_UNAVAILABLE', {
-        retryAfterSeconds: Math.max(1, Math.ceil(this.document.pauseMs / 1000)),
-        cause: discovery ? error.cause : error,
-      })
+      throw this.#unavailable(error, this.document.pauseMs)
     }
+  }
+
+  /** One failure answers many requests, each with an error of its own and the time that is left now. */
+  #unavailable(error: unknown, retryAfterMs: number): UnavailableError {
+    const discovery = error instanceof UnavailableError
+    return new UnavailableError(discovery ? error.code : 'ERR_KEYS_UNAVAILABLE', {
+      retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)),
+      cause: discovery ? error.cause : error,
+    })
   }
 }
 

@@ -1,4 +1,4 @@
-import { InvalidRequestError } from '../errors.js'
+import { InvalidRequestError, InvalidTokenError } from '../errors.js'
 
 /** A web `Request`, or anything like one: only the headers are read. */
 export interface WebRequest {
@@ -10,6 +10,8 @@ export interface NodeRequest {
   readonly headers: { readonly [name: string]: string | readonly string[] | undefined }
   /** Names and values in turn, as they came. Node keeps only the first of two `Authorization` headers in `headers`. */
   readonly rawHeaders?: readonly string[] | undefined
+  /** The same by name, where a request has this and no `rawHeaders`. */
+  readonly headersDistinct?: { readonly [name: string]: readonly string[] | undefined } | undefined
   readonly method?: string | undefined
   readonly url?: string | undefined
 }
@@ -21,8 +23,9 @@ export type AuthenticatableRequest = WebRequest | NodeRequest
 const TOKEN68 = /^[A-Za-z0-9\-._~+/]+=*$/
 /** The scheme in any case, not as the beginning of a longer word (RFC 9110 §5.6.2, §11.1). */
 const BEARER_SCHEME = /^bearer(?![\w!#$%&'*+.^`|~-])/i
-/** Where several headers were joined into one, with a Bearer credential that is not the first. */
+/** Where several headers were joined into one (RFC 9110 §5.3), with a Bearer credential that is not the first. */
 const JOINED_BEARER = /, *bearer(?![\w!#$%&'*+.^`|~-])/i
+const QUOTED_STRING = /"(?:[^"\\]|\\.)*"/g
 
 /**
  * The access token that a request carries in its `Authorization` header (RFC 6750 §2.1). The query, form
@@ -30,17 +33,25 @@ const JOINED_BEARER = /, *bearer(?![\w!#$%&'*+.^`|~-])/i
  *
  * @returns `undefined` when there are no credentials, or those of another scheme
  * @throws {InvalidRequestError} `ERR_REQUEST_MALFORMED`, `ERR_TOKEN_REPEATED`
+ * @throws {InvalidTokenError} `ERR_TOKEN_TOO_LARGE`
  */
-export function extractBearerToken(request: AuthenticatableRequest): string | undefined {
+export function extractBearerToken(
+  request: AuthenticatableRequest,
+  maxTokenBytes: number,
+): string | undefined {
   const authorization = authorizationHeader(request)
   if (authorization === undefined) return undefined
-  // A comma is not in token68: it comes from joining several headers (RFC 9110 §5.3).
-  const isBearer = BEARER_SCHEME.test(authorization)
-  if (JOINED_BEARER.test(authorization) || (isBearer && authorization.includes(',')))
-    throw new InvalidRequestError('ERR_TOKEN_REPEATED')
-  if (!isBearer) return undefined
+  if (!BEARER_SCHEME.test(authorization)) {
+    if (authorization.includes(',') && JOINED_BEARER.test(authorization.replace(QUOTED_STRING, '')))
+      throw new InvalidRequestError('ERR_TOKEN_REPEATED')
+    return undefined
+  }
   const credentials = authorization.slice('bearer'.length)
   const token = credentials.replace(/^ +/, '')
+  // Before anything looks at it.
+  if (token.length > maxTokenBytes) throw new InvalidTokenError('ERR_TOKEN_TOO_LARGE')
+  // A comma is not in token68: it comes from joining several headers.
+  if (token.includes(',')) throw new InvalidRequestError('ERR_TOKEN_REPEATED')
   if (token === credentials || !TOKEN68.test(token)) throw new InvalidRequestError('ERR_REQUEST_MALFORMED')
   return token
 }
@@ -51,10 +62,11 @@ function authorizationHeader(request: AuthenticatableRequest): string | undefine
   const values = Object.entries(request.headers).flatMap(([name, value]) =>
     name.toLowerCase() === 'authorization' ? (value ?? []) : [],
   )
-  const sent = request.rawHeaders?.filter(
-    (name, index) => index % 2 === 0 && name.toLowerCase() === 'authorization',
-  ).length
-  if (values.length > 1 || (sent ?? 0) > 1) throw new InvalidRequestError('ERR_TOKEN_REPEATED')
+  const sent =
+    request.rawHeaders?.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'authorization') ??
+    request.headersDistinct?.authorization ??
+    []
+  if (values.length > 1 || sent.length > 1) throw new InvalidRequestError('ERR_TOKEN_REPEATED')
   return values[0]
 }
 

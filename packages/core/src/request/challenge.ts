@@ -1,8 +1,4 @@
-/**
- * The `WWW-Authenticate` challenge, as RFC 6750 §3 writes it. Values reach this file already
- * restricted to what a quoted string may hold without escapes (fixed sentences, RFC 6749
- * scope-tokens), so there is nothing here that a caller's input could break out of.
- */
+/** The `WWW-Authenticate` challenge, as RFC 6750 §3 writes it. */
 
 /** What a challenge says. Every member is optional in RFC 6750 §3, but a bare `Bearer` is not allowed. */
 export interface ChallengeParameters {
@@ -12,6 +8,9 @@ export interface ChallengeParameters {
   /** All the scopes that the operation needs. */
   readonly scopes?: readonly string[] | undefined
 }
+
+/** One scope (RFC 6749 §3.3): nothing that could end a quoted string, or a header. */
+export const SCOPE_TOKEN: RegExp = /^[\x21\x23-\x5B\x5D-\x7E]+$/
 
 /**
  * The realm of every challenge. RFC 9110 §11.5 asks that it be the same for one protection space; RFC 6750
@@ -25,8 +24,11 @@ export function formatChallenge(parameters: ChallengeParameters): string {
   if (parameters.error !== undefined) challenge += `, error="${parameters.error}"`
   if (parameters.errorDescription !== undefined)
     challenge += `, error_description="${parameters.errorDescription}"`
-  // `offline_access` asks the authorization server for a refresh token; it never opens a resource (MCP authorization).
-  const scope = parameters.scopes?.filter((name) => name !== 'offline_access').join(' ')
+  // The errors can be made by anybody, of any string. `offline_access` asks the authorization server for a
+  // refresh token; it never opens a resource (MCP authorization).
+  const scope = parameters.scopes
+    ?.filter((name) => SCOPE_TOKEN.test(name) && name !== 'offline_access')
+    .join(' ')
   if (scope) challenge += `, scope="${scope}"`
   return challenge
 }

@@ -2,6 +2,7 @@ import type { Auth } from '../auth.js'
 import { ConfigurationError, InsufficientScopeError, InvalidTokenError } from '../errors.js'
 import type { JwtClaims } from '../token/claims.js'
 import { checkNames, describe } from '../validation.js'
+import { SCOPE_TOKEN } from './challenge.js'
 
 /**
  * The user's own last check. Returning `false` rejects the token (`ERR_TOKEN_REJECTED`, 401); anything that it
@@ -21,9 +22,6 @@ export interface Policy<Claims extends object = JwtClaims> {
   /** A last check of your own. Default: none. One of the verifier and one of the call are both asked. */
   readonly validate?: Validate<Claims> | undefined
 }
-
-/** RFC 6749 §3.3 */
-const SCOPE_TOKEN = /^[\x21\x23-\x5B\x5D-\x7E]+$/
 
 const POLICY_MEMBERS = ['scopes', 'anyScope', 'validate'] as const
 
@@ -54,8 +52,7 @@ export class CompiledPolicy {
   static from(policy: unknown, defaults: CompiledPolicy = CompiledPolicy.NONE): CompiledPolicy {
     if (policy === undefined) return defaults
     if (policy instanceof CompiledPolicy) return policy
-    checkNames(policy, POLICY_MEMBERS, 'policy member')
-    return CompiledPolicy.fromMembers(policy, defaults)
+    return CompiledPolicy.fromMembers(checkNames(policy, POLICY_MEMBERS, 'policy member'), defaults)
   }
 
   /** The same from an object that has other members too, whose names were checked already. */
@@ -98,7 +95,7 @@ function isValidate(value: unknown): value is Validate {
 function checkScopes(value: unknown, option: string): readonly string[] {
   if (!Array.isArray(value))
     throw new ConfigurationError(`Option "${option}" must be an array of scopes, not ${describe(value)}`)
-  return value.map((scope: unknown) => {
+  return Array.from(value, (scope: unknown) => {
     if (typeof scope !== 'string' || !SCOPE_TOKEN.test(scope))
       throw new ConfigurationError(
         `Option "${option}" must hold single scopes (RFC 6749 §3.3: printable ASCII without spaces, quotes and backslashes), not ${describe(scope)}`,

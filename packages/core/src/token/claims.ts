@@ -119,7 +119,11 @@ export function checkClaims(claims: Record<string, unknown>, rules: TokenRules):
   for (const claim of NUMERIC_DATES) {
     const value = claims[claim]
     // RFC 7519 §2: NumericDate. `1e999` is Infinity to JSON.parse.
-    if (value !== undefined && !(typeof value === 'number' && value <= MAX_NUMERIC_DATE)) throw invalid(claim)
+    if (
+      value !== undefined &&
+      !(typeof value === 'number' && Number.isFinite(value) && value <= MAX_NUMERIC_DATE)
+    )
+      throw invalid(claim)
   }
 
   // RFC 9449 §7.2, RFC 8705 §3: a token that is bound to a key proves nothing without that key. Methods that

@@ -1,0 +1,144 @@
+import { execFile, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { onTestFinished } from 'vitest'
+
+const run = promisify(execFile)
+
+export const ROOT: string = fileURLToPath(new URL('../..', import.meta.url))
+
+/** What our packages need from others, and which of ours has it in its `node_modules`. */
+const DEPENDENCIES = {
+  jose: 'packages/core',
+  hono: 'packages/mock-issuer',
+  '@hono/node-server': 'packages/mock-issuer',
+  express: 'test',
+  '@types/express': 'test',
+  '@types/node': 'test',
+}
+
+/** A project of somebody who has installed our packages from their tarballs. */
+export class Consumer {
+  readonly directory: string
+
+  private constructor(directory: string) {
+    this.directory = directory
+  }
+
+  /**
+   * Builds, packs and unpacks all packages into a new project. What they depend on is linked from this
+   * workspace instead of being downloaded, so no network is needed.
+   */
+  static async create(): Promise<Consumer> {
+    await run('tsc', ['-b', 'packages/express', 'packages/mock-issuer'], { cwd: ROOT })
+    const directory = await mkdtemp(join(tmpdir(), 'telnyx-auth-consumer-'))
+    const modules = join(directory, 'node_modules')
+    await run('pnpm', ['--filter', './packages/*', 'pack', '--pack-destination', directory], { cwd: ROOT })
+    for (const file of await readdir(directory)) {
+      const name = /^telnyx-auth-(.+)-\d+\.\d+\.\d+\.tgz$/.exec(file)?.[1]
+      if (name === undefined) continue
+      const target = join(modules, '@telnyx-auth', name)
+      await mkdir(target, { recursive: true })
+      await run('tar', ['-xzf', join(directory, file), '-C', target, '--strip-components=1'])
+    }
+    for (const [name, home] of Object.entries(DEPENDENCIES)) {
+      await mkdir(dirname(join(modules, name)), { recursive: true })
+      await symlink(join(ROOT, home, 'node_modules', name), join(modules, name))
+    }
+    await writeFile(
+      join(directory, 'package.json'),
+      '{ "name": "consumer", "private": true, "type": "module" }',
+    )
+    return new Consumer(directory)
+  }
+
+  path(...names: string[]): string {
+    return join(this.directory, ...names)
+  }
+
+  async write(name: string, content: string): Promise<string> {
+    await writeFile(this.path(name), content)
+    return this.path(name)
+  }
+
+  async manifest(name: string): Promise<Record<string, unknown>> {
+    return JSON.parse(await readFile(this.path('node_modules', name, 'package.json'), 'utf8'))
+  }
+
+  /** Runs a program to its end. */
+  async run(file: string, env: NodeJS.ProcessEnv = {}): Promise<{ code: number; output: string }> {
+    return run(process.execPath, [file], { cwd: this.directory, env }).then(
+      ({ stdout, stderr }) => ({ code: 0, output: stdout + stderr }),
+      ({ code, stdout, stderr }) => ({ code, output: stdout + stderr }),
+    )
+  }
+
+  /** Starts a server and returns its URL; it is stopped when the test is over. */
+  async serve(file: string, env: NodeJS.ProcessEnv): Promise<string> {
+    const preload = new URL('report-port.mjs', import.meta.url).href
+    const child = fork(file, { cwd: this.directory, env, execArgv: ['--import', preload] })
+    onTestFinished(async () => {
+      const exited = once(child, 'exit')
+      if (child.kill()) await exited
+    })
+    const [message]: unknown[] = await Promise.race([
+      once(child, 'message'),
+      once(child, 'exit').then(([code]) => {
+        throw new Error(`The server ended with exit code ${code}`)
+      }),
+    ])
+    if (typeof message === 'object' && message !== null && 'port' in message)
+      return `http://127.0.0.1:${message.port}`
+    throw new Error('The server reported no port')
+  }
+
+  /** Checks TypeScript against our declarations and those of our dependencies, strictly. */
+  async compile(source: string): Promise<string> {
+    await this.write('consumer.ts', source)
+    await this.write(
+      'tsconfig.json',
+      JSON.stringify({
+        compilerOptions: {
+          strict: true,
+          exactOptionalPropertyTypes: true,
+          noUncheckedIndexedAccess: true,
+          skipLibCheck: false,
+          noEmit: true,
+          target: 'es2023',
+          lib: ['es2023'],
+          module: 'nodenext',
+          types: ['node'],
+        },
+        files: ['consumer.ts'],
+      }),
+    )
+    return run('tsc', ['-p', this.directory], { cwd: ROOT }).then(
+      () => '',
+      ({ stdout }) => stdout,
+    )
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.directory, { recursive: true })
+  }
+}
+
+/** The bytes of all files below a folder, links followed. */
+export async function sizeOf(folder: string): Promise<number> {
+  const copy = await mkdtemp(join(tmpdir(), 'telnyx-auth-size-'))
+  try {
+    await cp(folder, copy, { recursive: true, dereference: true })
+    const entries = await readdir(copy, { recursive: true, withFileTypes: true })
+    const files = entries.filter((entry) => entry.isFile())
+    const sizes = await Promise.all(
+      files.map(async (file) => (await readFile(join(file.parentPath, file.name))).length),
+    )
+    return sizes.reduce((sum, size) => sum + size, 0)
+  } finally {
+    await rm(copy, { recursive: true })
+  }
+}

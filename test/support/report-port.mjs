@@ -1,0 +1,8 @@
+/** Preloaded into a server under test: tells the parent process the port, as soon as there is one. */
+import { Server } from 'node:net'
+
+const { listen } = Server.prototype
+Server.prototype.listen = function (...args) {
+  this.once('listening', () => process.send?.({ port: this.address().port }))
+  return Reflect.apply(listen, this, args)
+}
