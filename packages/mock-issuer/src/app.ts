@@ -1,6 +1,5 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 import { authenticateClient, OAuthError, readParameters } from './authenticate-client.js'
 import type { Client } from './clients.js'
 import type { Endpoint, Faults } from './faults.js'
@@ -20,57 +19,58 @@ export interface IssuerState {
   activeClaims(token: string): Promise<Record<string, unknown> | undefined>
 }
 
-/** The connection of a request that came over a socket; in process there is none. */
+/** How a request came: over a socket, or in process, where a signal stands for the connection. */
 interface Bindings {
   readonly incoming?: { readonly socket: { destroy(): void } }
+  readonly signal?: AbortSignal
 }
 
 /** In process, there is no socket to destroy: `fetch` is told to reject by this. */
 export class ConnectionDropped extends Error {}
 
+type Work = (request: Request) => Promise<Response> | Response
+
 const NO_STORE = { 'Cache-Control': 'no-store' }
-const MAX_BODY_BYTES = 64 * 1024
 
 /**
  * The endpoints, below the path of the issuer's identifier. The metadata's well-known segment goes before that
  * path (RFC 8414 §3.1).
  */
 export function createApp(state: IssuerState, path: string): Hono<{ Bindings: Bindings }> {
-  const app = new Hono<{ Bindings: Bindings }>()
+  const app = new Hono<{ Bindings: Bindings }>({ getPath: (request) => pathBelow(path, request.url) })
   type IssuerContext = Context<{ Bindings: Bindings }>
 
   /** Counts the request and lets a fault take the place of the work. */
   const serve =
-    (endpoint: Endpoint, work: (request: Request) => Promise<Response> | Response) =>
+    (endpoint: Endpoint, work: Work) =>
     async (context: IssuerContext): Promise<Response> => {
       const request = context.req.raw
+      const { incoming, signal } = context.env
       state.record(endpoint)
-      const outcome = await state.faults.apply(endpoint, request.signal)
+      const outcome = await state.faults.apply(endpoint, signal ?? request.signal, signal)
       if (outcome.kind === 'answer') return outcome.response
       if (outcome.kind === 'drop') {
-        if (!context.env.incoming) throw new ConnectionDropped()
-        context.env.incoming.socket.destroy()
+        if (!incoming) throw new ConnectionDropped()
+        incoming.socket.destroy()
         return RESPONSE_ALREADY_SENT
       }
-      const response = await work(request)
+      const response = await workOrRefuse(work, request)
       for (const [name, value] of Object.entries(outcome.headers)) response.headers.set(name, value)
       return response
     }
 
-  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES }))
-
   app.get(
-    `/.well-known/oauth-authorization-server${path}`,
+    '/.well-known/oauth-authorization-server',
     serve('metadata', () => Response.json(metadata(state))),
   )
 
   app.get(
-    `${path}/v2/oauth/jwks`,
+    '/v2/oauth/jwks',
     serve('jwks', () => Response.json(state.jwks())),
   )
 
   app.post(
-    `${path}/v2/oauth/token`,
+    '/v2/oauth/token',
     serve('token', async (request) => {
       const parameters = await readParameters(request)
       const client = authenticateClient(request.headers.get('authorization'), parameters, state.clients)
@@ -86,14 +86,20 @@ export function createApp(state: IssuerState, path: string): Hono<{ Bindings: Bi
         throw new OAuthError('invalid_scope', 'A scope is unknown or not allowed to the client')
       const { token, expiresInSeconds } = state.grant(client, scopes)
       return Response.json(
-        { access_token: token, token_type: 'Bearer', expires_in: expiresInSeconds, scope: scopes.join(' ') },
+        {
+          access_token: token,
+          token_type: 'Bearer',
+          expires_in: expiresInSeconds,
+          // RFC 6749 §3.3: it cannot be empty.
+          scope: scopes.join(' ') || undefined,
+        },
         { headers: NO_STORE },
       )
     }),
   )
 
   app.post(
-    `${path}/v2/oauth/introspect`,
+    '/v2/oauth/introspect',
     serve('introspection', async (request) => {
       const parameters = await readParameters(request)
       authenticateClient(request.headers.get('authorization'), parameters, state.clients)
@@ -103,19 +109,37 @@ export function createApp(state: IssuerState, path: string): Hono<{ Bindings: Bi
     }),
   )
 
+  // What is left are the reasons of callers who gave up: they are theirs to handle.
   app.onError((error) => {
-    if (error instanceof OAuthError)
-      return Response.json(
-        { error: error.error, error_description: error.message },
-        {
-          status: error.status,
-          headers:
-            error.status === 401 ? { ...NO_STORE, 'WWW-Authenticate': 'Basic realm="oauth"' } : NO_STORE,
-        },
-      )
     throw error
   })
   return app
+}
+
+/**
+ * The path of a request as the routes have it, without the path of the identifier: that could look like a pattern.
+ */
+function pathBelow(path: string, url: string): string {
+  const { pathname } = new URL(url)
+  const wellKnown = /^\/\.well-known\/[^/]+/.exec(pathname)?.[0]
+  if (wellKnown !== undefined && pathname === wellKnown + path) return wellKnown
+  return wellKnown === undefined && pathname.startsWith(`${path}/`) ? pathname.slice(path.length) : '/'
+}
+
+/** The answer of RFC 6749 §5.2 takes the place of an {@link OAuthError}. */
+async function workOrRefuse(work: Work, request: Request): Promise<Response> {
+  try {
+    return await work(request)
+  } catch (error) {
+    if (!(error instanceof OAuthError)) throw error
+    return Response.json(
+      { error: error.error, error_description: error.message },
+      {
+        status: error.status,
+        headers: error.status === 401 ? { ...NO_STORE, 'WWW-Authenticate': 'Basic realm="oauth"' } : NO_STORE,
+      },
+    )
+  }
 }
 
 /** RFC 8414 §2, with what is served so far. */

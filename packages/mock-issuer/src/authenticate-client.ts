@@ -6,14 +6,16 @@ export type Parameters = ReadonlyMap<string, string>
 /** An error of RFC 6749 §5.2. */
 export class OAuthError extends Error {
   readonly error: string
-  readonly status: 400 | 401
+  readonly status: number
 
-  constructor(error: string, description: string) {
+  constructor(error: string, description: string, status: number = error === 'invalid_client' ? 401 : 400) {
     super(description)
     this.error = error
-    this.status = error === 'invalid_client' ? 401 : 400
+    this.status = status
   }
 }
+
+const MAX_BODY_BYTES = 64 * 1024
 
 /**
  * Reads the parameters of a form or of a JSON object.
@@ -22,10 +24,24 @@ export class OAuthError extends Error {
  */
 export async function readParameters(request: Request): Promise<Parameters> {
   const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
-  const body = await request.text()
+  const body = await readText(request)
   if (type === 'application/x-www-form-urlencoded') return unique([...new URLSearchParams(body)])
   if (type === 'application/json') return unique(parseObject(body))
   throw new OAuthError('invalid_request', 'The body must be a form or JSON')
+}
+
+/** `request.text()` with a limit: what is beyond it is not read. */
+async function readText(request: Request): Promise<string> {
+  const tooLong = () => new OAuthError('invalid_request', 'The body is too long', 413)
+  if (Number(request.headers.get('content-length')) > MAX_BODY_BYTES) throw tooLong()
+  const pieces: Uint8Array[] = []
+  let size = 0
+  for await (const piece of request.body ?? []) {
+    size += piece.byteLength
+    if (size > MAX_BODY_BYTES) throw tooLong()
+    pieces.push(piece)
+  }
+  return new TextDecoder().decode(Buffer.concat(pieces))
 }
 
 /** RFC 6749 §3.2: a parameter without a value counts as left out, and none may be repeated. */

@@ -48,20 +48,22 @@ export class Faults {
   /**
    * Applies the endpoint's fault, if there is one.
    *
+   * @param bodySignal ends a body that is being sent; over HTTP, the server does that by itself
    * @throws the reason of `signal` when the caller gives up first
    */
-  async apply(endpoint: Endpoint, signal: AbortSignal): Promise<FaultOutcome> {
+  async apply(endpoint: Endpoint, signal: AbortSignal, bodySignal?: AbortSignal): Promise<FaultOutcome> {
     const active = this.#faults.get(endpoint)
-    if (!active) return { kind: 'proceed', headers: {} }
+    if (!active || active.left <= 0) return { kind: 'proceed', headers: {} }
     active.left--
-    if (active.left <= 0) this.#faults.delete(endpoint)
 
     const { status, headers = {}, body, delayMs, silence, drop } = active.fault
     if (silence) await untilAborted(signal)
-    if (delayMs !== undefined) await delay(delayMs, undefined, { signal })
+    // It rejects with an error of its own; the reason is thrown next.
+    if (delayMs !== undefined) await delay(delayMs, undefined, { signal }).catch(() => undefined)
+    signal.throwIfAborted()
     if (drop) return { kind: 'drop' }
     if (status === undefined && body === undefined) return { kind: 'proceed', headers }
-    return { kind: 'answer', response: makeResponse(status ?? 200, headers, body) }
+    return { kind: 'answer', response: makeResponse(status ?? 200, headers, body, bodySignal) }
   }
 }
 
@@ -69,16 +71,26 @@ function makeResponse(
   status: number,
   headers: Readonly<Record<string, string>>,
   body: FaultBody | undefined,
+  signal: AbortSignal | undefined,
 ): Response {
   if (body === undefined) return new Response(null, { status, headers })
-  if (typeof body === 'function') return new Response(toStream(body()), { status, headers })
+  if (typeof body === 'function') return new Response(toStream(body(), signal), { status, headers })
   if (typeof body === 'string' || body instanceof Uint8Array) return new Response(body, { status, headers })
   return Response.json(body, { status, headers })
 }
 
-function toStream(pieces: AsyncIterable<string | Uint8Array>): ReadableStream<Uint8Array> {
+function toStream(
+  pieces: AsyncIterable<string | Uint8Array>,
+  signal: AbortSignal | undefined,
+): ReadableStream<Uint8Array> {
   const iterator = pieces[Symbol.asyncIterator]()
   return new ReadableStream({
+    start(controller) {
+      signal?.addEventListener('abort', () => {
+        controller.error(signal.reason)
+        iterator.return?.().catch(() => undefined)
+      })
+    },
     async pull(controller) {
       const { done, value } = await iterator.next()
       if (done) controller.close()
@@ -90,9 +102,9 @@ function toStream(pieces: AsyncIterable<string | Uint8Array>): ReadableStream<Ui
   })
 }
 
-function untilAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason)
-    else signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
   })
 }

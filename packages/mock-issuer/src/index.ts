@@ -3,8 +3,8 @@ export type { Endpoint, Fault, FaultBody } from './faults.js'
 export {
   createMockIssuer,
   type MockIssuer,
-  type MockIssuerOptions,
   type RequestLog,
   type TokenOptions,
 } from './mock-issuer.js'
+export type { MockIssuerOptions } from './options.js'
 export type { SigningAlgorithm } from './signing-keys.js'

@@ -4,62 +4,10 @@ import { createServer, type Server } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { createLocalJWKSet, type JWK, jwtVerify } from 'jose'
 import { ConnectionDropped, createApp } from './app.js'
-import { type Client, type ClientSeed, createClient } from './clients.js'
+import type { Client } from './clients.js'
 import { ENDPOINTS, type Endpoint, type Fault, Faults } from './faults.js'
-import {
-  createSigningKey,
-  digest,
-  SIGNING_ALGORITHMS,
-  type SigningAlgorithm,
-  type SigningKey,
-  signCompact,
-} from './signing-keys.js'
-
-/** The options of {@link createMockIssuer}. */
-export interface MockIssuerOptions {
-  /**
-   * The issuer identifier.
-   *
-   * @default `https://api.telnyx.com`, or the URL that `listen` returned
-   */
-  readonly issuer?: string | undefined
-  /**
-   * What tokens are signed with.
-   *
-   * @default 'RS256'
-   */
-  readonly algorithm?: SigningAlgorithm | undefined
-  /**
-   * The `typ` of tokens; `null` for none.
-   *
-   * @default 'at+jwt'
-   */
-  readonly typ?: string | null | undefined
-  /**
-   * The audience of tokens that are issued without naming one.
-   *
-   * @default 'https://api.example.com'
-   */
-  readonly audience?: string | undefined
-  /**
-   * The clients that exist from the start.
-   *
-   * @default one, with an id and a secret that are made up; see `clients` of the issuer
-   */
-  readonly clients?: readonly ClientSeed[] | undefined
-  /**
-   * The scopes that exist.
-   *
-   * @default those of Telnyx
-   */
-  readonly scopes?: readonly string[] | undefined
-  /**
-   * The clock, in milliseconds since the epoch.
-   *
-   * @default Date.now
-   */
-  readonly now?: (() => number) | undefined
-}
+import { type MockIssuerOptions, type ResolvedOptions, resolveOptions, TELNYX_ISSUER } from './options.js'
+import { createSigningKey, digest, type SigningKey, signCompact } from './signing-keys.js'
 
 /** What {@link MockIssuer.issueToken} makes. */
 export interface TokenOptions {
@@ -122,48 +70,6 @@ export interface MockIssuer {
   close(): Promise<void>
 }
 
-const TELNYX_ISSUER = 'https://api.telnyx.com'
-
-/** The scopes that Telnyx's metadata listed in October 2026. */
-const TELNYX_SCOPES = [
-  'account_management.read',
-  'account_management.write',
-  'ai.read',
-  'ai.write',
-  'authentication_and_access.read',
-  'billing.read',
-  'edge_compute.read',
-  'edge_compute.write',
-  'fax.read',
-  'fax.write',
-  'messaging.read',
-  'messaging.write',
-  'networking.read',
-  'networking.write',
-  'numbers.read',
-  'numbers.write',
-  'reporting.read',
-  'reporting.write',
-  'storage.read',
-  'storage.write',
-  'verify.read',
-  'verify.write',
-  'voice.read',
-  'voice.write',
-  'wireless.read',
-  'wireless.write',
-]
-
-const OPTION_NAMES: readonly string[] = [
-  'issuer',
-  'algorithm',
-  'typ',
-  'audience',
-  'clients',
-  'scopes',
-  'now',
-] satisfies (keyof MockIssuerOptions)[]
-
 const TOKEN_LIFETIME_SECONDS = 3600
 const MAX_TIMES = 10_000
 
@@ -173,25 +79,15 @@ const MAX_TIMES = 10_000
  * @throws {TypeError} for an option that does not exist or cannot be used
  */
 export async function createMockIssuer(options: MockIssuerOptions = {}): Promise<MockIssuer> {
-  for (const name of Object.keys(options))
-    if (!OPTION_NAMES.includes(name))
-      throw new TypeError(`createMockIssuer() has no option "${name}"; there are ${OPTION_NAMES.join(', ')}`)
-  const algorithm = options.algorithm ?? 'RS256'
-  if (!SIGNING_ALGORITHMS.includes(algorithm))
-    throw new TypeError(`The option "algorithm" must be one of ${SIGNING_ALGORITHMS.join(', ')}`)
-  if (options.issuer !== undefined && !URL.canParse(options.issuer))
-    throw new TypeError('The option "issuer" must be a URL')
-  return new EmbeddedIssuer(options, await createSigningKey(algorithm))
+  const resolved = resolveOptions(options)
+  return new EmbeddedIssuer(resolved, await createSigningKey(resolved.algorithm))
 }
 
 class EmbeddedIssuer implements MockIssuer {
   readonly clients: readonly Client[]
   readonly requests: Readonly<Record<Endpoint, RequestLog>>
 
-  readonly #algorithm: SigningAlgorithm
-  readonly #typ: string | null
-  readonly #audience: string
-  readonly #now: () => number
+  readonly #options: ResolvedOptions
   readonly #issuerIsFixed: boolean
   readonly #app: ReturnType<typeof createApp>
   readonly #faults = new Faults()
@@ -200,18 +96,19 @@ class EmbeddedIssuer implements MockIssuer {
   /** The newest key, which signs, first. */
   #keys: readonly [SigningKey, ...SigningKey[]]
   #server: Server | undefined
+  /** Settled when the server listens, or cannot. */
+  #started: Promise<unknown> | undefined
   #baseUrl: string | undefined
   #closed = false
+  /** What closed connections are over HTTP, this is in process. */
+  #closing = new AbortController()
 
-  constructor(options: MockIssuerOptions, key: SigningKey) {
-    const scopes = Object.freeze([...(options.scopes ?? TELNYX_SCOPES)])
-    this.clients = Object.freeze((options.clients ?? [{}]).map((seed) => createClient(seed, scopes)))
+  constructor(options: ResolvedOptions, key: SigningKey) {
+    const { clients, scopes } = options
+    this.clients = clients
     this.#issuer = options.issuer ?? TELNYX_ISSUER
     this.#issuerIsFixed = options.issuer !== undefined
-    this.#algorithm = key.algorithm
-    this.#typ = options.typ === undefined ? 'at+jwt' : options.typ
-    this.#audience = options.audience ?? 'https://api.example.com'
-    this.#now = options.now ?? Date.now
+    this.#options = options
     this.#keys = [key]
 
     const emptyLog = (): { count: number; times: number[] } => ({ count: 0, times: [] })
@@ -230,7 +127,7 @@ class EmbeddedIssuer implements MockIssuer {
         record: (endpoint) => {
           const entry = log[endpoint]
           entry.count++
-          entry.times.push(this.#now())
+          entry.times.push(this.#options.now())
           if (entry.times.length > MAX_TIMES) entry.times.shift()
         },
         grant: (client, granted) => ({
@@ -257,7 +154,10 @@ class EmbeddedIssuer implements MockIssuer {
     if (!isOurs) throw networkError('ENOTFOUND', 'The embedded issuer is not at this address')
     if (this.#closed) throw networkError('ECONNREFUSED', 'The embedded issuer is closed')
     try {
-      return await this.#app.fetch(request, {})
+      const signal = AbortSignal.any([request.signal, this.#closing.signal])
+      const response = await this.#app.fetch(request, { signal })
+      signal.throwIfAborted()
+      return response
     } catch (error) {
       throw error instanceof ConnectionDropped
         ? networkError('ECONNRESET', 'The connection was dropped')
@@ -275,12 +175,18 @@ class EmbeddedIssuer implements MockIssuer {
     )
     this.#server = server
     server.listen(port, host)
-    await once(server, 'listening')
+    this.#started = once(server, 'listening')
+    try {
+      await this.#started
+    } catch (error) {
+      this.#server = undefined
+      throw error
+    }
     const address = server.address()
     if (typeof address !== 'object' || address === null) throw new Error('The server has no address')
     this.#baseUrl = `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`
     if (!this.#issuerIsFixed) this.#issuer = this.#baseUrl
-    this.#closed = false
+    this.#closed = this.#server !== server
     return this.#baseUrl
   }
 
@@ -289,7 +195,7 @@ class EmbeddedIssuer implements MockIssuer {
   }
 
   async rotateKeys({ keepOld = true }: { keepOld?: boolean } = {}): Promise<string> {
-    const key = await createSigningKey(this.#algorithm)
+    const key = await createSigningKey(this.#options.algorithm)
     this.#keys = keepOld ? [key, ...this.#keys] : [key]
     return key.kid
   }
@@ -311,8 +217,13 @@ class EmbeddedIssuer implements MockIssuer {
   async close(): Promise<void> {
     this.#closed = true
     const server = this.#server
-    if (!server) return
     this.#server = undefined
+    this.#closing.abort(networkError('ECONNRESET', 'The embedded issuer was closed'))
+    this.#closing = new AbortController()
+    if (!server) return
+    // A server that is about to listen would do so after it was closed. That it cannot is told by `listen`.
+    await this.#started?.catch(() => undefined)
+    if (!server.listening) return
     const closed = once(server, 'close')
     server.close()
     server.closeAllConnections()
@@ -326,18 +237,24 @@ class EmbeddedIssuer implements MockIssuer {
   #sign(options: TokenOptions): string {
     const [key] = this.#keys
     const clientId = options.clientId ?? this.clients[0]?.clientId
-    const issuedAt = Math.floor(this.#now() / 1000)
+    const issuedAt = Math.floor(this.#options.now() / 1000)
     // RFC 9068 §2.1 and §2.2
-    const header = { typ: this.#typ ?? undefined, alg: key.algorithm, kid: key.kid, ...options.header }
+    const header = {
+      typ: this.#options.typ ?? undefined,
+      alg: key.algorithm,
+      kid: key.kid,
+      ...options.header,
+    }
     const claims = {
       iss: this.#issuer,
       sub: options.subject ?? clientId,
-      aud: options.audience ?? this.#audience,
+      aud: options.audience ?? this.#options.audience,
       client_id: clientId,
       iat: issuedAt,
       exp: issuedAt + (options.expiresInSeconds ?? TOKEN_LIFETIME_SECONDS),
       jti: randomUUID(),
-      scope: options.scopes?.join(' '),
+      // RFC 6749 §3.3: it cannot be empty.
+      scope: options.scopes?.join(' ') || undefined,
       ...options.claims,
     }
     return signCompact(header, claims, key)
@@ -345,15 +262,20 @@ class EmbeddedIssuer implements MockIssuer {
 
   async #activeClaims(token: string): Promise<Record<string, unknown> | undefined> {
     if (this.#revoked.has(digest(token))) return undefined
-    const verification = jwtVerify(token, createLocalJWKSet(this.#jwks()), {
-      issuer: this.#issuer,
-      currentDate: new Date(this.#now()),
-    })
-    return verification.then(
-      ({ payload }) => payload,
-      // RFC 7662 §2.2: whatever is wrong with it, the token is just not active.
-      () => undefined,
-    )
+    // Key by key: a token that names none could be of any.
+    for (const { jwk } of this.#keys) {
+      const verification = jwtVerify(token, createLocalJWKSet({ keys: [jwk] }), {
+        issuer: this.#issuer,
+        currentDate: new Date(this.#options.now()),
+      })
+      const claims = await verification.then(
+        ({ payload }) => payload,
+        // RFC 7662 §2.2: whatever is wrong with it, the token is just not active.
+        () => undefined,
+      )
+      if (claims) return claims
+    }
+    return undefined
   }
 }
 

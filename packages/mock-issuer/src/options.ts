@@ -1,0 +1,130 @@
+import { type Client, type ClientSeed, createClient } from './clients.js'
+import { SIGNING_ALGORITHMS, type SigningAlgorithm } from './signing-keys.js'
+
+/** The options of `createMockIssuer`. */
+export interface MockIssuerOptions {
+  /**
+   * The issuer identifier.
+   *
+   * @default `https://api.telnyx.com`, or the URL that `listen` returned
+   */
+  readonly issuer?: string | undefined
+  /**
+   * What tokens are signed with.
+   *
+   * @default 'RS256'
+   */
+  readonly algorithm?: SigningAlgorithm | undefined
+  /**
+   * The `typ` of tokens; `null` for none.
+   *
+   * @default 'at+jwt'
+   */
+  readonly typ?: string | null | undefined
+  /**
+   * The audience of tokens that are issued without naming one.
+   *
+   * @default 'https://api.example.com'
+   */
+  readonly audience?: string | undefined
+  /**
+   * The clients that exist from the start.
+   *
+   * @default one, with an id and a secret that are made up; see `clients` of the issuer
+   */
+  readonly clients?: readonly ClientSeed[] | undefined
+  /**
+   * The scopes that exist.
+   *
+   * @default those of Telnyx
+   */
+  readonly scopes?: readonly string[] | undefined
+  /**
+   * The clock, in milliseconds since the epoch.
+   *
+   * @default Date.now
+   */
+  readonly now?: (() => number) | undefined
+}
+
+/** Options that were checked and copied, with defaults filled in. */
+export interface ResolvedOptions {
+  /** Only where one was set: else it follows `listen`. */
+  readonly issuer: string | undefined
+  readonly algorithm: SigningAlgorithm
+  readonly typ: string | null
+  readonly audience: string
+  readonly clients: readonly Client[]
+  readonly scopes: readonly string[]
+  readonly now: () => number
+}
+
+export const TELNYX_ISSUER = 'https://api.telnyx.com'
+
+/** The scopes that Telnyx's metadata listed in October 2026. */
+const TELNYX_SCOPES = [
+  'account_management.read',
+  'account_management.write',
+  'ai.read',
+  'ai.write',
+  'authentication_and_access.read',
+  'billing.read',
+  'edge_compute.read',
+  'edge_compute.write',
+  'fax.read',
+  'fax.write',
+  'messaging.read',
+  'messaging.write',
+  'networking.read',
+  'networking.write',
+  'numbers.read',
+  'numbers.write',
+  'reporting.read',
+  'reporting.write',
+  'storage.read',
+  'storage.write',
+  'verify.read',
+  'verify.write',
+  'voice.read',
+  'voice.write',
+  'wireless.read',
+  'wireless.write',
+]
+
+const OPTION_NAMES: readonly string[] = [
+  'issuer',
+  'algorithm',
+  'typ',
+  'audience',
+  'clients',
+  'scopes',
+  'now',
+] satisfies (keyof MockIssuerOptions)[]
+
+/** @throws {TypeError} for an option that does not exist or cannot be used */
+export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
+  for (const name of Object.keys(options))
+    if (!OPTION_NAMES.includes(name))
+      throw new TypeError(`createMockIssuer() has no option "${name}"; there are ${OPTION_NAMES.join(', ')}`)
+  const {
+    issuer,
+    algorithm = 'RS256',
+    typ = 'at+jwt',
+    audience = 'https://api.example.com',
+    now = Date.now,
+  } = options
+  if (!SIGNING_ALGORITHMS.includes(algorithm))
+    throw new TypeError(`The option "algorithm" must be one of ${SIGNING_ALGORITHMS.join(', ')}`)
+  if (issuer !== undefined && !isIdentifier(issuer))
+    throw new TypeError('The option "issuer" must be an HTTP URL without credentials, query and fragment')
+  const scopes = Object.freeze([...(options.scopes ?? TELNYX_SCOPES)])
+  const clients = Object.freeze((options.clients ?? [{}]).map((seed) => createClient(seed, scopes)))
+  return { issuer, algorithm, typ, audience, clients, scopes, now }
+}
+
+/** RFC 8414 §2, and `http` for issuers on this machine. */
+function isIdentifier(value: string): boolean {
+  if (!URL.canParse(value) || /[?#]/.test(value)) return false
+  const { protocol, username, password } = new URL(value)
+  return /^https?:$/.test(protocol) && username === '' && password === ''
+}
