@@ -265,7 +265,7 @@ export async function expectRefusal(
 }
 
 /** Nothing of `secrets` is in what an error shows to anybody, causes included. */
-export function expectNoLeak(error: TelnyxAuthError, secrets: readonly string[]): void {
+function expectNoLeak(error: TelnyxAuthError, secrets: readonly string[]): void {
   const shown = [
     error.message,
     inspect(error, { depth: Infinity, showHidden: true, getters: true, maxStringLength: null }),

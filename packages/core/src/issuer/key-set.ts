@@ -92,9 +92,13 @@ export class KeySet {
    * Fetches the keys again because a token may be signed with a newer one: as often as the budget allows, whatever
    * the number of tokens, and of failures.
    *
-   * @returns `keys` when the budget is used up and the set at hand is the last that the issuer had to say
+   * @param keys the set that was tried
+   * @returns `keys` when the budget is used up and they are the last that the issuer had to say
    */
   async #refetch(keys: readonly VerificationKey[]): Promise<readonly VerificationKey[]> {
+    // Another token may have had them fetched while this one was tried.
+    const atHand = this.document.value
+    if (atHand !== undefined && atHand !== keys) return atHand
     // A load under way is joined and a pause repeats its failure: neither asks the issuer.
     if (!this.document.loading && this.document.pauseMs === 0) {
       const now = this.#clock.monotonic()
