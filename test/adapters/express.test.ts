@@ -180,6 +180,17 @@ describe.each([
       expect((await fetch(`${unreachable.url}/me`, { headers: await bearer() })).status).toBe(503)
     })
 
+    it('a token is not anonymous because validate says that there is none', async () => {
+      const { url } = await api({
+        optional: true,
+        validate: () => {
+          throw new MissingTokenError()
+        },
+      })
+      expect((await fetch(`${url}/me`, { headers: await bearer() })).status).toBe(401)
+      expect((await fetch(`${url}/me`)).status).toBe(200)
+    })
+
     it('getAuth throws for an anonymous caller: 401, not a crash', async () => {
       const { url } = await api({ optional: true }, (app) =>
         app.get('/mine', (req, res) => void res.json(getAuth(req))),

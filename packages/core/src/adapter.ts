@@ -104,12 +104,12 @@ export class Gate {
    */
   async authenticate(carrier: object, request: AuthenticatableRequest): Promise<Decision> {
     try {
-      admissions.set(carrier, { auth: await this.#verifier.authenticate(request, this.#policy), gate: this })
+      const auth = await this.#verifier.authenticateIfPresent(request, this.#policy)
+      if (!auth && !this.#optional) throw new MissingTokenError(this.#policy.requiredScopes)
+      admissions.set(carrier, { auth, gate: this })
       return undefined
     } catch (error) {
-      if (!(this.#optional && error instanceof MissingTokenError)) return this.#refuse(error)
-      admissions.set(carrier, { auth: undefined, gate: this })
-      return undefined
+      return this.#refuse(error)
     }
   }
 

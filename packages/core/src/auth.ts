@@ -1,4 +1,4 @@
-import type { JwtClaims } from './token/claims.js'
+import type { AcceptedClaims, JwtClaims } from './token/claims.js'
 
 /** Whether a granted scope includes a required one, beyond being the same (the option `scopeImplies`). */
 export type ScopeImplies = (granted: string, required: string) => boolean
@@ -37,7 +37,7 @@ export interface Auth<Claims extends object = JwtClaims> {
 /** Makes the frozen result from claims that were verified, and freezes these too. */
 export function createAuth(
   token: string,
-  claims: JwtClaims & { readonly iss: string },
+  claims: AcceptedClaims,
   verifiedBy: Auth['verifiedBy'],
   scopeImplies: ScopeImplies | undefined,
 ): Auth {
@@ -59,7 +59,7 @@ class VerifiedAuth implements Auth {
 
   constructor(
     token: string,
-    claims: JwtClaims & { readonly iss: string },
+    claims: AcceptedClaims,
     verifiedBy: Auth['verifiedBy'],
     scopeImplies: ScopeImplies | undefined,
   ) {

@@ -83,9 +83,18 @@ export class TokenVerifier implements Verifier {
 
   async authenticate(request: AuthenticatableRequest, policy?: Policy): Promise<Auth> {
     const compiled = this.compile(policy)
+    const auth = await this.authenticateIfPresent(request, compiled)
+    if (!auth) throw new MissingTokenError(compiled.requiredScopes)
+    return auth
+  }
+
+  /** The same, but `undefined` where the request carries no access token: and only there. */
+  async authenticateIfPresent(
+    request: AuthenticatableRequest,
+    policy: CompiledPolicy,
+  ): Promise<Auth | undefined> {
     const token = extractBearerToken(request, this.#options.maxTokenBytes)
-    if (token === undefined) throw new MissingTokenError(compiled.requiredScopes)
-    return this.verify(token, compiled)
+    return token === undefined ? undefined : this.verify(token, policy)
   }
 
   async preload(): Promise<void> {
@@ -127,7 +136,7 @@ export class TokenVerifier implements Verifier {
     // The claims are what the key signed: they are verified from here on. Waiting for a key took time.
     const claims = unverifiedClaims
     checkTimes(claims, rules.clockToleranceSeconds, this.#clock.now())
-    return createAuth(token, { ...claims, iss: rules.issuer }, 'signature', scopeImplies)
+    return createAuth(token, claims, 'signature', scopeImplies)
   }
 }
 

@@ -34,6 +34,9 @@ export interface JwtClaims {
   readonly [name: string]: unknown
 }
 
+/** Claims that passed the checks: every issuer is one that was configured. */
+export type AcceptedClaims = JwtClaims & { readonly iss: string }
+
 /** RFC 9068 §2.1; compared without case, the prefix `application/` may be left out (RFC 7515 §4.1.9). */
 const TYPES: Record<Profile, ReadonlySet<string | null | undefined>> = {
   telnyx: new Set([undefined, 'jwt', 'at+jwt']),
@@ -91,7 +94,10 @@ function mediaType(typ: unknown): string | null | undefined {
  * @throws {InvalidTokenError} `ERR_CLAIM_MISSING`, `ERR_CLAIM_INVALID`, `ERR_ISSUER_NOT_ALLOWED`,
  *   `ERR_AUDIENCE_NOT_ALLOWED`, `ERR_TOKEN_BOUND`
  */
-export function checkClaims(claims: Record<string, unknown>, rules: TokenRules): asserts claims is JwtClaims {
+export function checkClaims(
+  claims: Record<string, unknown>,
+  rules: TokenRules,
+): asserts claims is AcceptedClaims {
   const { iss, aud } = claims
   if (iss === undefined) throw missing('iss')
   if (typeof iss !== 'string') throw invalid('iss')
