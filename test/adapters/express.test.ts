@@ -118,7 +118,7 @@ describe.each([
     expect([response.status, JSON.parse(response.body).code]).toEqual([status, code])
   })
 
-  it('B1: any case of the scheme, and any number of spaces', async () => {
+  it('B1: the scheme in any case, and any number of spaces', async () => {
     const { port } = await api()
     const token = await issuer.issueToken()
     for (const line of [`authorization: bearer ${token}`, `AUTHORIZATION:   BEARER    ${token}   `])

@@ -177,7 +177,7 @@ describe('J4: aud', () => {
     expect(await outcome(pair, claims({ aud: undefined }))).toBe('ERR_CLAIM_MISSING')
   })
 
-  it('J4: any of several configured identifiers may match', async () => {
+  it('J4: of several configured identifiers, any may match', async () => {
     const several = await createPair({ verifier: { audience: ['urn:a', 'urn:b'] } })
     expect(await outcome(several, { audience: 'urn:b' })).toBe('accepted')
     expect(await outcome(several, { audience: 'urn:c' })).toBe('ERR_AUDIENCE_NOT_ALLOWED')

@@ -1,31 +1,13 @@
-import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { createLocalJWKSet, type JWK, jwtVerify } from 'jose'
+import { signAccessToken, TOKEN_LIFETIME_SECONDS, type TokenOptions } from './access-token.js'
 import { ConnectionDropped, createApp } from './app.js'
 import type { Client } from './clients.js'
 import { ENDPOINTS, type Endpoint, type Fault, Faults } from './faults.js'
 import { type MockIssuerOptions, type ResolvedOptions, resolveOptions, TELNYX_ISSUER } from './options.js'
-import { createSigningKey, digest, type SigningKey, signCompact } from './signing-keys.js'
-
-/** What {@link MockIssuer.issueToken} makes. */
-export interface TokenOptions {
-  /** @default none: the token has no `scope` */
-  readonly scopes?: readonly string[] | undefined
-  /** @default the audience of the issuer */
-  readonly audience?: string | readonly string[] | undefined
-  /** @default the client: as a token for a client alone has it (RFC 9068 §2.2) */
-  readonly subject?: string | undefined
-  /** @default the first client */
-  readonly clientId?: string | undefined
-  /** A negative number makes a token that has expired. @default 3600 */
-  readonly expiresInSeconds?: number | undefined
-  /** Claims that are added, replaced or, with `undefined`, removed. */
-  readonly claims?: Readonly<Record<string, unknown>> | undefined
-  /** Header parameters that are added, replaced or, with `undefined`, removed. */
-  readonly header?: Readonly<Record<string, unknown>> | undefined
-}
+import { createSigningKey, digest, type SigningKey } from './signing-keys.js'
 
 /** What an endpoint was asked. */
 export interface RequestLog {
@@ -70,7 +52,6 @@ export interface MockIssuer {
   close(): Promise<void>
 }
 
-const TOKEN_LIFETIME_SECONDS = 3600
 const MAX_TIMES = 10_000
 
 /**
@@ -237,27 +218,11 @@ class EmbeddedIssuer implements MockIssuer {
   #sign(options: TokenOptions): string {
     const [key] = this.#keys
     const clientId = options.clientId ?? this.clients[0]?.clientId
-    const issuedAt = Math.floor(this.#options.now() / 1000)
-    // RFC 9068 §2.1 and §2.2
-    const header = {
-      typ: this.#options.typ ?? undefined,
-      alg: key.algorithm,
-      kid: key.kid,
-      ...options.header,
-    }
-    const claims = {
-      iss: this.#issuer,
-      sub: options.subject ?? clientId,
-      aud: options.audience ?? this.#options.audience,
-      client_id: clientId,
-      iat: issuedAt,
-      exp: issuedAt + (options.expiresInSeconds ?? TOKEN_LIFETIME_SECONDS),
-      jti: randomUUID(),
-      // RFC 6749 §3.3: it cannot be empty.
-      scope: options.scopes?.join(' ') || undefined,
-      ...options.claims,
-    }
-    return signCompact(header, claims, key)
+    const { typ, audience, now } = this.#options
+    return signAccessToken(
+      { ...options, clientId },
+      { issuer: this.#issuer, typ, audience, now: now() / 1000, key },
+    )
   }
 
   async #activeClaims(token: string): Promise<Record<string, unknown> | undefined> {

@@ -1,21 +1,7 @@
 import { constants, createHash, KeyObject, type SignKeyObjectInput, sign } from 'node:crypto'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
 
-/** An algorithm that the issuer can sign with. */
-export type SigningAlgorithm =
-  | 'RS256'
-  | 'RS384'
-  | 'RS512'
-  | 'PS256'
-  | 'PS384'
-  | 'PS512'
-  | 'ES256'
-  | 'ES384'
-  | 'ES512'
-  | 'EdDSA'
-  | 'Ed25519'
-
-export const SIGNING_ALGORITHMS: readonly SigningAlgorithm[] = [
+export const SIGNING_ALGORITHMS = [
   'RS256',
   'RS384',
   'RS512',
@@ -27,7 +13,10 @@ export const SIGNING_ALGORITHMS: readonly SigningAlgorithm[] = [
   'ES512',
   'EdDSA',
   'Ed25519',
-]
+] as const
+
+/** An algorithm that the issuer can sign with. */
+export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number]
 
 /** A key pair of the issuer. */
 export interface SigningKey {
