@@ -280,6 +280,28 @@ describe.each([
     quiet.mockRestore()
   })
 
+  it('asks validate once a request', async () => {
+    const validate = vi.fn()
+    const { url } = await api({ validate })
+    expect((await fetch(`${url}/me`, { headers: await bearer() })).status).toBe(200)
+    expect(validate).toHaveBeenCalledTimes(1)
+    const shared = await api({ verifier: createVerifier({ ...reach(), validate }) })
+    expect((await fetch(`${shared.url}/me`, { headers: await bearer() })).status).toBe(200)
+    expect(validate).toHaveBeenCalledTimes(2)
+  })
+
+  it('does not write to a response that something else has answered meanwhile', async () => {
+    const app = express()
+    app.use((_req, res, next) => {
+      next()
+      res.status(418).send('mine')
+    })
+    app.use(telnyxAuth(reach()))
+    const { url } = await serve(app)
+    const response = await fetch(url, { headers: await bearer({ expiresInSeconds: -60 }) })
+    expect([response.status, await response.text()]).toEqual([418, 'mine'])
+  })
+
   it('a validate that throws is a 500, not a 401', async () => {
     const quiet = vi.spyOn(console, 'error').mockImplementation(() => undefined)
     const { url } = await api({ validate: () => Promise.reject(new Error('my database is down')) })

@@ -173,6 +173,7 @@ describe('an adapter', () => {
     expect(error.message).toMatch(/"verifier" and "audience" exclude each other/)
     expect(gate({ verifier, scopes: ['a'], optional: true, errors: 'throw' })).not.toThrow()
     expect(gate({ audience, verifier: undefined })).not.toThrow()
+    expect(gate({ verifier, audience: undefined })).not.toThrow()
   })
 
   it('refuses policies that are none, when a route is made', () => {

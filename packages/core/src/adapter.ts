@@ -5,13 +5,7 @@
 
 import type { Auth } from './auth.js'
 import { systemClock } from './clock.js'
-import {
-  ConfigurationError,
-  type ErrorResponse,
-  MissingTokenError,
-  TelnyxAuthError,
-  toResponse,
-} from './errors.js'
+import { ConfigurationError, type ErrorResponse, MissingTokenError, toResponse } from './errors.js'
 import { resolveOptions, VERIFIER_OPTIONS, type VerifierOptions } from './options.js'
 import type { AuthenticatableRequest } from './request/bearer.js'
 import { CompiledPolicy, type Policy } from './request/policy.js'
@@ -126,7 +120,7 @@ export class Gate {
   }
 
   #refuse(error: unknown): ErrorResponse {
-    if (this.#throws || !(error instanceof TelnyxAuthError)) throw error
+    if (this.#throws) throw error
     return toResponse(error)
   }
 }

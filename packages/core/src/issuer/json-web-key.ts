@@ -27,7 +27,7 @@ export async function importVerificationKey(member: unknown): Promise<Verificati
   if (use !== undefined && use !== 'sig') return undefined
   if (keyOps !== undefined && !(Array.isArray(keyOps) && keyOps.includes('verify'))) return undefined
   if (jwk.kty === 'RSA' && !isStrongRsaKey(jwk)) return undefined
-  if (jwk.kty === 'OKP' && isSmallOrderPoint(jwk)) return undefined
+  if (jwk.kty === 'OKP' && !isStrongEd25519Key(jwk)) return undefined
 
   const algorithms = new Map<Algorithm, CryptoKey>()
   for (const algorithm of algorithmsOf(jwk)) {
@@ -58,12 +58,13 @@ const SMALL_ORDER_POINTS: ReadonlySet<string> = new Set([
   'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
 ])
 
-/** With such a point as the key, there are signatures that fit any message: a key that anybody can sign with. */
-function isSmallOrderPoint({ x }: Record<string, unknown>): boolean {
+/** With a point of small order as the key, there are signatures that fit any message: anybody can make them. */
+function isStrongEd25519Key({ x }: Record<string, unknown>): boolean {
   if (typeof x !== 'string') return false
   const bytes = Buffer.from(x, 'base64url')
-  bytes.writeUInt8((bytes.at(-1) ?? 0) & 0x7f, Math.max(bytes.length - 1, 0))
-  return SMALL_ORDER_POINTS.has(bytes.toString('hex'))
+  if (bytes.length !== 32) return false
+  bytes.writeUInt8(bytes.readUInt8(31) & 0x7f, 31)
+  return !SMALL_ORDER_POINTS.has(bytes.toString('hex'))
 }
 
 function toBigInt(base64url: string): bigint {
