@@ -2,7 +2,7 @@ import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 import { describe, expect, it } from 'vitest'
 import { metadataUrl } from '../../packages/core/src/issuer/authorization-server.js'
 import { isSecureUrl } from '../../packages/core/src/issuer/http.js'
-import { codeOf, createPair, errorOf } from '../support/outcome.js'
+import { codeOf, createPair, errorOf, untilTimeout } from '../support/outcome.js'
 
 describe('D1: where the metadata is', () => {
   it.each([
@@ -131,9 +131,10 @@ describe('D4: what counts as a document', () => {
       ['metadata', 'ERR_DISCOVERY_FAILED'],
       ['jwks', 'ERR_KEYS_UNAVAILABLE'],
     ] as const) {
-      const { issuer, verifier } = await createPair({ verifier: { timeoutMs: 20 } })
+      const { issuer, verifier } = await createPair()
       issuer.fault(endpoint, fault)
-      const error = await errorOf(verifier.verify(await issuer.issueToken()))
+      const token = await issuer.issueToken()
+      const error = await errorOf(untilTimeout(() => verifier.verify(token)))
       expect(error).toMatchObject({ code, status: 503 })
       expect(error.cause).toMatchObject({ reason, host: 'api.telnyx.com', durationMs: expect.any(Number) })
     }

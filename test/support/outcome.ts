@@ -1,5 +1,6 @@
 import { type ErrorCode, TelnyxAuthError } from '@telnyx-auth/core'
 import { createMockIssuer, type MockIssuer, type MockIssuerOptions } from '@telnyx-auth/mock-issuer'
+import { vi } from 'vitest'
 import type { Clock } from '../../packages/core/src/clock.js'
 import type { VerifierOptions } from '../../packages/core/src/options.js'
 import { createVerifierAt, type TokenVerifier } from '../../packages/core/src/verifier.js'
@@ -77,4 +78,26 @@ export async function createPair(
     ...options.verifier,
   })
   return { clock, issuer, verifier }
+}
+
+/**
+ * Waits for something that may have to time out, without waiting: whenever nothing more happens by itself, the
+ * time of every timer is over. How busy the machine is makes no difference.
+ */
+export async function untilTimeout<T>(start: () => Promise<T>): Promise<T> {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    let done = false
+    const work = start().finally(() => {
+      done = true
+    })
+    work.catch(() => undefined)
+    while (!done) {
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+      vi.advanceTimersByTime(600_000)
+    }
+    return await work
+  } finally {
+    vi.useRealTimers()
+  }
 }
