@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { AuthorizationServer } from '../../packages/core/src/issuer/authorization-server.js'
 import { lifetimeOf } from '../../packages/core/src/issuer/cached-document.js'
+import { KeySet } from '../../packages/core/src/issuer/key-set.js'
 import { codeOf, createPair, errorOf } from '../support/outcome.js'
 
 const MINUTE = 60
@@ -48,6 +50,7 @@ describe('lifetime', () => {
     ['max-age=0', 60_000],
     ['max-age=999999999', 86_400_000],
     ['s-maxage=600', 300_000],
+    ['x-max-age=600', 300_000],
     ['max-age=-5', 300_000],
     ['max-age=soon', 300_000],
   ])('Cache-Control %j: %i ms', (header, lifetimeMs) => {
@@ -68,8 +71,11 @@ describe('lifetime', () => {
   it('refreshes in the background when most of the lifetime is used', async () => {
     const { clock, issuer, verifier } = await createPair()
     await verifier.preload()
-    clock.advance(4.5 * MINUTE)
     issuer.fault('jwks', { silence: true, times: 1 })
+    clock.advance(3.9 * MINUTE)
+    await verifier.verify(await issuer.issueToken())
+    expect(issuer.requests.jwks.count).toBe(1)
+    clock.advance(0.1 * MINUTE)
     // Answered at once, though the refresh that it starts is not.
     await verifier.verify(await issuer.issueToken())
     expect(issuer.requests.jwks.count).toBe(2)
@@ -150,6 +156,28 @@ describe('unknown keys', () => {
 })
 
 describe('outage', () => {
+  it('does not spend the budget on what is not asked, and says when it is back', async () => {
+    const { clock, issuer, verifier } = await createPair()
+    await verifier.preload()
+    await issuer.rotateKeys()
+    const newer = await issuer.issueToken()
+    issuer.fault('jwks', { status: 500 })
+    // One request and a pause, in which nobody asks.
+    for (let n = 0; n < 10; n++) expect(await codeOf(verifier.verify(newer))).toBe('ERR_KEYS_UNAVAILABLE')
+    expect(issuer.requests.jwks.count).toBe(2)
+    clock.advance(6)
+    expect((await errorOf(verifier.verify(newer))).headers).toEqual({ 'Retry-After': '5' })
+    expect(issuer.requests.jwks.count).toBe(3)
+    // The second was the last for now: of 30 seconds, 18 are left.
+    clock.advance(6)
+    const error = await errorOf(verifier.verify(newer))
+    expect(error).toMatchObject({ code: 'ERR_KEYS_UNAVAILABLE', headers: { 'Retry-After': '18' } })
+    expect(issuer.requests.jwks.count).toBe(3)
+    issuer.clearFaults()
+    clock.advance(18)
+    await verifier.verify(newer)
+  })
+
   it('goes on with the keys at hand, for a day past their lifetime', async () => {
     const { clock, issuer, verifier } = await createPair()
     await verifier.preload()
@@ -167,6 +195,7 @@ describe('outage', () => {
     clock.advance(MINUTE)
     await verifier.verify(await issuer.issueToken())
     expect(verifier.health()).toMatchObject({ stale: false, nextRefreshInSeconds: 0 })
+    expect(verifier.health()).not.toHaveProperty('lastFailure')
   })
 
   it('without keys, answers 503 and asks again only after a pause', async () => {
@@ -202,6 +231,31 @@ describe('outage', () => {
 })
 
 describe('selection', () => {
+  it('J1: a key at hand that does not serve the algorithm is no reason to ask for another', async () => {
+    const { issuer, verifier } = await createPair({ issuer: { algorithm: 'RS256' } })
+    await verifier.preload()
+    const token = await issuer.issueToken({ header: { alg: 'RS384' } })
+    expect(await codeOf(verifier.verify(token))).toBe('ERR_ALGORITHM_NOT_ALLOWED')
+    expect(issuer.requests.jwks.count).toBe(1)
+  })
+
+  it('a newer set that another token has had fetched is used, and not fetched once more', async () => {
+    const { clock, issuer } = await createPair()
+    const limits = { fetch: issuer.fetch, timeoutMs: 5000, maxResponseBytes: 262_144 }
+    const keySet = new KeySet(new AuthorizationServer(issuer.issuer, limits, clock), limits, clock)
+    await keySet.load()
+    const candidates = keySet.candidates(undefined, 'ES256')
+    const old = await candidates.next()
+    await issuer.rotateKeys({ keepOld: false })
+    await keySet.document.refresh()
+    expect(issuer.requests.jwks.count).toBe(2)
+    const newer = await candidates.next()
+    expect(newer.value).toBeDefined()
+    expect(newer.value).not.toBe(old.value)
+    expect((await candidates.next()).done).toBe(true)
+    expect(issuer.requests.jwks.count).toBe(2)
+  })
+
   it('attack 20: a token without a key id is tried with every key that fits', async () => {
     const { issuer, verifier } = await createPair()
     const old = await issuer.issueToken({ header: { kid: undefined } })
