@@ -32,6 +32,8 @@ describe('the Authorization header', () => {
     ['Bearer a ', 'ERR_REQUEST_MALFORMED'],
     ['Bearer\ta', 'ERR_REQUEST_MALFORMED'],
     ['Bearer:a', 'ERR_REQUEST_MALFORMED'],
+    ['Bearer/a', 'ERR_REQUEST_MALFORMED'],
+    ['Bearer=', 'ERR_REQUEST_MALFORMED'],
     ['Bearer a, Bearer b', 'ERR_TOKEN_REPEATED'],
     ['Bearer a,b', 'ERR_TOKEN_REPEATED'],
     ['Basic YTpi, Bearer a', 'ERR_TOKEN_REPEATED'],

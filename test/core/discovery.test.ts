@@ -1,5 +1,5 @@
 import { createMockIssuer } from '@telnyx-auth/mock-issuer'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { metadataUrl } from '../../packages/core/src/issuer/authorization-server.js'
 import { isSecureUrl } from '../../packages/core/src/issuer/http.js'
 import { codeOf, createPair, errorOf, untilTimeout } from '../support/outcome.js'
@@ -201,5 +201,44 @@ describe('what a failure tells', () => {
       lastFailure: { reason: 'status', message: 'The answer has the status 500', agoSeconds: 2 },
       nextRefreshInSeconds: 3,
     })
+  })
+})
+
+describe('what a request leaves behind', () => {
+  it('no timer, which would keep a process alive', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const { issuer, verifier } = await createPair()
+    await verifier.preload()
+    issuer.fault('jwks', { status: 500 })
+    const { verifier: other } = await createPair({ verifier: { fetch: issuer.fetch } })
+    await codeOf(other.preload())
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it.each([
+    ['silence', { silence: true }],
+    ['an error with a body', { status: 500, body: 'x' }],
+    ['a body that is too large', { body: 'x'.repeat(300_000) }],
+  ] as const)('no connection: after %s, the signal tells fetch to stop', async (_, fault) => {
+    const signals: AbortSignal[] = []
+    const { issuer } = await createPair()
+    const { verifier } = await createPair({
+      verifier: {
+        fetch: (url, init) => {
+          signals.push(init.signal)
+          return issuer.fetch(url, init)
+        },
+      },
+    })
+    issuer.fault('metadata', fault)
+    await codeOf(untilTimeout(() => verifier.preload()))
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true])
+  })
+
+  it('nobody who waits, though a body never ends its cancellation', async () => {
+    const body = new ReadableStream<Uint8Array>({ cancel: () => new Promise(() => undefined) })
+    const { verifier } = await createPair({ verifier: { fetch: async () => new Response(body) } })
+    expect(await codeOf(untilTimeout(() => verifier.preload()))).toBe('ERR_DISCOVERY_FAILED')
   })
 })

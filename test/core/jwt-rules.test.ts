@@ -404,6 +404,21 @@ describe('J9: the form', () => {
     }
   })
 
+  it('J9: nesting has a limit, far beyond what tokens need', async () => {
+    const nested = (depth: number): unknown => (depth === 0 ? 1 : [nested(depth - 1)])
+    // The claims themselves are one level.
+    expect(await outcome(pair, claims({ x: nested(63) }))).toBe('accepted')
+    expect(await outcome(pair, claims({ x: nested(64) }))).toBe('ERR_TOKEN_MALFORMED')
+  })
+
+  it('what is not a string is no token, and what is not there is a missing one', async () => {
+    const verify = (token: unknown): Promise<unknown> =>
+      Reflect.apply(pair.verifier.verify, pair.verifier, [token])
+    for (const token of [undefined, null]) expect(await codeOf(verify(token))).toBe('ERR_TOKEN_MISSING')
+    for (const token of ['', 5, {}, [], true, Buffer.from('a.b.c')])
+      expect(await codeOf(verify(token))).toBe('ERR_TOKEN_MALFORMED')
+  })
+
   it('J9: what only looks like a repetition is accepted', async () => {
     const looksOdd = {
       a: { a: { a: ':":{"a":1,"a":2}' } },

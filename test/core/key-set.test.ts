@@ -81,6 +81,22 @@ describe('lifetime', () => {
     expect(issuer.requests.jwks.count).toBe(2)
   })
 
+  it('asks for the metadata again after an hour, when keys are fetched', async () => {
+    const { clock, issuer, verifier } = await createPair()
+    await verifier.preload()
+    // A busy service: four minutes into their lifetime of five, use refreshes the keys.
+    for (let minutes = 4; minutes < 60; minutes += 4) {
+      clock.advance(4 * MINUTE)
+      await verifier.verify(await issuer.issueToken())
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(issuer.requests.metadata.count).toBeGreaterThan(1)
+    clock.advance(60 * MINUTE)
+    const { count } = issuer.requests.metadata
+    await verifier.verify(await issuer.issueToken())
+    expect(issuer.requests.metadata.count).toBe(count + 1)
+  })
+
   it('a key that was withdrawn is refused once the keys were fetched again', async () => {
     const { clock, issuer, verifier } = await createPair()
     const token = await issuer.issueToken()

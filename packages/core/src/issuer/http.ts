@@ -109,7 +109,6 @@ export async function fetchJson(url: string, accept: string, limits: HttpLimits)
   const deadline = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       reject(failure('timeout', `No complete answer within ${limits.timeoutMs} ms`))
-      abort.abort()
     }, limits.timeoutMs)
   })
 
@@ -146,7 +145,7 @@ export async function fetchJson(url: string, accept: string, limits: HttpLimits)
     return await Promise.race([work(), deadline])
   } finally {
     clearTimeout(timer)
-    // Whatever was not read does not hold the connection. Not awaited: a stream that does not end its
+    // Whatever was not read, or not even answered, does not hold the connection. Not awaited: a stream that does not end its
     // cancellation must not hold the request either.
     abort.abort()
     reader?.cancel().catch(() => undefined)
