@@ -206,11 +206,12 @@ describe('outage', () => {
     clock.advance(60 * MINUTE)
     const error = await errorOf(verifier.verify(await issuer.issueToken()))
     expect(error).toMatchObject({ code: 'ERR_KEYS_UNAVAILABLE', status: 503 })
+    expect(verifier.health()).toMatchObject({ ready: false, stale: true })
 
     issuer.clearFaults()
     clock.advance(MINUTE)
     await verifier.verify(await issuer.issueToken())
-    expect(verifier.health()).toMatchObject({ stale: false, nextRefreshInSeconds: 0 })
+    expect(verifier.health()).toMatchObject({ ready: true, stale: false, nextRefreshInSeconds: 0 })
     expect(verifier.health()).not.toHaveProperty('lastFailure')
   })
 

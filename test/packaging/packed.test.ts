@@ -183,6 +183,15 @@ describe('TypeScript', () => {
     ).toBe('')
   }, 30_000)
 
+  it('core compiles without the types of Node', async () => {
+    const source = `
+      import { createVerifier, type VerifierOptions } from '@telnyx-auth/core'
+      const options: VerifierOptions = { audience: 'https://api.example.com', fetch }
+      export const verifier = createVerifier(options)
+    `
+    expect(await consumer.compile(source, { lib: ['es2023', 'dom'], types: [] })).toBe('')
+  }, 30_000)
+
   it.each([
     ['a misspelt option', "telnyxAuth({ audiance: 'https://api.example.com' })", /audiance/],
     ['an option of the wrong type', 'telnyxAuth({ audience: 5 })', /number/],

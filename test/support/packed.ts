@@ -97,7 +97,7 @@ export class Consumer {
   }
 
   /** Checks TypeScript against our declarations and those of our dependencies, strictly. */
-  async compile(source: string): Promise<string> {
+  async compile(source: string, environment = { lib: ['es2023'], types: ['node'] }): Promise<string> {
     await this.write('consumer.ts', source)
     await this.write(
       'tsconfig.json',
@@ -109,9 +109,8 @@ export class Consumer {
           skipLibCheck: false,
           noEmit: true,
           target: 'es2023',
-          lib: ['es2023'],
           module: 'nodenext',
-          types: ['node'],
+          ...environment,
         },
         files: ['consumer.ts'],
       }),

@@ -73,6 +73,9 @@ export interface VerifierOptions<Claims extends object = JwtClaims> extends Poli
   readonly maxResponseBytes?: number | undefined
 }
 
+/** The variables of the process. Not Node's own type for them, which users need not have installed. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
 /** Options that were checked and copied, with defaults filled in. */
 export interface ResolvedOptions {
   readonly rules: TokenRules
@@ -106,7 +109,7 @@ export const VERIFIER_OPTIONS: readonly string[] = [...OWN_NAMES, ...CompiledPol
  * @param environment where the variables are read, at this moment
  * @throws {ConfigurationError} for anything missing, contradictory, unknown or of the wrong type
  */
-export function resolveOptions(options: unknown, environment: NodeJS.ProcessEnv): ResolvedOptions {
+export function resolveOptions(options: unknown, environment: Environment): ResolvedOptions {
   const given = checkNames(options === undefined ? {} : options, VERIFIER_OPTIONS, 'option')
   const { scopeImplies, fetch } = given
   if (scopeImplies !== undefined && !isScopeImplies(scopeImplies))
@@ -137,7 +140,7 @@ export function resolveOptions(options: unknown, environment: NodeJS.ProcessEnv)
   }
 }
 
-function resolveIssuer(option: unknown, environment: NodeJS.ProcessEnv): string {
+function resolveIssuer(option: unknown, environment: Environment): string {
   const variable = environment.TELNYX_AUTH_ISSUER
   if (option === undefined && !variable) return TELNYX_ISSUER
   const source = option === undefined ? 'Environment variable TELNYX_AUTH_ISSUER' : 'Option "issuer"'
@@ -151,7 +154,7 @@ function resolveIssuer(option: unknown, environment: NodeJS.ProcessEnv): string 
   return issuer
 }
 
-function resolveAudience(option: unknown, environment: NodeJS.ProcessEnv): ReadonlySet<string> | null {
+function resolveAudience(option: unknown, environment: Environment): ReadonlySet<string> | null {
   if (option === null) return null
   if (option === undefined) {
     const variable = environment.TELNYX_AUTH_AUDIENCE?.split(',').flatMap((each) => each.trim() || [])

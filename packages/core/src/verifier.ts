@@ -42,7 +42,7 @@ export interface Verifier<Claims extends object = JwtClaims> {
 /** What a verifier knows of its issuer. Ages and durations are in seconds. */
 export interface Health {
   readonly issuer: string
-  /** Whether tokens can be checked now without asking anybody. */
+  /** Whether tokens can be checked even while the issuer cannot be asked. */
   readonly ready: boolean
   /** The age of the metadata document, once there is one. */
   readonly metadataAgeSeconds?: number
@@ -50,7 +50,7 @@ export interface Health {
   readonly keysAgeSeconds?: number
   /** The ids of the keys at hand. */
   readonly keyIds: readonly string[]
-  /** Whether the keys are used beyond their lifetime, because the issuer cannot be asked. */
+  /** Whether the keys are older than their lifetime: nobody came lately, or the issuer cannot be asked. */
   readonly stale: boolean
   /** What the last request to the issuer failed with, unless one has succeeded since. */
   readonly lastFailure?: { readonly reason: string; readonly message: string; readonly agoSeconds: number }
@@ -107,7 +107,7 @@ export class TokenVerifier implements Verifier {
     const failure = keys.failure ?? metadata.failure
     return {
       issuer: this.#options.rules.issuer,
-      ready: keys.value !== undefined,
+      ready: keys.usable,
       ...(metadata.ageMs !== undefined && { metadataAgeSeconds: metadata.ageMs / 1000 }),
       ...(keys.ageMs !== undefined && { keysAgeSeconds: keys.ageMs / 1000 }),
       keyIds: keys.value?.flatMap(({ kid }) => kid ?? []) ?? [],

@@ -58,6 +58,11 @@ export class CachedDocument<T> {
     return this.#current && this.#clock.monotonic() - this.#current.loadedAt
   }
 
+  /** Whether there is a value that may be used, be it because the issuer cannot be asked. */
+  get usable(): boolean {
+    return this.#current !== undefined && (this.ageMs ?? 0) < this.#current.lifetimeMs + MAX_STALE_MS
+  }
+
   /** Whether the value is older than its lifetime. */
   get stale(): boolean {
     return this.#current !== undefined && (this.ageMs ?? 0) >= this.#current.lifetimeMs
@@ -84,7 +89,7 @@ export class CachedDocument<T> {
     if (!current) return this.refresh()
     const ageMs = this.#clock.monotonic() - current.loadedAt
     if (ageMs < current.lifetimeMs * REFRESH_AFTER) return current.value
-    const usable = ageMs < current.lifetimeMs + MAX_STALE_MS
+    const { usable } = this
     const refreshed = this.refresh()
     // Nobody waits who need not: not before the lifetime is over, and not for an issuer that is in trouble.
     if (ageMs < current.lifetimeMs || (this.#failure && usable)) {
