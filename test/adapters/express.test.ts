@@ -280,6 +280,25 @@ describe.each([
     quiet.mockRestore()
   })
 
+  it.each([[undefined], [null], [0], [''], [false], ['route'], ['router']])(
+    'attack 34: whoever is refused by throwing %j does not get in',
+    async (thrown) => {
+      const validate = () => Promise.reject(thrown)
+      const quiet = vi.spyOn(console, 'error').mockImplementation(() => undefined)
+      const handler = vi.fn()
+      const app = express()
+      app.get('/first', telnyxAuth({ ...reach(), validate }), handler)
+      app.get('/second', telnyxAuth(reach()), requireAuth({ validate }), handler)
+      app.get('/third', telnyxAuth({ ...reach(), validate, errors: 'throw' }), handler)
+      app.get(['/first', '/second', '/third'], handler)
+      const { url } = await serve(app)
+      for (const path of ['/first', '/second', '/third'])
+        expect((await fetch(url + path, { headers: await bearer() })).status).toBe(500)
+      expect(handler).not.toHaveBeenCalled()
+      quiet.mockRestore()
+    },
+  )
+
   it('asks validate once a request', async () => {
     const validate = vi.fn()
     const { url } = await api({ validate })

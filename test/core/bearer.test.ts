@@ -38,12 +38,26 @@ describe('the Authorization header', () => {
     ['Bearer a,b', 'ERR_TOKEN_REPEATED'],
     ['Basic YTpi, Bearer a', 'ERR_TOKEN_REPEATED'],
     ['Basic YTpi,bearer a', 'ERR_TOKEN_REPEATED'],
+    ['Basic YTpi,\tBearer a', 'ERR_TOKEN_REPEATED'],
     ['Digest username="x", realm="y", Bearer a', 'ERR_TOKEN_REPEATED'],
     [`Bearer ${'a'.repeat(LIMIT + 1)}`, 'ERR_TOKEN_TOO_LARGE'],
     [`Bearer ${'%'.repeat(LIMIT + 1)}`, 'ERR_TOKEN_TOO_LARGE'],
     [`Bearer ${','.repeat(LIMIT + 1)}`, 'ERR_TOKEN_TOO_LARGE'],
   ])('B1, B3: %j is refused: %s', (authorization, code) => {
     expect(thrownBy(() => extract(authorization))).toMatchObject({ code })
+  })
+
+  it.each(['"\\', '\\"', '"', '", ', ', '])(
+    'attack 5: 200,000 characters of %j take linear time',
+    (piece) => {
+      // With quadratic time, 20 seconds: the runner's own limit is the bound.
+      for (const end of ['', '"', '\\'])
+        expect(extract(`Basic ,"${piece.repeat(200_000 / piece.length)}${end}`)).toBeUndefined()
+    },
+  )
+
+  it('no headers at all carry nothing', () => {
+    expect(Reflect.apply(extractBearerToken, undefined, [{ headers: null }, LIMIT])).toBeUndefined()
   })
 
   it.each([

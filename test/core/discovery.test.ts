@@ -236,6 +236,41 @@ describe('what a request leaves behind', () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([true])
   })
 
+  it('no body that comes after the deadline', async () => {
+    const body = new ReadableStream<Uint8Array>()
+    const cancelled = new Promise<void>((resolve) => {
+      Object.assign(body, {
+        getReader: () => ({ read: () => new Promise(() => undefined), cancel: async () => resolve() }),
+      })
+    })
+    let answer:
+      | ((response: { status: number; headers: Headers; body: ReadableStream<Uint8Array> }) => void)
+      | undefined
+    const { verifier } = await createPair({
+      verifier: {
+        fetch: () =>
+          new Promise((resolve) => {
+            answer = resolve
+          }),
+      },
+    })
+    expect(await codeOf(untilTimeout(() => verifier.preload()))).toBe('ERR_DISCOVERY_FAILED')
+    answer?.({ status: 200, headers: new Headers(), body })
+    await cancelled
+  })
+
+  it('a reason, though fetch throws at once or gives back nothing', async () => {
+    const thrown = await createPair({
+      verifier: {
+        fetch: () => {
+          throw new Error('mine')
+        },
+      },
+    })
+    expect((await errorOf(thrown.verifier.preload())).cause).toMatchObject({ reason: 'network' })
+    expect(thrown.verifier.health().lastFailure).toMatchObject({ reason: 'network' })
+  })
+
   it('nobody who waits, though a body never ends its cancellation', async () => {
     const body = new ReadableStream<Uint8Array>({ cancel: () => new Promise(() => undefined) })
     const { verifier } = await createPair({ verifier: { fetch: async () => new Response(body) } })

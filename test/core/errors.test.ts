@@ -118,6 +118,21 @@ describe('every error', () => {
     expect(toResponse(new MissingTokenError()).body).toEqual({ code: 'ERR_TOKEN_MISSING' })
   })
 
+  it('Retry-After is a whole number, whatever an error was made with', () => {
+    const make = (retryAfterSeconds: unknown): core.UnavailableError =>
+      Reflect.construct(UnavailableError, ['ERR_KEYS_UNAVAILABLE', { retryAfterSeconds }])
+    for (const [given, header] of [
+      [7, '7'],
+      [0.2, '1'],
+      ['1\r\nX: y', '1'],
+      [Number.NaN, '1'],
+      [-5, '1'],
+      [Number.POSITIVE_INFINITY, '1'],
+      [undefined, '1'],
+    ])
+      expect(make(given).headers).toEqual({ 'Retry-After': header })
+  })
+
   it('names the claim at fault, and has no such member otherwise', () => {
     const error = new InvalidTokenError('ERR_CLAIM_MISSING', { claim: 'exp' })
     expect(error.claim).toBe('exp')

@@ -106,6 +106,17 @@ describe('lifetime', () => {
     expect(await codeOf(verifier.verify(token))).toBe('ERR_KEY_NOT_FOUND')
   })
 
+  it('a key withdrawn in quiet times is refused, even when the last refresh failed, long ago', async () => {
+    const { clock, issuer, verifier } = await createPair()
+    await verifier.preload()
+    const old = await issuer.issueToken({ expiresInSeconds: DAY })
+    await issuer.rotateKeys({ keepOld: false })
+    issuer.fault('jwks', { status: 500, times: 1 })
+    expect(await codeOf(verifier.verify(await issuer.issueToken()))).toBe('ERR_KEYS_UNAVAILABLE')
+    clock.advance(600 * MINUTE)
+    expect(await codeOf(verifier.verify(old))).toBe('ERR_KEY_NOT_FOUND')
+  })
+
   it('does not take a jump of the wall clock for age', async () => {
     const { clock, issuer, verifier } = await createPair()
     await verifier.preload()

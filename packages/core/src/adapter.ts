@@ -120,6 +120,8 @@ export class Gate {
   }
 
   #refuse(error: unknown): ErrorResponse {
+    // Whatever a `validate` throws: frameworks take some of it (`undefined`, `'route'`) for an order to go on.
+    if (!(error instanceof Error)) throw new Error('The request could not be authorized', { cause: error })
     if (this.#throws) throw error
     return toResponse(error)
   }

@@ -132,7 +132,9 @@ export class UnavailableError extends TelnyxAuthError {
   constructor(code: UnavailableCode, detail: { retryAfterSeconds: number; cause?: unknown }) {
     super(answers[code].description, { cause: detail.cause })
     this.code = code
-    this.retryAfterSeconds = detail.retryAfterSeconds
+    // A whole number, whatever is given: it becomes a header.
+    const seconds = Math.ceil(Number(detail.retryAfterSeconds))
+    this.retryAfterSeconds = seconds >= 0 && Number.isSafeInteger(seconds) ? seconds : 1
   }
 
   override get headers(): Record<string, string> {

@@ -13,6 +13,8 @@ const MAX_LIFETIME_MS = 24 * 60 * 60_000
 const REFRESH_AFTER = 0.8
 /** How long a document is used past its lifetime while the issuer cannot be asked. */
 const MAX_STALE_MS = 24 * 60 * 60_000
+/** For this long, a failure says that the issuer is in trouble; an older one says nothing. */
+const RECENT_FAILURE_MS = 60_000
 /** After a failure, nobody asks again for this long. */
 const PAUSE_AFTER_FAILURE_MS = 5_000
 
@@ -92,7 +94,8 @@ export class CachedDocument<T> {
     const { usable } = this
     const refreshed = this.refresh()
     // Nobody waits who need not: not before the lifetime is over, and not for an issuer that is in trouble.
-    if (ageMs < current.lifetimeMs || (this.#failure && usable)) {
+    const inTrouble = (this.failure?.agoMs ?? Number.POSITIVE_INFINITY) < RECENT_FAILURE_MS
+    if (ageMs < current.lifetimeMs || (inTrouble && usable)) {
       refreshed.catch(() => undefined)
       return current.value
     }

@@ -113,13 +113,16 @@ export async function fetchJson(url: string, accept: string, limits: HttpLimits)
   })
 
   let reader: BodyReader | undefined
+  // An async function, so that what a `fetch` of the user's throws at once is a rejection too.
+  const request = async () =>
+    limits.fetch(url, { method: 'GET', headers: { accept }, redirect: 'manual', signal: abort.signal })
   const work = async (): Promise<JsonDocument> => {
-    const response = await limits
-      .fetch(url, { method: 'GET', headers: { accept }, redirect: 'manual', signal: abort.signal })
-      .catch((cause: unknown) => {
-        throw failure('network', 'The request failed', { cause })
-      })
+    const response = await request().catch((cause: unknown) => {
+      throw failure('network', 'The request failed', { cause })
+    })
     reader = response.body?.getReader()
+    // Nobody waits any more for what comes after the deadline.
+    if (abort.signal.aborted) release(reader)
     const { status } = response
     if (response.redirected || (status >= 300 && status < 400))
       throw failure('redirect', 'The answer is a redirect', { status })
@@ -145,11 +148,17 @@ export async function fetchJson(url: string, accept: string, limits: HttpLimits)
     return await Promise.race([work(), deadline])
   } finally {
     clearTimeout(timer)
-    // Whatever was not read, or not even answered, does not hold the connection. Not awaited: a stream that does not end its
-    // cancellation must not hold the request either.
+    // Whatever was not read, or not even answered, does not hold the connection.
     abort.abort()
-    reader?.cancel().catch(() => undefined)
+    release(reader)
   }
+}
+
+/** Not awaited: a stream that does not end its cancellation, or fails at it, must not hold the request. */
+function release(reader: BodyReader | undefined): void {
+  Promise.resolve(reader)
+    .then((open) => open?.cancel())
+    .catch(() => undefined)
 }
 
 type BodyReader = ReturnType<NonNullable<FetchResponse['body']>['getReader']>

@@ -24,8 +24,9 @@ const TOKEN68 = /^[A-Za-z0-9\-._~+/]+=*$/
 /** The scheme in any case, not as the beginning of a longer word (RFC 9110 §5.6.2, §11.1). */
 const BEARER_SCHEME = /^bearer(?![\w!#$%&'*+.^`|~-])/i
 /** Where several headers were joined into one (RFC 9110 §5.3), with a Bearer credential that is not the first. */
-const JOINED_BEARER = /, *bearer(?![\w!#$%&'*+.^`|~-])/i
-const QUOTED_STRING = /"(?:[^"\\]|\\.)*"/g
+const JOINED_BEARER = /,[ \t]*bearer(?![\w!#$%&'*+.^`|~-])/i
+/** One that is not closed goes to the end: so every quote matches at once, and the whole takes linear time. */
+const QUOTED_STRING = /"(?:[^"\\]|\\.?)*(?:"|$)/gs
 
 /**
  * The access token that a request carries in its `Authorization` header (RFC 6750 §2.1). The query, form
@@ -59,7 +60,7 @@ export function extractBearerToken(
 function authorizationHeader(request: AuthenticatableRequest): string | undefined {
   if (isWebRequest(request)) return request.headers.get('authorization') ?? undefined
 
-  const values = Object.entries(request.headers).flatMap(([name, value]) =>
+  const values = Object.entries(request.headers ?? {}).flatMap(([name, value]) =>
     name.toLowerCase() === 'authorization' ? (value ?? []) : [],
   )
   const sent =
@@ -71,5 +72,5 @@ function authorizationHeader(request: AuthenticatableRequest): string | undefine
 }
 
 function isWebRequest(request: AuthenticatableRequest): request is WebRequest {
-  return typeof request.headers.get === 'function'
+  return typeof request.headers?.get === 'function'
 }
