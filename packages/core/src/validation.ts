@@ -24,7 +24,7 @@ export function checkNames(value: unknown, known: readonly string[], what: strin
   return { ...value }
 }
 
-/** What kind of thing a value is, in words. Never the value: it may be a secret in the wrong place. */
+/** What kind of thing a value is, in words. Never a text: it may be a secret in the wrong place. */
 export function describe(value: unknown): string {
   if (value === undefined || value === null) return String(value)
   if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : 'an array'

@@ -80,7 +80,8 @@ const LOOPBACK_HOST = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])$/
 
 /**
  * Whether tokens may depend on what this URL answers: `https`, or `http` on a loopback host, where nobody
- * can stand in between (RFC 8414 §2 and §6.1). Without credentials, and spelt so that `URL` repairs nothing.
+ * can stand in between (RFC 8414 §2 and §6.1). Without credentials, and without
+ * what `URL` would drop or repair silently: white space, control characters, backslashes, missing slashes.
  */
 export function isSecureUrl(value: string): boolean {
   if (!/^https?:\/\/[^\s/?#@\\\p{Cc}]+([/?#][^\s\\\p{Cc}]*)?$/u.test(value) || !URL.canParse(value))
