@@ -1,3 +1,4 @@
+import { deepFreeze } from './freeze.js'
 import type { AcceptedClaims, JwtClaims } from './token/claims.js'
 
 /** Whether a granted scope includes a required one, beyond being the same (the option `scopeImplies`). */
@@ -85,10 +86,4 @@ class VerifiedAuth implements Auth {
         this.scopes.some((granted) => this.#scopeImplies?.(granted, required) === true),
     )
   }
-}
-
-/** Depth is bounded by the parser of the token. */
-function deepFreeze(value: object): void {
-  Object.freeze(value)
-  for (const child of Object.values(value)) if (typeof child === 'object' && child !== null) deepFreeze(child)
 }

@@ -5,7 +5,23 @@ import {
   type InvalidTokenCode,
   type UnavailableCode,
 } from './error-codes.js'
-import { formatChallenge } from './request/challenge.js'
+import { type ChallengeParameters, formatChallenge } from './request/challenge.js'
+
+/** What was attempted, whatever it was refused for: every challenge says it. */
+export interface Operation {
+  /** All the scopes that it needs. */
+  readonly requiredScopes: readonly string[]
+  /** Where the protected resource describes itself (RFC 9728). */
+  readonly resourceMetadata: string | undefined
+}
+
+/** Not in the errors themselves: a `validate` may throw one that is frozen, or the same one every time. */
+const operations = new WeakMap<TelnyxAuthError, Operation>()
+
+/** Says what an error was thrown in. Errors that are not ours are left alone. */
+export function inOperation(error: unknown, operation: Operation): void {
+  if (error instanceof TelnyxAuthError) operations.set(error, operation)
+}
 
 /**
  * The base of every error of this library. `message` is for operators and never holds a token, a secret or
@@ -35,39 +51,49 @@ export abstract class TelnyxAuthError extends Error {
     return this.status < 500
   }
 
-  /** The headers of the answer: the challenge of a 400, 401 or 403, the `Retry-After` of a 503. */
-  get headers(): Record<string, string> {
-    const { status, error, description } = answers[this.code]
-    if (status >= 500) return {}
-    return {
-      'WWW-Authenticate': formatChallenge({
-        error,
-        // RFC 6750 §3.1: a request without credentials is not told an error code or other error information.
-        errorDescription: error && description,
-        scopes: this.challengeScopes,
-      }),
-    }
+  /** All the scopes that the operation needs, where they are known; those that the token has included. */
+  get requiredScopes(): readonly string[] {
+    return operations.get(this)?.requiredScopes ?? []
   }
 
-  /** The scopes that the challenge names. */
-  protected get challengeScopes(): readonly string[] | undefined {
-    return undefined
+  /** The headers of the answer: the challenge of a 400, 401 or 403, the `Retry-After` of a 503. */
+  get headers(): Record<string, string> {
+    return this.status < 500 ? { 'WWW-Authenticate': formatChallenge(this.challenge) } : {}
+  }
+
+  /** What the challenge says. */
+  protected get challenge(): ChallengeParameters {
+    const { error, description } = answers[this.code]
+    return {
+      error,
+      // RFC 6750 §3.1: a request without credentials is not told an error code or other error information.
+      errorDescription: error && description,
+      scopes: this.requiredScopes,
+      resourceMetadata: operations.get(this)?.resourceMetadata,
+    }
+  }
+}
+
+/** An error that names scopes by itself, beside those of the operation that it was thrown in. */
+abstract class ScopedError extends TelnyxAuthError {
+  readonly #scopes: readonly string[]
+
+  constructor(message: string, scopes: readonly string[]) {
+    super(message)
+    this.#scopes = scopes
+  }
+
+  override get requiredScopes(): readonly string[] {
+    return [...new Set([...super.requiredScopes, ...this.#scopes])]
   }
 }
 
 /** The request carries no access token: no `Authorization` header, or one of another scheme (RFC 6750 §3.1). */
-export class MissingTokenError extends TelnyxAuthError {
+export class MissingTokenError extends ScopedError {
   override readonly code = 'ERR_TOKEN_MISSING' as const
-  /** The scopes that the operation needs, where they are known. */
-  readonly requiredScopes: readonly string[]
 
   constructor(requiredScopes: readonly string[] = []) {
-    super(answers.ERR_TOKEN_MISSING.description)
-    this.requiredScopes = requiredScopes
-  }
-
-  protected override get challengeScopes(): readonly string[] {
-    return this.requiredScopes
+    super(answers.ERR_TOKEN_MISSING.description, requiredScopes)
   }
 }
 
@@ -78,6 +104,12 @@ export class InvalidRequestError extends TelnyxAuthError {
   constructor(code: InvalidRequestCode) {
     super(answers[code].description)
     this.code = code
+  }
+
+  /** Nothing that another token would change. */
+  protected override get challenge(): ChallengeParameters {
+    const { error, errorDescription } = super.challenge
+    return { error, errorDescription }
   }
 }
 
@@ -96,27 +128,30 @@ export class InvalidTokenError extends TelnyxAuthError {
 }
 
 /** The access token is good but does not carry the scopes that the operation needs (RFC 6750 §3.1). */
-export class InsufficientScopeError extends TelnyxAuthError {
+export class InsufficientScopeError extends ScopedError {
   override readonly code = 'ERR_SCOPE_INSUFFICIENT' as const
-  /** All the scopes that the operation needs, those that the token has included. */
-  readonly requiredScopes: readonly string[]
 
   constructor(requiredScopes: readonly string[]) {
-    super(answers.ERR_SCOPE_INSUFFICIENT.description)
-    this.requiredScopes = requiredScopes
-  }
-
-  protected override get challengeScopes(): readonly string[] {
-    return this.requiredScopes
+    super(answers.ERR_SCOPE_INSUFFICIENT.description, requiredScopes)
   }
 }
 
 /** The operation needs a stronger or more recent authentication of the user (RFC 9470 §3). */
 export class InsufficientAuthenticationError extends TelnyxAuthError {
   override readonly code = 'ERR_AUTHENTICATION_INSUFFICIENT' as const
+  /** The authentication context classes (`acr`) of which the operation needs one; empty when any will do. */
+  readonly acrValues: readonly string[]
+  /** How long ago the user may have authenticated, in seconds; `undefined` when it does not matter. */
+  readonly maxAgeSeconds: number | undefined
 
-  constructor() {
+  constructor(needed: { acrValues?: readonly string[]; maxAgeSeconds?: number | undefined } = {}) {
     super(answers.ERR_AUTHENTICATION_INSUFFICIENT.description)
+    this.acrValues = needed.acrValues ?? []
+    this.maxAgeSeconds = needed.maxAgeSeconds
+  }
+
+  protected override get challenge(): ChallengeParameters {
+    return { ...super.challenge, acrValues: this.acrValues, maxAgeSeconds: this.maxAgeSeconds }
   }
 }
 

@@ -13,6 +13,7 @@ export {
   toResponse,
   UnavailableError,
 } from './errors.js'
+export type { Health } from './health.js'
 export {
   type FetchFunction,
   type FetchInit,
@@ -23,5 +24,11 @@ export {
 export type { VerifierOptions } from './options.js'
 export type { AuthenticatableRequest, NodeRequest, WebRequest } from './request/bearer.js'
 export type { Policy, Validate } from './request/policy.js'
+export type {
+  MetadataResponse,
+  ProtectedResourceDocument,
+  ProtectedResourceMetadata,
+  ProtectedResourceOptions,
+} from './request/protected-resource.js'
 export type { JwtClaims, Profile } from './token/claims.js'
-export { createVerifier, type Health, type Verifier, verify } from './verifier.js'
+export { createVerifier, type Verifier, verify } from './verifier.js'

@@ -3,6 +3,11 @@ import type { ScopeImplies } from './auth.js'
 import { ConfigurationError } from './errors.js'
 import { type FetchFunction, type HttpLimits, isSecureUrl } from './issuer/http.js'
 import { CompiledPolicy, type Policy } from './request/policy.js'
+import {
+  type CheckedProtectedResource,
+  checkProtectedResource,
+  type ProtectedResourceOptions,
+} from './request/protected-resource.js'
 import type { JwtClaims, Profile, TokenRules } from './token/claims.js'
 import { checkNames, closest, describe } from './validation.js'
 
@@ -54,6 +59,13 @@ export interface VerifierOptions<Claims extends object = JwtClaims> extends Poli
    */
   readonly scopeImplies?: ScopeImplies | undefined
   /**
+   * How this API describes itself to clients (RFC 9728), or `false` for not at all. Challenges name the URL of
+   * the description; adapters serve it.
+   *
+   * @default on, where the audience is one `https` URL
+   */
+  readonly protectedResource?: ProtectedResourceOptions | false | undefined
+  /**
    * What requests to the issuer are made with: for proxies, agents and test kits.
    *
    * @default the global `fetch`
@@ -83,6 +95,7 @@ export interface ResolvedOptions {
   readonly maxTokenBytes: number
   readonly scopeImplies: ScopeImplies | undefined
   readonly policy: CompiledPolicy
+  readonly protectedResource: CheckedProtectedResource | false | undefined
 }
 
 const TELNYX_ISSUER = 'https://api.telnyx.com'
@@ -95,6 +108,7 @@ const OWN_NAMES: readonly string[] = [
   'clockToleranceSeconds',
   'maxTokenBytes',
   'scopeImplies',
+  'protectedResource',
   'fetch',
   'timeoutMs',
   'maxResponseBytes',
@@ -137,6 +151,7 @@ export function resolveOptions(options: unknown, environment: Environment): Reso
     maxTokenBytes: resolveNumber(given, 'maxTokenBytes', { default: 16_384, min: 1, max: 1_048_576 }),
     scopeImplies,
     policy: CompiledPolicy.fromMembers(given, CompiledPolicy.NONE),
+    protectedResource: checkProtectedResource(given.protectedResource),
   }
 }
 

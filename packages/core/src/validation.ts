@@ -1,4 +1,5 @@
 import { ConfigurationError } from './errors.js'
+import { NQCHARS } from './request/challenge.js'
 
 /** What is needed to tell somebody clearly what is wrong with their configuration. */
 
@@ -22,6 +23,24 @@ export function checkNames(value: unknown, known: readonly string[], what: strin
     )
   }
   return { ...value }
+}
+
+/**
+ * Checks that `value` is an array of texts that can stand in a list with spaces between them, and copies it.
+ *
+ * @param each what one of them is called
+ * @throws {ConfigurationError}
+ */
+export function checkWords(value: unknown, option: string, each: string): readonly string[] {
+  if (!Array.isArray(value))
+    throw new ConfigurationError(`Option "${option}" must be an array of ${each}s, not ${describe(value)}`)
+  return Array.from(value, (word: unknown) => {
+    if (typeof word !== 'string' || !NQCHARS.test(word))
+      throw new ConfigurationError(
+        `Option "${option}" must hold single ${each}s (RFC 6749 appendix A: printable ASCII without spaces, quotes and backslashes), not ${describe(word)}`,
+      )
+    return word
+  })
 }
 
 /** What kind of thing a value is, in words. Never a text: it may be a secret in the wrong place. */

@@ -2,13 +2,14 @@ import { type CryptoKey, compactVerify, errors } from 'jose'
 import type { Algorithm } from './algorithms.js'
 import { type Auth, createAuth } from './auth.js'
 import { type Clock, systemClock } from './clock.js'
-import { InvalidTokenError, MissingTokenError, UnavailableError } from './errors.js'
+import { InvalidTokenError, inOperation, MissingTokenError } from './errors.js'
+import { describeHealth, type Health } from './health.js'
 import { AuthorizationServer } from './issuer/authorization-server.js'
-import { IssuerFailure } from './issuer/http.js'
 import { KeySet } from './issuer/key-set.js'
 import { type ResolvedOptions, resolveOptions, type VerifierOptions } from './options.js'
 import { type AuthenticatableRequest, extractBearerToken } from './request/bearer.js'
 import { CompiledPolicy, type Policy } from './request/policy.js'
+import { describeProtectedResource, type ProtectedResourceMetadata } from './request/protected-resource.js'
 import { checkClaims, checkHeader, checkTimes, type JwtClaims } from './token/claims.js'
 import { parseUnverifiedToken } from './token/unverified-token.js'
 
@@ -37,25 +38,11 @@ export interface Verifier<Claims extends object = JwtClaims> {
   preload(): Promise<void>
   /** The state of what is known of the issuer, for a readiness probe. Asks nobody. */
   health(): Health
-}
-
-/** What a verifier knows of its issuer. Ages and durations are in seconds. */
-export interface Health {
-  readonly issuer: string
-  /** Whether tokens can be checked even while the issuer cannot be asked. */
-  readonly ready: boolean
-  /** The age of the metadata document, once there is one. */
-  readonly metadataAgeSeconds?: number
-  /** The age of the keys, once there are any. */
-  readonly keysAgeSeconds?: number
-  /** The ids of the keys at hand. */
-  readonly keyIds: readonly string[]
-  /** Whether the keys are older than their lifetime: nobody came lately, or the issuer cannot be asked. */
-  readonly stale: boolean
-  /** What the last request to the issuer failed with, unless one has succeeded since. */
-  readonly lastFailure?: { readonly reason: string; readonly message: string; readonly agoSeconds: number }
-  /** How long the issuer will not be asked again after a failure; 0 when it may be. */
-  readonly nextRefreshInSeconds: number
+  /**
+   * How this API describes itself (RFC 9728), where that is, and the answer to who asks for it; `undefined` when it
+   * does not. Adapters serve it by themselves.
+   */
+  protectedResourceMetadata(): ProtectedResourceMetadata | undefined
 }
 
 /** What exists behind the interface; {@link Verifier} is all that users see of it. */
@@ -64,37 +51,49 @@ export class TokenVerifier implements Verifier {
   readonly #clock: Clock
   readonly #server: AuthorizationServer
   readonly #keySet: KeySet
+  readonly #resource: ProtectedResourceMetadata | undefined
 
   constructor(options: ResolvedOptions, clock: Clock) {
     this.#options = options
     this.#clock = clock
+    this.#resource = this.describeResource(options.policy)
     this.#server = new AuthorizationServer(options.rules.issuer, options.limits, clock)
     this.#keySet = new KeySet(this.#server, options.limits, clock)
   }
 
   async verify(token: string, policy?: Policy): Promise<Auth> {
     const compiled = this.compile(policy)
-    // The interface takes a string; JavaScript lets a header that is not there through.
-    if (token === undefined || token === null) throw new MissingTokenError(compiled.requiredScopes)
-    const auth = await this.#verifyToken(token)
-    await compiled.enforce(auth)
-    return auth
+    return this.#explaining(compiled, async () => {
+      // The interface takes a string; JavaScript lets a header that is not there through.
+      if (token === undefined || token === null) throw new MissingTokenError()
+      return this.#verifyToken(token, compiled)
+    })
   }
 
   async authenticate(request: AuthenticatableRequest, policy?: Policy): Promise<Auth> {
     const compiled = this.compile(policy)
-    const auth = await this.authenticateIfPresent(request, compiled)
-    if (!auth) throw new MissingTokenError(compiled.requiredScopes)
-    return auth
+    return this.#explaining(compiled, async () => {
+      const auth = await this.authenticateIfPresent(request, compiled)
+      if (!auth) throw new MissingTokenError()
+      return auth
+    })
   }
 
-  /** The same, but `undefined` where the request carries no access token: and only there. */
+  /**
+   * The same, but `undefined` where the request carries no access token: and only there. Its errors do not know yet
+   * what was attempted.
+   */
   async authenticateIfPresent(
     request: AuthenticatableRequest,
     policy: CompiledPolicy,
   ): Promise<Auth | undefined> {
     const token = extractBearerToken(request, this.#options.maxTokenBytes)
-    return token === undefined ? undefined : this.verify(token, policy)
+    return token === undefined ? undefined : this.#verifyToken(token, policy)
+  }
+
+  /** Applies a policy to what was verified before. */
+  async enforce(auth: Auth, policy: CompiledPolicy): Promise<void> {
+    await policy.enforce(auth, this.#clock.now(), this.#options.rules.clockToleranceSeconds)
   }
 
   async preload(): Promise<void> {
@@ -102,19 +101,23 @@ export class TokenVerifier implements Verifier {
   }
 
   health(): Health {
-    const { document: keys } = this.#keySet
-    const { document: metadata } = this.#server
-    const failure = keys.failure ?? metadata.failure
-    return {
-      issuer: this.#options.rules.issuer,
-      ready: keys.usable,
-      ...(metadata.ageMs !== undefined && { metadataAgeSeconds: metadata.ageMs / 1000 }),
-      ...(keys.ageMs !== undefined && { keysAgeSeconds: keys.ageMs / 1000 }),
-      keyIds: keys.value?.flatMap(({ kid }) => kid ?? []) ?? [],
-      stale: keys.stale,
-      ...(failure && { lastFailure: { ...explain(failure.error), agoSeconds: failure.agoMs / 1000 } }),
-      nextRefreshInSeconds: keys.pauseMs / 1000,
-    }
+    return describeHealth(this.#server, this.#keySet)
+  }
+
+  protectedResourceMetadata(): ProtectedResourceMetadata | undefined {
+    return this.#resource
+  }
+
+  /**
+   * The metadata of the protected resource as another default policy, or another option, makes it.
+   *
+   * @throws {ConfigurationError}
+   */
+  describeResource(
+    policy: CompiledPolicy,
+    option: ResolvedOptions['protectedResource'] = this.#options.protectedResource,
+  ): ProtectedResourceMetadata | undefined {
+    return describeProtectedResource(option, this.#options.rules, policy)
   }
 
   /** Checks a policy and fills in the verifier's defaults. */
@@ -122,7 +125,17 @@ export class TokenVerifier implements Verifier {
     return CompiledPolicy.from(policy, this.#options.policy)
   }
 
-  async #verifyToken(token: string): Promise<Auth> {
+  /** Lets errors say in their challenge what the operation needs. */
+  async #explaining(policy: CompiledPolicy, work: () => Promise<Auth>): Promise<Auth> {
+    try {
+      return await work()
+    } catch (error) {
+      inOperation(error, { requiredScopes: policy.requiredScopes, resourceMetadata: this.#resource?.url })
+      throw error
+    }
+  }
+
+  async #verifyToken(token: string, policy: CompiledPolicy): Promise<Auth> {
     const { rules, maxTokenBytes, scopeImplies } = this.#options
     if (typeof token !== 'string') throw new InvalidTokenError('ERR_TOKEN_MALFORMED')
 
@@ -136,7 +149,9 @@ export class TokenVerifier implements Verifier {
     // The claims are what the key signed: they are verified from here on. Waiting for a key took time.
     const claims = unverifiedClaims
     checkTimes(claims, rules.clockToleranceSeconds, this.#clock.now())
-    return createAuth(token, claims, 'signature', scopeImplies)
+    const auth = createAuth(token, claims, 'signature', scopeImplies)
+    await this.enforce(auth, policy)
+    return auth
   }
 }
 
@@ -160,13 +175,6 @@ async function verifySignature(
     }
   }
   throw new InvalidTokenError('ERR_SIGNATURE_INVALID')
-}
-
-/** What operators are told of a failure. */
-function explain(error: unknown): { reason: string; message: string } {
-  const cause = error instanceof UnavailableError ? error.cause : error
-  if (cause instanceof IssuerFailure) return { reason: cause.reason, message: cause.message }
-  return { reason: 'error', message: 'The request to the issuer could not be made' }
 }
 
 /**

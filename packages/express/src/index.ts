@@ -1,15 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Auth, JwtClaims, Policy } from '@telnyx-auth/core'
-import {
-  type AdapterOptions,
-  authOf,
-  type CompiledPolicy,
-  compilePolicy,
-  compileScopes,
-  type Decision,
-  findAuth,
-  Gate,
-} from '@telnyx-auth/core/adapter'
+import type { Auth, JwtClaims } from '@telnyx-auth/core'
+import * as core from '@telnyx-auth/core/adapter'
 
 export * from '@telnyx-auth/core'
 
@@ -23,52 +14,37 @@ declare global {
 }
 
 /** The options of {@link telnyxAuth}. */
-export type TelnyxAuthOptions<Claims extends object = JwtClaims> = AdapterOptions<Claims>
+export type TelnyxAuthOptions<Claims extends object = JwtClaims> = core.AdapterOptions<Claims>
 
-type Next = (error?: unknown) => void
+/** What is used of a request; its route, once one was found, holds the middlewares. */
+type Request = IncomingMessage & {
+  auth?: unknown
+  readonly route?: { stack?: readonly { handle?: unknown; method?: string | undefined }[] } | undefined
+}
 
 /** An Express middleware, in a form that suits every version of Express's types. */
-export type Middleware = (
-  request: IncomingMessage & { auth?: unknown },
-  response: ServerResponse,
-  next: Next,
-) => void
+export type Middleware = (request: Request, response: ServerResponse, next: (error?: unknown) => void) => void
 
 /**
- * Protects everything that comes after it: only requests with a good access token go on, as `req.auth`.
+ * Protects everything that comes after it: only requests with a good access token go on, as `req.auth`. Serves
+ * the metadata of the protected resource (RFC 9728) where it sees requests for them.
  *
  * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
  */
 export function telnyxAuth<Claims extends object = JwtClaims>(
   options?: TelnyxAuthOptions<Claims>,
 ): Middleware {
-  const gate = new Gate(options)
-  return (request, response, next) => {
-    const decision = gate.authenticate(request, request).then((refusal) => {
-      request.auth = findAuth(request)
-      return refusal
-    })
-    proceed(decision, response, next)
-  }
+  const gate = new core.Gate(options)
+  return middleware((request, handlers) => gate.authenticate(request, request, handlers))
 }
 
-/**
- * Lets only those pass that {@link telnyxAuth} authenticated and whose token satisfies the policy.
- *
- * @throws {ConfigurationError} at once, for a policy that is not one
- */
-export function requireAuth<Claims extends object = JwtClaims>(policy?: Policy<Claims>): Middleware {
-  return guard(compilePolicy(policy))
-}
+const guards: core.Guards<Middleware> = core.createGuards(middleware)
 
-/**
- * Lets only those pass whose token has all of these scopes.
- *
- * @throws {ConfigurationError} at once, without a scope or with something that is not one
- */
-export function requireScopes(...scopes: [string, ...string[]]): Middleware {
-  return guard(compileScopes(scopes))
-}
+/** Lets only those pass that {@link telnyxAuth} authenticated and whose token satisfies the policy. */
+export const requireAuth: core.Guards<Middleware>['requireAuth'] = guards.requireAuth
+
+/** Lets only those pass whose token has all of these scopes. */
+export const requireScopes: core.Guards<Middleware>['requireScopes'] = guards.requireScopes
 
 /**
  * Who calls. Right whatever else declares or writes `req.auth`.
@@ -78,20 +54,31 @@ export function requireScopes(...scopes: [string, ...string[]]): Middleware {
  */
 export function getAuth<Claims extends object = JwtClaims>(request: object): Auth<Claims>
 export function getAuth(request: object): Auth {
-  return authOf(request)
+  return core.Gate.identify(request)
 }
 
-function guard(policy: CompiledPolicy): Middleware {
-  return (request, response, next) => proceed(Gate.authorize(request, policy), response, next)
+function middleware(
+  decide: (request: Request, handlers: core.Handlers) => Promise<core.Decision>,
+): Middleware {
+  return (request, response, next) => {
+    decide(request, handlersOf(request)).then((answer) => {
+      if (!answer) {
+        request.auth = core.findAuth(request)
+        return next()
+      }
+      // The caller may be gone, and something else may have answered it meanwhile.
+      if (response.headersSent) return
+      response.statusCode = answer.status
+      for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value)
+      response.end(answer.body)
+    }, next)
+  }
 }
 
-function proceed(decision: Promise<Decision>, response: ServerResponse, next: Next): void {
-  decision.then((refusal) => {
-    if (!refusal) return next()
-    // The caller may be gone, and something else may have answered it meanwhile.
-    if (response.headersSent) return
-    response.statusCode = refusal.status
-    for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value)
-    response.end(JSON.stringify(refusal.body))
-  }, next)
+/** The middlewares of the route that was found, as far as they are for this method. */
+function handlersOf({ route, method }: Request): core.Handlers {
+  return () => {
+    const methods = [undefined, method?.toLowerCase(), method === 'HEAD' ? 'get' : undefined]
+    return route?.stack?.filter((layer) => methods.includes(layer.method)).map((layer) => layer.handle)
+  }
 }

@@ -1,8 +1,10 @@
 import { InvalidRequestError, InvalidTokenError } from '../errors.js'
 
-/** A web `Request`, or anything like one: only the headers are read. */
+/** A web `Request`, or anything like one: the body is never read. */
 export interface WebRequest {
   readonly headers: { get(name: string): string | null }
+  readonly method?: string | undefined
+  readonly url?: string | undefined
 }
 
 /** A request of Node's `http` and `http2`, of a framework on top of them, or of a serverless platform. */
@@ -14,6 +16,8 @@ export interface NodeRequest {
   readonly headersDistinct?: { readonly [name: string]: readonly string[] | undefined } | undefined
   readonly method?: string | undefined
   readonly url?: string | undefined
+  /** What was asked for, where a framework cuts `url` down to what its mounted parts are to see. */
+  readonly originalUrl?: string | undefined
 }
 
 /** What carries an access token. */
@@ -71,6 +75,7 @@ function authorizationHeader(request: AuthenticatableRequest): string | undefine
   return values[0]
 }
 
-function isWebRequest(request: AuthenticatableRequest): request is WebRequest {
+/** Whether the headers are those of the web. A header that is called `get` is a text. */
+export function isWebRequest(request: AuthenticatableRequest): request is WebRequest {
   return typeof request.headers?.get === 'function'
 }

@@ -1,4 +1,4 @@
-/** The `WWW-Authenticate` challenge, as RFC 6750 §3 writes it. */
+/** The `WWW-Authenticate` challenge, as RFC 6750 §3, RFC 9470 §3 and RFC 9728 §5.1 write it. */
 
 /** What a challenge says. Every member is optional in RFC 6750 §3, but a bare `Bearer` is not allowed. */
 export interface ChallengeParameters {
@@ -7,10 +7,19 @@ export interface ChallengeParameters {
   readonly errorDescription?: string | undefined
   /** All the scopes that the operation needs. */
   readonly scopes?: readonly string[] | undefined
+  /** RFC 9470 §3: the authentication context classes of which one is needed. */
+  readonly acrValues?: readonly string[] | undefined
+  /** RFC 9470 §3: how many seconds ago the user may have authenticated at most. */
+  readonly maxAgeSeconds?: number | undefined
+  /** RFC 9728 §5.1: the URL of the metadata of the protected resource. */
+  readonly resourceMetadata?: string | undefined
 }
 
-/** One scope (RFC 6749 §3.3): nothing that could end a quoted string, or a header. */
-export const SCOPE_TOKEN: RegExp = /^[\x21\x23-\x5B\x5D-\x7E]+$/
+/**
+ * Printable ASCII but space, `"` and `\` (RFC 6749 appendix A, NQCHAR): what a scope (§3.3) and an `acr` value are
+ * made of, and nothing that could end a quoted string, or a header.
+ */
+export const NQCHARS: RegExp = /^[\x21\x23-\x5B\x5D-\x7E]+$/
 
 /**
  * The realm of every challenge. RFC 9110 §11.5 asks that it be the same for one protection space; RFC 6750
@@ -20,15 +29,23 @@ const REALM = 'api'
 
 /** Formats a Bearer challenge; each parameter at most once, always in the same order. */
 export function formatChallenge(parameters: ChallengeParameters): string {
-  let challenge = `Bearer realm="${REALM}"`
-  if (parameters.error !== undefined) challenge += `, error="${parameters.error}"`
-  if (parameters.errorDescription !== undefined)
-    challenge += `, error_description="${parameters.errorDescription}"`
-  // The errors can be made by anybody, of any string. `offline_access` asks the authorization server for a
-  // refresh token; it never opens a resource (MCP authorization).
-  const scope = parameters.scopes
-    ?.filter((name) => SCOPE_TOKEN.test(name) && name !== 'offline_access')
-    .join(' ')
-  if (scope) challenge += `, scope="${scope}"`
-  return challenge
+  const { error, errorDescription, scopes, acrValues, maxAgeSeconds, resourceMetadata } = parameters
+  const named: [string, string | undefined][] = [
+    ['realm', REALM],
+    ['error', error],
+    ['error_description', errorDescription],
+    // `offline_access` asks the authorization server for a refresh token; it never opens a resource (MCP
+    // authorization).
+    ['scope', listOf(scopes?.filter((scope) => scope !== 'offline_access'))],
+    ['acr_values', listOf(acrValues)],
+    ['max_age', Number.isSafeInteger(maxAgeSeconds) ? String(maxAgeSeconds) : undefined],
+    ['resource_metadata', resourceMetadata],
+  ]
+  const written = named.flatMap(([name, value]) => (value ? `${name}="${value}"` : []))
+  return `Bearer ${written.join(', ')}`
+}
+
+/** The errors can be made by anybody, of any string: what does not belong into a list is left out. */
+function listOf(values: readonly string[] | undefined): string | undefined {
+  return values?.filter((value) => NQCHARS.test(value)).join(' ')
 }

@@ -1,8 +1,12 @@
 import type { Auth } from '../auth.js'
-import { ConfigurationError, InsufficientScopeError, InvalidTokenError } from '../errors.js'
+import {
+  ConfigurationError,
+  InsufficientAuthenticationError,
+  InsufficientScopeError,
+  InvalidTokenError,
+} from '../errors.js'
 import type { JwtClaims } from '../token/claims.js'
-import { checkNames, describe } from '../validation.js'
-import { SCOPE_TOKEN } from './challenge.js'
+import { checkNames, checkWords, describe } from '../validation.js'
 
 /**
  * The user's own last check. Returning `false` rejects the token (`ERR_TOKEN_REJECTED`, 401); anything that it
@@ -19,31 +23,53 @@ export interface Policy<Claims extends object = JwtClaims> {
   readonly scopes?: readonly string[] | undefined
   /** Scopes of which at least one must have been granted. Default: none. */
   readonly anyScope?: readonly string[] | undefined
+  /**
+   * Authentication context classes, one of which the user must have authenticated with: the claim `acr`
+   * (RFC 9470 §3 and §6.2). Default: any, and none.
+   */
+  readonly acrValues?: readonly string[] | undefined
+  /**
+   * How long ago the user may have authenticated at most, in whole seconds: the claim `auth_time` (RFC 9470 §3 and
+   * §6.2), which must be there then. Default: it does not matter.
+   */
+  readonly maxAgeSeconds?: number | undefined
   /** A last check of your own. Default: none. One of the verifier and one of the call are both asked. */
   readonly validate?: Validate<Claims> | undefined
 }
 
-const POLICY_MEMBERS = ['scopes', 'anyScope', 'validate'] as const
+const POLICY_MEMBERS = [
+  'scopes',
+  'anyScope',
+  'acrValues',
+  'maxAgeSeconds',
+  'validate',
+] as const satisfies (keyof Policy)[]
+
+interface Demands {
+  readonly scopes: readonly string[]
+  readonly anyScope: readonly string[]
+  readonly acrValues: readonly string[]
+  readonly maxAgeSeconds: number | undefined
+  readonly validators: readonly Validate[]
+}
 
 /** A policy that was checked and copied, so that it can be applied to any number of requests. */
 export class CompiledPolicy {
   static readonly MEMBERS: readonly string[] = POLICY_MEMBERS
 
-  readonly scopes: readonly string[]
-  readonly anyScope: readonly string[]
-  readonly #validators: readonly Validate[]
+  static readonly NONE: CompiledPolicy = new CompiledPolicy({
+    scopes: [],
+    anyScope: [],
+    acrValues: [],
+    maxAgeSeconds: undefined,
+    validators: [],
+  })
 
-  private constructor(
-    scopes: readonly string[],
-    anyScope: readonly string[],
-    validators: readonly Validate[],
-  ) {
-    this.scopes = scopes
-    this.anyScope = anyScope
-    this.#validators = validators
+  readonly #demands: Demands
+
+  private constructor(demands: Demands) {
+    this.#demands = demands
   }
-
-  static readonly NONE: CompiledPolicy = new CompiledPolicy([], [], [])
 
   /**
    * @param defaults what applies where `policy` says nothing; its `validate` applies in any case
@@ -57,49 +83,79 @@ export class CompiledPolicy {
 
   /** The same from an object that has other members too, whose names were checked already. */
   static fromMembers(members: Record<string, unknown>, defaults: CompiledPolicy): CompiledPolicy {
-    const { scopes, anyScope, validate } = members
+    const { scopes, anyScope, acrValues, maxAgeSeconds, validate } = members
     if (validate !== undefined && typeof validate !== 'function')
       throw new ConfigurationError(`Option "validate" must be a function, not ${describe(validate)}`)
-    if (Array.isArray(anyScope) && anyScope.length === 0)
-      throw new ConfigurationError('Option "anyScope" must name at least one scope, not be an empty array')
-    return new CompiledPolicy(
-      scopes === undefined ? defaults.scopes : checkScopes(scopes, 'scopes'),
-      anyScope === undefined ? defaults.anyScope : checkScopes(anyScope, 'anyScope'),
-      isValidate(validate) ? [...defaults.#validators, validate] : defaults.#validators,
-    )
+    const before = defaults.#demands
+    return new CompiledPolicy({
+      scopes: scopes === undefined ? before.scopes : checkWords(scopes, 'scopes', 'scope'),
+      anyScope: anyScope === undefined ? before.anyScope : checkAlternatives(anyScope, 'anyScope', 'scope'),
+      acrValues:
+        acrValues === undefined ? before.acrValues : checkAlternatives(acrValues, 'acrValues', 'value'),
+      maxAgeSeconds: maxAgeSeconds === undefined ? before.maxAgeSeconds : checkMaxAge(maxAgeSeconds),
+      validators: isValidate(validate) ? [...before.validators, validate] : before.validators,
+    })
   }
 
   /** All the scopes that the operation needs or could use: what a challenge names. */
   get requiredScopes(): readonly string[] {
-    return [...new Set([...this.scopes, ...this.anyScope])]
+    return [...new Set([...this.#demands.scopes, ...this.#demands.anyScope])]
   }
 
   /**
+   * @param now seconds since the epoch
+   * @throws {InsufficientAuthenticationError}
    * @throws {InsufficientScopeError}
    * @throws {InvalidTokenError} `ERR_TOKEN_REJECTED`
    */
-  async enforce(auth: Auth): Promise<void> {
+  async enforce(auth: Auth, now: number, clockToleranceSeconds: number): Promise<void> {
+    const { scopes, anyScope, acrValues, maxAgeSeconds, validators } = this.#demands
+    // RFC 9470 §3. Before the scopes, because this challenge names them too: one new token then mends both.
+    const { acr, auth_time: authTime } = auth.claims
+    const strong = acrValues.length === 0 || acrValues.some((value) => value === acr)
+    if (
+      !strong ||
+      (maxAgeSeconds !== undefined && !isRecent(authTime, maxAgeSeconds, now, clockToleranceSeconds))
+    )
+      throw new InsufficientAuthenticationError({ acrValues, maxAgeSeconds })
+
     const enough =
-      auth.hasScopes(...this.scopes) &&
-      (this.anyScope.length === 0 || this.anyScope.some((scope) => auth.hasScopes(scope)))
+      auth.hasScopes(...scopes) && (anyScope.length === 0 || anyScope.some((scope) => auth.hasScopes(scope)))
     if (!enough) throw new InsufficientScopeError(this.requiredScopes)
-    for (const validate of this.#validators)
+
+    for (const validate of validators)
       if ((await validate(auth)) === false) throw new InvalidTokenError('ERR_TOKEN_REJECTED')
   }
+}
+
+/** A time that is not a time, or has not come yet, says nothing about how long ago something was. */
+function isRecent(
+  authTime: unknown,
+  maxAgeSeconds: number,
+  now: number,
+  clockToleranceSeconds: number,
+): boolean {
+  return (
+    typeof authTime === 'number' &&
+    authTime >= now - maxAgeSeconds - clockToleranceSeconds &&
+    authTime <= now + clockToleranceSeconds
+  )
 }
 
 function isValidate(value: unknown): value is Validate {
   return typeof value === 'function'
 }
 
-function checkScopes(value: unknown, option: string): readonly string[] {
-  if (!Array.isArray(value))
-    throw new ConfigurationError(`Option "${option}" must be an array of scopes, not ${describe(value)}`)
-  return Array.from(value, (scope: unknown) => {
-    if (typeof scope !== 'string' || !SCOPE_TOKEN.test(scope))
-      throw new ConfigurationError(
-        `Option "${option}" must hold single scopes (RFC 6749 §3.3: printable ASCII without spaces, quotes and backslashes), not ${describe(scope)}`,
-      )
-    return scope
-  })
+function checkMaxAge(value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  throw new ConfigurationError(
+    `Option "maxAgeSeconds" must be a whole number of seconds, 0 or more, not ${describe(value)}`,
+  )
+}
+
+/** One of them is enough, so there must be one. */
+function checkAlternatives(value: unknown, option: string, each: string): readonly string[] {
+  if (Array.isArray(value) && value.length === 0)
+    throw new ConfigurationError(`Option "${option}" must name at least one ${each}, not be an empty array`)
+  return checkWords(value, option, each)
 }

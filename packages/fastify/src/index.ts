@@ -1,0 +1,99 @@
+import type { Auth, JwtClaims, NodeRequest } from '@telnyx-auth/core'
+import * as core from '@telnyx-auth/core/adapter'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+
+export * from '@telnyx-auth/core'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who calls; `undefined` for anonymous callers, `null` as long as nobody looked. */
+    auth: Auth | null | undefined
+  }
+}
+
+/** The options of {@link telnyxAuth}. */
+export type TelnyxAuthOptions<Claims extends object = JwtClaims> = core.AdapterOptions<Claims> & {
+  /**
+   * Whether every route of the scope is protected. `false`: only those with a hook `requireAuth()` or
+   * `requireScopes()` are.
+   *
+   * @default true
+   */
+  readonly global?: boolean | undefined
+}
+
+/** Where a route's config keeps the hooks that were given with the route. */
+const HANDLERS: unique symbol = Symbol('handlers')
+
+/** A hook for `onRequest`, in a form that suits every server and every type provider. */
+export type Hook = (
+  request: {
+    readonly raw: NodeRequest
+    readonly routeOptions: { readonly config: { readonly [HANDLERS]?: readonly unknown[] } }
+    auth: Auth | null | undefined
+  },
+  reply: {
+    readonly sent: boolean
+    code(status: number): unknown
+    headers(headers: Record<string, string>): unknown
+    send(body?: Buffer): unknown
+  },
+) => Promise<unknown>
+
+/**
+ * Protects every route of the scope where it is registered: only requests with a good access token go on, as
+ * `request.auth`. Serves the metadata of the protected resource (RFC 9728) where it sees requests for them.
+ *
+ * @throws {ConfigurationError} when it is loaded, for any option that is missing, contradictory, unknown or of the
+ *   wrong type
+ */
+export const telnyxAuth: FastifyPluginAsync<TelnyxAuthOptions> = fastifyPlugin(protect, {
+  name: '@telnyx-auth/fastify',
+  fastify: '5.x',
+})
+
+async function protect(fastify: FastifyInstance, options: TelnyxAuthOptions): Promise<void> {
+  const gate = new core.Gate(options, ['global'])
+  const { global = true } = options
+  if (!fastify.hasRequestDecorator('auth')) fastify.decorateRequest('auth', null)
+  fastify.addHook('onRoute', (route) => {
+    const { onRequest, preParsing, preValidation, preHandler } = route
+    route.config = { ...route.config, [HANDLERS]: [onRequest, preParsing, preValidation, preHandler].flat() }
+  })
+  fastify.addHook(
+    'onRequest',
+    hook(async (raw, handlers) => (global ? gate.authenticate(raw, raw, handlers) : gate.defer(raw, raw))),
+  )
+}
+
+const guards: core.Guards<Hook> = core.createGuards(hook)
+
+/** Lets only those pass that {@link telnyxAuth} authenticated and whose token satisfies the policy. */
+export const requireAuth: core.Guards<Hook>['requireAuth'] = guards.requireAuth
+
+/** Lets only those pass whose token has all of these scopes. */
+export const requireScopes: core.Guards<Hook>['requireScopes'] = guards.requireScopes
+
+/**
+ * Who calls. Right whatever else writes to `request.auth`.
+ *
+ * @throws {MissingTokenError} when the caller is anonymous
+ * @throws {ConfigurationError} when nobody looked: neither `telnyxAuth` nor `requireAuth()` comes before
+ */
+export function getAuth<Claims extends object = JwtClaims>(request: { readonly raw: object }): Auth<Claims>
+export function getAuth(request: { readonly raw: object }): Auth {
+  return core.Gate.identify(request.raw)
+}
+
+function hook(decide: (raw: NodeRequest, handlers: core.Handlers) => Promise<core.Decision>): Hook {
+  return async (request, reply) => {
+    const answer = await decide(request.raw, () => request.routeOptions.config?.[HANDLERS])
+    request.auth = core.findAuth(request.raw)
+    if (!answer || reply.sent) return
+    reply.code(answer.status)
+    reply.headers(answer.headers)
+    // Bytes, because Fastify would add a charset to the type of a text.
+    return reply.send(answer.body === undefined ? undefined : Buffer.from(answer.body))
+  }
+}

@@ -1,0 +1,94 @@
+import type { IncomingMessage } from 'node:http'
+import type { Auth, JwtClaims } from '@telnyx-auth/core'
+import * as core from '@telnyx-auth/core/adapter'
+
+export * from '@telnyx-auth/core'
+
+/** The options of {@link telnyxAuth}. */
+export type TelnyxAuthOptions<Claims extends object = JwtClaims> = core.AdapterOptions<Claims>
+
+/** What {@link telnyxAuth} adds to `ctx.state`. */
+export interface TelnyxAuthState<Claims extends object = JwtClaims> {
+  /** Who calls; `undefined` for anonymous callers. */
+  auth?: Auth<Claims> | undefined
+}
+
+/** What is used of a Koa context. Routers put the layers whose paths fit into `matched`. */
+interface Context<State> {
+  readonly req: IncomingMessage
+  readonly method: string
+  readonly originalUrl: string
+  readonly matched?: readonly { methods?: readonly string[]; stack?: readonly unknown[] }[] | undefined
+  state: State
+  status: number
+  body: unknown
+  set(headers: Record<string, string>): void
+}
+
+/** A Koa middleware, in a form that suits every version of Koa's types. */
+export type Middleware<State = object> = (
+  ctx: Context<State>,
+  next: () => Promise<unknown>,
+) => Promise<unknown>
+
+/**
+ * Protects everything that comes after it: only requests with a good access token go on, as `ctx.state.auth`. Serves
+ * the metadata of the protected resource (RFC 9728) where it sees requests for them.
+ *
+ * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
+ */
+export function telnyxAuth<Claims extends object = JwtClaims>(
+  options?: TelnyxAuthOptions<Claims>,
+): Middleware<TelnyxAuthState<Claims>>
+export function telnyxAuth(options?: TelnyxAuthOptions): Middleware<TelnyxAuthState> {
+  const gate = new core.Gate(options)
+  return middleware(async (ctx, handlers) => {
+    const { req, method, originalUrl: url } = ctx
+    const request = { headers: req.headers, rawHeaders: req.rawHeaders, method, url }
+    const answer = await gate.authenticate(req, request, handlers)
+    ctx.state.auth = core.findAuth(req)
+    return answer
+  })
+}
+
+const guards: core.Guards<Middleware> = core.createGuards((authorize) =>
+  middleware((ctx, handlers) => authorize(ctx.req, handlers)),
+)
+
+/** Lets only those pass that {@link telnyxAuth} authenticated and whose token satisfies the policy. */
+export const requireAuth: core.Guards<Middleware>['requireAuth'] = guards.requireAuth
+
+/** Lets only those pass whose token has all of these scopes. */
+export const requireScopes: core.Guards<Middleware>['requireScopes'] = guards.requireScopes
+
+/**
+ * Who calls. Right whatever else writes to `ctx.state.auth`.
+ *
+ * @throws {MissingTokenError} when the caller is anonymous
+ * @throws {ConfigurationError} when `telnyxAuth()` does not come before this middleware
+ */
+export function getAuth<Claims extends object = JwtClaims>(ctx: { readonly req: object }): Auth<Claims>
+export function getAuth(ctx: { readonly req: object }): Auth {
+  return core.Gate.identify(ctx.req)
+}
+
+function middleware<State>(
+  decide: (ctx: Context<State>, handlers: core.Handlers) => Promise<core.Decision>,
+): Middleware<State> {
+  return async (ctx, next) => {
+    const answer = await decide(ctx, handlersOf(ctx))
+    if (!answer) return next()
+    ctx.set(answer.headers)
+    ctx.status = answer.status
+    ctx.body = answer.body
+    return undefined
+  }
+}
+
+/** The middlewares of the layers that fit, as far as they are for this method. */
+function handlersOf({ matched, method }: Context<unknown>): core.Handlers {
+  return () =>
+    matched
+      ?.filter(({ methods = [] }) => methods.length === 0 || methods.includes(method))
+      .flatMap(({ stack = [] }) => stack)
+}
