@@ -31,19 +31,19 @@ export async function sendRaw(
   port: number,
   path: string,
   headerLines: readonly string[] = [],
+  { method = 'GET', body = '' }: { method?: string | undefined; body?: string | undefined } = {},
 ): Promise<RawResponse> {
   const socket = connect(port, '127.0.0.1')
-  socket.write(
-    [`GET ${path} HTTP/1.1`, 'Host: 127.0.0.1', 'Connection: close', ...headerLines, '', ''].join('\r\n'),
-    'latin1',
-  )
+  const sent = [`${method} ${path} HTTP/1.1`, 'Host: 127.0.0.1', 'Connection: close', ...headerLines]
+  if (body !== '') sent.push(`Content-Length: ${body.length}`)
+  socket.write([...sent, '', body].join('\r\n'), 'latin1')
   const answer = await text(socket)
-  const [head = '', ...body] = answer.split('\r\n\r\n')
+  const [head = '', ...rest] = answer.split('\r\n\r\n')
   const [statusLine = '', ...lines] = head.split('\r\n')
   const headers = new Map<string, string[]>()
   for (const line of lines) {
     const [, name = '', value = ''] = /^([^:]+):\s*(.*)$/.exec(line) ?? []
     headers.set(name.toLowerCase(), [...(headers.get(name.toLowerCase()) ?? []), value])
   }
-  return { status: Number(statusLine.split(' ')[1]), headers, body: body.join('\r\n\r\n') }
+  return { status: Number(statusLine.split(' ')[1]), headers, body: rest.join('\r\n\r\n') }
 }

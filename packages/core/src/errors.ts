@@ -29,26 +29,22 @@ export function inOperation(error: unknown, operation: Operation): void {
  */
 export abstract class TelnyxAuthError extends Error {
   /** What happened, stable across releases. */
-  abstract readonly code: ErrorCode
-
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.name = new.target.name
-  }
-
+  readonly code: ErrorCode
   /** The HTTP status of the answer. */
-  get status(): number {
-    return answers[this.code].status
-  }
-
+  readonly status: number
   /** The same as `status`, under the name that Fastify and others look for. */
-  get statusCode(): number {
-    return this.status
-  }
-
+  readonly statusCode: number
   /** Whether the answer may tell the caller what happened, in the sense of the `http-errors` convention. */
-  get expose(): boolean {
-    return this.status < 500
+  readonly expose: boolean
+
+  constructor(code: ErrorCode, detail: { message?: string | undefined; cause?: unknown } = {}) {
+    const { status, description } = answers[code]
+    super(detail.message ?? description, 'cause' in detail ? { cause: detail.cause } : {})
+    this.name = new.target.name
+    this.code = code
+    this.status = status
+    this.statusCode = status
+    this.expose = status < 500
   }
 
   /** All the scopes that the operation needs, where they are known; those that the token has included. */
@@ -58,7 +54,17 @@ export abstract class TelnyxAuthError extends Error {
 
   /** The headers of the answer: the challenge of a 400, 401 or 403, the `Retry-After` of a 503. */
   get headers(): Record<string, string> {
-    return this.status < 500 ? { 'WWW-Authenticate': formatChallenge(this.challenge) } : {}
+    return this.createHeaders()
+  }
+
+  /** Others add theirs: `@koa/cors` does, so that its headers are on errors too. */
+  set headers(value: Record<string, string>) {
+    Object.defineProperty(this, 'headers', { value, writable: true, configurable: true, enumerable: true })
+  }
+
+  protected createHeaders(): Record<string, string> {
+    const { status } = answers[this.code]
+    return status < 500 ? { 'WWW-Authenticate': formatChallenge(this.challenge) } : {}
   }
 
   /** What the challenge says. */
@@ -78,8 +84,8 @@ export abstract class TelnyxAuthError extends Error {
 abstract class ScopedError extends TelnyxAuthError {
   readonly #scopes: readonly string[]
 
-  constructor(message: string, scopes: readonly string[]) {
-    super(message)
+  constructor(code: ErrorCode, scopes: readonly string[]) {
+    super(code)
     this.#scopes = scopes
   }
 
@@ -90,20 +96,19 @@ abstract class ScopedError extends TelnyxAuthError {
 
 /** The request carries no access token: no `Authorization` header, or one of another scheme (RFC 6750 §3.1). */
 export class MissingTokenError extends ScopedError {
-  override readonly code = 'ERR_TOKEN_MISSING' as const
+  declare readonly code: 'ERR_TOKEN_MISSING'
 
   constructor(requiredScopes: readonly string[] = []) {
-    super(answers.ERR_TOKEN_MISSING.description, requiredScopes)
+    super('ERR_TOKEN_MISSING', requiredScopes)
   }
 }
 
 /** The request is malformed: its credentials cannot be read, or there is more than one (RFC 6750 §3.1). */
 export class InvalidRequestError extends TelnyxAuthError {
-  override readonly code: InvalidRequestCode
+  declare readonly code: InvalidRequestCode
 
   constructor(code: InvalidRequestCode) {
-    super(answers[code].description)
-    this.code = code
+    super(code)
   }
 
   /** Nothing that another token would change. */
@@ -115,37 +120,36 @@ export class InvalidRequestError extends TelnyxAuthError {
 
 /** The access token is not acceptable here, for the reason that `code` gives (RFC 6750 §3.1). */
 export class InvalidTokenError extends TelnyxAuthError {
-  override readonly code: InvalidTokenCode
+  declare readonly code: InvalidTokenCode
   /** The name of the claim that is at fault, where it is one. */
   declare readonly claim?: string
 
   constructor(code: InvalidTokenCode, detail?: { claim?: string; message?: string }) {
     const sentence = detail?.message ?? answers[code].description
-    super(detail?.claim === undefined ? sentence : `${sentence}: "${detail.claim}"`)
-    this.code = code
+    super(code, { message: detail?.claim === undefined ? sentence : `${sentence}: "${detail.claim}"` })
     if (detail?.claim !== undefined) this.claim = detail.claim
   }
 }
 
 /** The access token is good but does not carry the scopes that the operation needs (RFC 6750 §3.1). */
 export class InsufficientScopeError extends ScopedError {
-  override readonly code = 'ERR_SCOPE_INSUFFICIENT' as const
+  declare readonly code: 'ERR_SCOPE_INSUFFICIENT'
 
   constructor(requiredScopes: readonly string[]) {
-    super(answers.ERR_SCOPE_INSUFFICIENT.description, requiredScopes)
+    super('ERR_SCOPE_INSUFFICIENT', requiredScopes)
   }
 }
 
 /** The operation needs a stronger or more recent authentication of the user (RFC 9470 §3). */
 export class InsufficientAuthenticationError extends TelnyxAuthError {
-  override readonly code = 'ERR_AUTHENTICATION_INSUFFICIENT' as const
+  declare readonly code: 'ERR_AUTHENTICATION_INSUFFICIENT'
   /** The authentication context classes (`acr`) of which the operation needs one; empty when any will do. */
   readonly acrValues: readonly string[]
   /** How long ago the user may have authenticated, in seconds; `undefined` when it does not matter. */
   readonly maxAgeSeconds: number | undefined
 
   constructor(needed: { acrValues?: readonly string[]; maxAgeSeconds?: number | undefined } = {}) {
-    super(answers.ERR_AUTHENTICATION_INSUFFICIENT.description)
+    super('ERR_AUTHENTICATION_INSUFFICIENT')
     this.acrValues = needed.acrValues ?? []
     this.maxAgeSeconds = needed.maxAgeSeconds
   }
@@ -160,26 +164,29 @@ export class InsufficientAuthenticationError extends TelnyxAuthError {
  * says why.
  */
 export class UnavailableError extends TelnyxAuthError {
-  override readonly code: UnavailableCode
+  declare readonly code: UnavailableCode
   /** After how many seconds it is worth asking again (RFC 9110 §10.2.3). */
   readonly retryAfterSeconds: number
 
   constructor(code: UnavailableCode, detail: { retryAfterSeconds: number; cause?: unknown }) {
-    super(answers[code].description, { cause: detail.cause })
-    this.code = code
+    super(code, { cause: detail.cause })
     // A whole number, whatever is given: it becomes a header.
     const seconds = Math.ceil(Number(detail.retryAfterSeconds))
     this.retryAfterSeconds = seconds >= 0 && Number.isSafeInteger(seconds) ? seconds : 1
   }
 
-  override get headers(): Record<string, string> {
+  protected override createHeaders(): Record<string, string> {
     return { 'Retry-After': String(this.retryAfterSeconds) }
   }
 }
 
 /** A mistake in the program or its configuration, never the fault of a request. Thrown when a verifier is made. */
 export class ConfigurationError extends TelnyxAuthError {
-  override readonly code = 'ERR_CONFIGURATION' as const
+  declare readonly code: 'ERR_CONFIGURATION'
+
+  constructor(message?: string) {
+    super('ERR_CONFIGURATION', { message })
+  }
 }
 
 /** An answer as plain data, for any framework to write. */

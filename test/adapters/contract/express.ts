@@ -1,0 +1,49 @@
+import { getAuth, requireAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
+import express5, { type ErrorRequestHandler } from 'express'
+import express4 from 'express4'
+import { type Harness, isScopes, ownAnswer, type Setup } from './harness.js'
+
+function harness(name: string, express: typeof express5): Harness {
+  return {
+    name,
+    async build(setup: Setup) {
+      const app = express()
+      // Its own error handler is not to write to the console.
+      app.set('env', 'test')
+      app.use((_req, res, next) => {
+        res.set({ ...setup.headers })
+        next()
+      })
+      const auth = telnyxAuth({
+        ...setup.options,
+        optional: setup.optional,
+        errors: setup.errors === undefined || setup.errors === 'respond' ? 'respond' : 'throw',
+      })
+      const inRoute = setup.placement === 'route'
+      if (!inRoute) app.use(auth)
+      for (const { method = 'GET', path, demands = [], handle } of setup.routes) {
+        const guards = demands.map((demand) =>
+          isScopes(demand) ? requireScopes(...demand) : requireAuth(demand),
+        )
+        const chain = inRoute ? [auth, ...guards] : guards
+        app[method === 'GET' ? 'get' : 'post'](path, ...chain, (req, res, next) => {
+          Promise.resolve()
+            .then(() => handle({ property: req.auth, getAuth: () => getAuth(req) }))
+            .then((body) => void res.json(body), next)
+        })
+      }
+      if (setup.errors === 'handled') {
+        const handler: ErrorRequestHandler = (error, _req, res, _next) => {
+          const { status, headers, body } = ownAnswer(error)
+          res.statusCode = status
+          for (const [name, value] of Object.entries(headers)) res.setHeader(name, value)
+          res.end(body)
+        }
+        app.use(handler)
+      }
+      return app
+    },
+  }
+}
+
+export const harnesses: readonly Harness[] = [harness('Express 4', express4), harness('Express 5', express5)]

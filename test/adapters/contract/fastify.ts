@@ -1,0 +1,44 @@
+import { getAuth, requireAuth, requireScopes, telnyxAuth } from '@telnyx-auth/fastify'
+import fastify from 'fastify'
+import { type Harness, isScopes, ownAnswer, type Setup } from './harness.js'
+
+export const harnesses: readonly Harness[] = [
+  {
+    name: 'Fastify 5',
+    async build(setup: Setup) {
+      const app = fastify()
+      app.addHook('onRequest', async (_request, reply) => {
+        reply.headers({ ...setup.headers })
+      })
+      const inRoute = setup.placement === 'route'
+      await app.register(telnyxAuth, {
+        ...setup.options,
+        optional: setup.optional,
+        errors: setup.errors === undefined || setup.errors === 'respond' ? 'respond' : 'throw',
+        global: !inRoute,
+      })
+      for (const { method = 'GET', path: url, demands = [], handle } of setup.routes) {
+        const guards = demands.map((demand) =>
+          isScopes(demand) ? requireScopes(...demand) : requireAuth(demand),
+        )
+        if (inRoute && guards.length === 0) guards.push(requireAuth())
+        app.route({
+          method,
+          url,
+          onRequest: guards,
+          async handler(request, reply) {
+            const body = await handle({ property: request.auth, getAuth: () => getAuth(request) })
+            return reply.type('application/json').send(Buffer.from(JSON.stringify(body)))
+          },
+        })
+      }
+      if (setup.errors === 'handled')
+        app.setErrorHandler(async (error, _request, reply) => {
+          const { status, headers, body } = ownAnswer(error)
+          return reply.code(status).headers(headers).send(Buffer.from(body))
+        })
+      await app.ready()
+      return (request, response) => app.routing(request, response)
+    },
+  },
+]

@@ -1,0 +1,63 @@
+import type { RequestListener } from 'node:http'
+import { type Auth, type Policy, TelnyxAuthError, type VerifierOptions } from '@telnyx-auth/core'
+
+/** The contract says how an API answers, whatever framework it is built with. A harness builds the API with one. */
+export interface Harness {
+  readonly name: string
+  /** The API, ready to be served. */
+  build(setup: Setup): Promise<RequestListener>
+}
+
+/** What the API is made of. */
+export interface Setup {
+  /** What `telnyxAuth`, or `createVerifier`, is given. */
+  readonly options: VerifierOptions
+  readonly optional?: boolean
+  /**
+   * `'global'`: one `telnyxAuth` before all routes. `'route'`: as part of each route, in Fastify `global: false` and
+   * hooks; there, every framework knows what follows.
+   */
+  readonly placement?: 'global' | 'route'
+  /** Whether errors are handed to the framework; and whether the application handles them there, or nobody does. */
+  readonly errors?: 'respond' | 'handled' | 'unhandled'
+  /** Headers that the application sets on every response, before anything else. */
+  readonly headers?: Readonly<Record<string, string>>
+  readonly routes: readonly Route[]
+}
+
+/** What a route demands: an array is given to `requireScopes`, a policy to `requireAuth`. */
+export type Demand = readonly [string, ...string[]] | Policy
+
+export interface Route {
+  readonly method?: 'GET' | 'POST'
+  readonly path: string
+  readonly demands?: readonly Demand[]
+  /** What is answered as JSON. */
+  readonly handle: (who: Who) => unknown
+}
+
+/** How a handler learns who calls. */
+export interface Who {
+  /** `req.auth`, `ctx.state.auth`, `request.auth`. */
+  readonly property: Auth | null | undefined
+  getAuth(): Auth
+}
+
+export function isScopes(demand: Demand): demand is readonly [string, ...string[]] {
+  return Array.isArray(demand)
+}
+
+/** What the application's own error handler answers, in every harness. */
+export function ownAnswer(error: unknown): {
+  status: number
+  headers: Readonly<Record<string, string>>
+  body: string
+} {
+  if (!(error instanceof TelnyxAuthError)) return { status: 500, headers: {}, body: '' }
+  const { code, status, statusCode, expose, headers } = error
+  return {
+    status,
+    headers: { ...headers, 'Content-Type': 'application/json' },
+    body: JSON.stringify({ mine: code, status, statusCode, expose }),
+  }
+}

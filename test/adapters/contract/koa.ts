@@ -1,0 +1,59 @@
+import Router from '@koa/router'
+import { getAuth, requireAuth, requireScopes, telnyxAuth } from '@telnyx-auth/koa'
+import Koa3 from 'koa'
+import Koa2 from 'koa2'
+import { type Harness, isScopes, ownAnswer, type Setup } from './harness.js'
+
+function harness(name: string, Koa: typeof Koa3): Harness {
+  return {
+    name,
+    async build(setup: Setup) {
+      const app = new Koa()
+      // Its own error handler is not to write to the console.
+      app.silent = true
+      app.use(async (ctx, next) => {
+        ctx.set({ ...setup.headers })
+        try {
+          await next()
+        } catch (error) {
+          if (setup.errors !== 'handled') throw error
+          const { status, headers, body } = ownAnswer(error)
+          ctx.set({ ...headers })
+          ctx.status = status
+          ctx.body = body
+        }
+      })
+      const auth = telnyxAuth({
+        ...setup.options,
+        optional: setup.optional,
+        errors: setup.errors === undefined || setup.errors === 'respond' ? 'respond' : 'throw',
+      })
+      const inRoute = setup.placement === 'route'
+      if (!inRoute) app.use(auth)
+      const router = new Router()
+      for (const { method = 'GET', path, demands = [], handle } of setup.routes) {
+        const guards = demands.map((demand) =>
+          isScopes(demand) ? requireScopes(...demand) : requireAuth(demand),
+        )
+        if (inRoute) guards.unshift(auth)
+        router.register(
+          path,
+          [method],
+          [
+            ...guards,
+            async (ctx) => {
+              ctx.body = JSON.stringify(
+                await handle({ property: ctx.state.auth, getAuth: () => getAuth(ctx) }),
+              )
+              ctx.type = 'application/json'
+            },
+          ],
+        )
+      }
+      app.use(router.routes())
+      return app.callback()
+    },
+  }
+}
+
+export const harnesses: readonly Harness[] = [harness('Koa 2', Koa2), harness('Koa 3', Koa3)]
