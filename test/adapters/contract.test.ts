@@ -1,12 +1,8 @@
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { sendRaw, serve } from '../support/http.js'
+import { harnesses } from './contract/all.js'
 import { type Case, cases, RULES } from './contract/cases.js'
-import { harnesses as core } from './contract/core.js'
-import { harnesses as express } from './contract/express.js'
-import { harnesses as fastify } from './contract/fastify.js'
-import type { Harness } from './contract/harness.js'
-import { harnesses as koa } from './contract/koa.js'
 import { createSetup } from './contract/setups.js'
 import { issueTokens, NOW } from './contract/tokens.js'
 
@@ -38,11 +34,6 @@ function fill(text: string): string {
     return token
   })
 }
-
-const harnesses = [...express, ...koa, ...fastify, ...core].map((harness): [string, Harness] => [
-  harness.name,
-  harness,
-])
 
 describe.each(harnesses)('the contract on %s', (_, harness) => {
   it.each(cases.map((each): [string, Case] => [`${each.rules.join(', ')}: ${each.what}`, each]))(

@@ -146,6 +146,7 @@ describe('attack 30, B1, B5: no credentials, or others', () => {
     expect(parseChallenge(headers['WWW-Authenticate'] ?? '')).toEqual({
       realm: expect.any(String),
       scope: 'a b',
+      resource_metadata: 'https://api.example.com/.well-known/oauth-protected-resource',
     })
   })
 })
@@ -572,6 +573,9 @@ describe('attack 14 and its kin, C: options that cannot be meant', () => {
       'algorithms',
       'timeoutMs',
       'scopeImplies',
+      'acrValues',
+      'maxAgeSeconds',
+      'protectedResource',
     ])
       for (const value of [secret, [secret], `https://user:${secret}@x.example`]) {
         let message = ''
@@ -580,7 +584,7 @@ describe('attack 14 and its kin, C: options that cannot be meant', () => {
         } catch (error) {
           message = String(error)
         }
-        // A scope in an array is what it should be.
+        // A scope, or an acr value, in an array is what it should be.
         if (!Array.isArray(value)) expect(message, name).toContain('ConfigurationError')
         expect(message).not.toContain(secret)
       }
@@ -596,6 +600,9 @@ describe('attack 14 and its kin, C: options that cannot be meant', () => {
       'timeoutMs',
       'scopes',
       'anyScope',
+      'acrValues',
+      'maxAgeSeconds',
+      'protectedResource',
       'validate',
     ]
     const unset = Object.fromEntries(names.map((name) => [name, undefined]))

@@ -118,6 +118,39 @@ describe('every error', () => {
     expect(toResponse(new MissingTokenError()).body).toEqual({ code: 'ERR_TOKEN_MISSING' })
   })
 
+  it('S1: a step-up names what is needed, and nothing that could break out', () => {
+    const challengeOf = (needed: unknown): string | undefined =>
+      Reflect.construct(InsufficientAuthenticationError, [needed]).headers['WWW-Authenticate']
+    expect(challengeOf({ acrValues: ['urn:gold', 'b'], maxAgeSeconds: 0 })).toMatch(
+      /, acr_values="urn:gold b", max_age="0"$/,
+    )
+    for (const value of ['"', '\\', 'a b', '\r\nX: y', 'ä'])
+      expect(challengeOf({ acrValues: ['x', value], maxAgeSeconds: value })).toMatch(/, acr_values="x"$/)
+    expect(challengeOf({ maxAgeSeconds: Number.NaN })).not.toContain('max_age')
+    expect(new InsufficientAuthenticationError({ acrValues: ['a'] })).toMatchObject({
+      acrValues: ['a'],
+      maxAgeSeconds: undefined,
+    })
+  })
+
+  it.each(errors)('%s: what a framework writes to can be written to', (error) => {
+    // Koa assigns the status, @koa/cors the headers; an accessor without a setter would throw there.
+    const copy: Error = Object.create(error)
+    Object.assign(copy, { status: 418, statusCode: 418, expose: true, headers: { Vary: 'Origin' } })
+    expect(copy).toMatchObject({ status: 418, statusCode: 418, expose: true, headers: { Vary: 'Origin' } })
+    expect(error.status).not.toBe(418)
+  })
+
+  it('headers that were assigned are answered', () => {
+    const error = new MissingTokenError()
+    error.headers = { ...error.headers, Vary: 'Origin' }
+    expect(toResponse(error).headers).toEqual({
+      'WWW-Authenticate': 'Bearer realm="api"',
+      Vary: 'Origin',
+      'Content-Type': 'application/json',
+    })
+  })
+
   it('Retry-After is a whole number, whatever an error was made with', () => {
     const make = (retryAfterSeconds: unknown): core.UnavailableError =>
       Reflect.construct(UnavailableError, ['ERR_KEYS_UNAVAILABLE', { retryAfterSeconds }])

@@ -1,5 +1,5 @@
 import { ConfigurationError, createVerifier } from '@telnyx-auth/core'
-import { compilePolicy, compileScopes, Gate } from '@telnyx-auth/core/adapter'
+import { createGuards, Gate } from '@telnyx-auth/core/adapter'
 import { describe, expect, it, vi } from 'vitest'
 import { VERIFIER_OPTIONS } from '../../packages/core/src/options.js'
 import { closest } from '../../packages/core/src/validation.js'
@@ -74,12 +74,60 @@ describe('what is refused, at once and in one sentence', () => {
     [{ scopes: [5] }, /"scopes".*not 5$/],
     [{ anyScope: [] }, /"anyScope".*at least one/],
     [{ anyScope: 'a' }, /"anyScope".*array/],
+    [{ acrValues: [] }, /"acrValues".*at least one value/],
+    [{ acrValues: 'urn:gold' }, /"acrValues".*array of values.*not a string$/],
+    [{ acrValues: ['urn:gold urn:silver'] }, /"acrValues".*single values/],
+    [{ acrValues: ['a"b'] }, /"acrValues"/],
+    [{ acrValues: [null] }, /"acrValues".*not null$/],
+    [{ maxAgeSeconds: -1 }, /"maxAgeSeconds".*whole number.*not -1$/],
+    [{ maxAgeSeconds: 0.5 }, /"maxAgeSeconds".*not 0.5$/],
+    [{ maxAgeSeconds: '300' }, /"maxAgeSeconds".*not a string$/],
+    [{ maxAgeSeconds: Number.NaN }, /"maxAgeSeconds".*not NaN$/],
+    [{ maxAgeSeconds: Number.POSITIVE_INFINITY }, /"maxAgeSeconds".*not Infinity$/],
+    [{ maxAgeSeconds: null }, /"maxAgeSeconds".*not null$/],
+    // the protected resource
+    [{ protectedResource: true }, /"protectedResource".*object, or false.*not a boolean$/],
+    [{ protectedResource: null }, /"protectedResource".*not null$/],
+    [{ protectedResource: 'https://api.example.com' }, /"protectedResource".*not a string$/],
+    [{ protectedResource: [] }, /"protectedResource".*not an empty array$/],
+    [{ protectedResource: { ressource: audience } }, /did you mean "resource"\?$/],
+    [{ protectedResource: { resource: 'urn:api' } }, /"resource".*https URL.*this one is not$/],
+    [
+      { protectedResource: { resource: 'http://api.example.com' } },
+      /"resource".*http for loopback hosts only/,
+    ],
+    [{ protectedResource: { resource: 'https://api.example.com/#a' } }, /"resource".*without fragment/],
+    [{ protectedResource: { resource: 'https://u:secret@api.example.com' } }, /"resource".*credentials/],
+    [{ protectedResource: { resource: 'https://api.example.com/"' } }, /"resource"/],
+    [{ protectedResource: { resource: 'https://api.example.com/ä' } }, /"resource"/],
+    [{ protectedResource: { resource: 5 } }, /"resource".*not 5$/],
+    [{ protectedResource: { resource: '' } }, /"resource"/],
+    [{ protectedResource: { scopes: 'read' } }, /"scopes".*array/],
+    [{ protectedResource: { scopes: ['a b'] } }, /"scopes"/],
+    [{ protectedResource: { resourceName: '' } }, /"resourceName".*not an empty string$/],
+    [{ protectedResource: { resourceName: 5 } }, /"resourceName".*not 5$/],
+    [{ protectedResource: { documentation: 'docs' } }, /"documentation".*URL.*this one is not$/],
+    [{ protectedResource: { documentation: 'javascript:alert(1)' } }, /"documentation"/],
+    [{ protectedResource: { documentation: 5 } }, /"documentation".*not 5$/],
+    [{ protectedResource: { resource_name: 'x' } }, /"resource_name".*other options$/],
+    [{ protectedResource: { authorization_servers: ['https://x.example'] } }, /"authorization_servers"/],
+    [{ protectedResource: { scopes_supported: ['x'] } }, /"scopes_supported"/],
+    [{ protectedResource: { bearer_methods_supported: ['body'] } }, /"bearer_methods_supported"/],
+    [{ protectedResource: { resource_documentation: 'x' } }, /"resource_documentation"/],
+    [{ protectedResource: { resource_policy_uri: '' } }, /"resource_policy_uri".*not empty/],
+    [{ protectedResource: { resource_policy_uri: null } }, /"resource_policy_uri".*not null$/],
+    [{ protectedResource: { some_list: [] } }, /"some_list".*not an empty array$/],
+    [{ protectedResource: { some_object: {} } }, /"some_object"/],
+    [{ protectedResource: { some_function: () => 1 } }, /"some_function".*not a function$/],
+    [{ protectedResource: { some_number: 5n } }, /"some_number".*not a bigint$/],
+    [{ audience: 'urn:api', protectedResource: {} }, /"protectedResource" needs a "resource"/],
+    [{ audience: null, protectedResource: { resourceName: 'x' } }, /"protectedResource" needs a "resource"/],
     // names
     [{ audiance: 'x' }, /no option "audiance"; did you mean "audience"\?$/],
     [{ Issuer: 'x' }, /did you mean "issuer"\?$/],
     [{ clockTolerance: 5 }, /did you mean "clockToleranceSeconds"\?$/],
     [{ somethingElse: 5 }, /no option "somethingElse"; there are "issuer", "audience"/],
-  ])('%j', (options, message) => {
+  ])('%o', (options, message) => {
     vi.stubEnv('TELNYX_AUTH_AUDIENCE', undefined)
     const error = thrownBy(() => make({ ...('audience' in options ? {} : { audience }), ...options }))
     expect(error).toBeInstanceOf(ConfigurationError)
@@ -109,6 +157,16 @@ describe('what is accepted', () => {
     { audience, issuer: undefined, profile: undefined, fetch: undefined, scopes: undefined },
     { audience, algorithms: ['RS256', 'EdDSA'] },
     { audience, clockToleranceSeconds: 0, maxTokenBytes: 1, timeoutMs: 1, maxResponseBytes: 1 },
+    { audience, acrValues: ['urn:gold'], maxAgeSeconds: 0 },
+    { audience, protectedResource: undefined },
+    { audience, protectedResource: false },
+    { audience, protectedResource: {} },
+    { audience: null, protectedResource: false },
+    { audience: null, protectedResource: { resource: 'http://127.0.0.1:3000/mcp' } },
+    {
+      audience,
+      protectedResource: { scopes: [], resourceName: undefined, some_flag: false, some_thing: undefined },
+    },
     { audience, scopes: [], scopeImplies: () => false, validate: () => undefined },
   ])('%j', (options) => {
     expect(() => make(options)).not.toThrow()
@@ -160,6 +218,10 @@ describe('an adapter', () => {
     [{ audience, option: true }, /did you mean "optional"/],
     [{ verifier: {} }, /"verifier".*createVerifier\(\)/],
     [{ verifier: null }, /"verifier".*not null$/],
+    [{ audience, protectedResource: true }, /"protectedResource"/],
+    [{ verifier: createVerifier({ audience }), protectedResource: { resource: 'x' } }, /"resource"/],
+    [{ verifier: createVerifier({ audience: 'urn:api' }), protectedResource: {} }, /needs a "resource"/],
+    [{ audience, global: false }, /no option "global"/],
   ])('refuses %j', (options, message) => {
     const error = thrownBy(gate(options))
     expect(error).toBeInstanceOf(ConfigurationError)
@@ -172,16 +234,36 @@ describe('an adapter', () => {
     expect(error).toBeInstanceOf(ConfigurationError)
     expect(error.message).toMatch(/"verifier" and "audience" exclude each other/)
     expect(gate({ verifier, scopes: ['a'], optional: true, errors: 'throw' })).not.toThrow()
+    expect(
+      gate({ verifier, acrValues: ['urn:gold'], maxAgeSeconds: 5, protectedResource: false }),
+    ).not.toThrow()
     expect(gate({ audience, verifier: undefined })).not.toThrow()
     expect(gate({ verifier, audience: undefined })).not.toThrow()
   })
 
+  it('has switches of its own, which are true or false', () => {
+    const options = (global: unknown) => () => new Gate({ audience, global }, ['global'])
+    for (const value of [true, false, undefined]) expect(options(value)).not.toThrow()
+    for (const value of ['no', 0, null])
+      expect(thrownBy(options(value)).message).toMatch(/^Option "global" must be true or false, not /)
+    expect(thrownBy(() => new Gate({ audience, globl: false }, ['global'])).message).toMatch(
+      /did you mean "global"/,
+    )
+  })
+
   it('refuses policies that are none, when a route is made', () => {
+    const { requireAuth, requireScopes } = createGuards(() => ({}))
     for (const policy of [null, 'a', ['a'], { scope: ['a'] }, { scopes: 'a' }])
-      expect(thrownBy(() => compilePolicy(policy))).toBeInstanceOf(ConfigurationError)
-    expect(thrownBy(() => compilePolicy({ scope: ['a'] })).message).toMatch(/did you mean "scopes"/)
+      expect(thrownBy(() => Reflect.apply(requireAuth, undefined, [policy]))).toBeInstanceOf(
+        ConfigurationError,
+      )
+    expect(thrownBy(() => Reflect.apply(requireAuth, undefined, [{ scope: ['a'] }])).message).toMatch(
+      /did you mean "scopes"/,
+    )
     for (const scopes of [[], [''], ['a b'], [['a']], [undefined]])
-      expect(thrownBy(() => compileScopes(scopes))).toBeInstanceOf(ConfigurationError)
+      expect(thrownBy(() => Reflect.apply(requireScopes, undefined, scopes))).toBeInstanceOf(
+        ConfigurationError,
+      )
   })
 })
 

@@ -40,7 +40,7 @@ describe('scopes', () => {
       status: 403,
       headers: {
         'WWW-Authenticate':
-          'Bearer realm="api", error="insufficient_scope", error_description="The access token lacks a required scope", scope="read delete admin"',
+          'Bearer realm="api", error="insufficient_scope", error_description="The access token lacks a required scope", scope="read delete admin", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"',
         'Content-Type': 'application/json',
       },
       body: {
@@ -75,6 +75,106 @@ describe('scopes', () => {
     for (const scope of ['read\twrite', 'read,write', 'read\u00a0write']) {
       const odd = await pair.verifier.verify(await pair.issuer.issueToken({ claims: { scope } }))
       expect(odd.hasScopes('read')).toBe(false)
+    }
+  })
+})
+
+describe('S1: authentication', () => {
+  const issue = (claims: Record<string, unknown>) => pair.issuer.issueToken({ scopes: ['read'], claims })
+  const ago = (seconds: number) => pair.clock.now() - seconds
+
+  it.each<[string, Policy, () => Record<string, unknown>, boolean]>([
+    ['an accepted value', { acrValues: ['a', 'b'] }, () => ({ acr: 'b' }), true],
+    ['none', { acrValues: ['a', 'b'] }, () => ({}), false],
+    ['another', { acrValues: ['a', 'b'] }, () => ({ acr: 'c' }), false],
+    ['several in one', { acrValues: ['a', 'b'] }, () => ({ acr: 'a b' }), false],
+    ['another case', { acrValues: ['a'] }, () => ({ acr: 'A' }), false],
+    ['a list', { acrValues: ['a'] }, () => ({ acr: ['a'] }), false],
+    ['recent', { maxAgeSeconds: 60 }, () => ({ auth_time: ago(0) }), true],
+    ['at the limit', { maxAgeSeconds: 60 }, () => ({ auth_time: ago(65) }), true],
+    ['past the limit', { maxAgeSeconds: 60 }, () => ({ auth_time: ago(66) }), false],
+    ['of just now, for 0', { maxAgeSeconds: 0 }, () => ({ auth_time: ago(0) }), true],
+    ['past the tolerance, for 0', { maxAgeSeconds: 0 }, () => ({ auth_time: ago(6) }), false],
+    ['missing', { maxAgeSeconds: 60 }, () => ({}), false],
+    ['a word', { maxAgeSeconds: 60 }, () => ({ auth_time: String(ago(0)) }), false],
+    ['null', { maxAgeSeconds: 60 }, () => ({ auth_time: null }), false],
+    ['within the tolerance of now', { maxAgeSeconds: 60 }, () => ({ auth_time: ago(-5) }), true],
+    ['in the future', { maxAgeSeconds: 60 }, () => ({ auth_time: ago(-6) }), false],
+    [
+      'strong, but long ago',
+      { acrValues: ['a'], maxAgeSeconds: 60 },
+      () => ({ acr: 'a', auth_time: 0 }),
+      false,
+    ],
+    ['recent, but weak', { acrValues: ['a'], maxAgeSeconds: 60 }, () => ({ auth_time: ago(1) }), false],
+    ['of no interest', {}, () => ({ acr: 5, auth_time: 'never' }), true],
+  ])('%s: %j', async (_, policy, claims, enough) => {
+    const token = await issue(claims())
+    if (enough) await pair.verifier.verify(token, policy)
+    else
+      expect(await errorOf(pair.verifier.verify(token, policy))).toMatchObject({
+        code: 'ERR_AUTHENTICATION_INSUFFICIENT',
+        status: 401,
+        acrValues: policy.acrValues ?? [],
+        maxAgeSeconds: policy.maxAgeSeconds,
+      })
+  })
+
+  it('comes before the scopes, and names them: one new token mends both', async () => {
+    const policy = { scopes: ['write'], acrValues: ['a'], maxAgeSeconds: 60 }
+    const error = await errorOf(pair.verifier.verify(await issue({}), policy))
+    expect(error).toMatchObject({ code: 'ERR_AUTHENTICATION_INSUFFICIENT', requiredScopes: ['write'] })
+    expect(error.headers['WWW-Authenticate']).toMatch(
+      /, scope="write", acr_values="a", max_age="60", resource_metadata="[^"]+"$/,
+    )
+  })
+
+  it('the age is that of the moment, with a default of the verifier too', async () => {
+    const { clock, issuer, verifier } = await createPair({
+      verifier: { maxAgeSeconds: 60, acrValues: ['a'] },
+    })
+    const token = await issuer.issueToken({ claims: { acr: 'a', auth_time: clock.now() } })
+    await verifier.verify(token)
+    clock.advance(66)
+    expect(await codeOf(verifier.verify(token))).toBe('ERR_AUTHENTICATION_INSUFFICIENT')
+    await verifier.verify(token, { maxAgeSeconds: 120 })
+    expect(await codeOf(verifier.verify(token, { maxAgeSeconds: 120, acrValues: ['b'] }))).toBe(
+      'ERR_AUTHENTICATION_INSUFFICIENT',
+    )
+  })
+})
+
+describe('what an error knows of the operation', () => {
+  it('is the scopes of the policy, whatever went wrong', async () => {
+    const expired = await pair.issuer.issueToken({ expiresInSeconds: -60 })
+    for (const [outcome, code] of [
+      [pair.verifier.verify(expired, { scopes: ['a'], anyScope: ['b'] }), 'ERR_TOKEN_EXPIRED'],
+      [pair.verifier.authenticate({ headers: {} }, { scopes: ['a'], anyScope: ['b'] }), 'ERR_TOKEN_MISSING'],
+      [pair.verifier.verify(token, { scopes: ['a'], anyScope: ['b'] }), 'ERR_SCOPE_INSUFFICIENT'],
+    ] as const) {
+      const error = await errorOf(outcome)
+      expect(error).toMatchObject({ code, requiredScopes: ['a', 'b'] })
+      expect(error.headers['WWW-Authenticate']).toMatch(/, scope="a b", resource_metadata="[^"]+"$/)
+    }
+  })
+
+  it('and not for malformed credentials: another token would not help', async () => {
+    const request = { headers: { authorization: 'Bearer' } }
+    const error = await errorOf(pair.verifier.authenticate(request, { scopes: ['a'] }))
+    expect(error.headers['WWW-Authenticate']).toMatch(
+      /^Bearer realm="api", error="[^"]+", error_description="[^"]+"$/,
+    )
+  })
+
+  it('reaches an error of ours that a validate throws, frozen or not, with what it names itself', async () => {
+    for (const mine of [
+      new InsufficientScopeError(['mine']),
+      Object.freeze(new InsufficientScopeError(['mine'])),
+    ]) {
+      const validate = () => Promise.reject(mine)
+      expect(await errorOf(pair.verifier.verify(token, { scopes: ['read'], validate }))).toBe(mine)
+      expect(mine.requiredScopes).toEqual(['read', 'mine'])
+      expect(mine.headers['WWW-Authenticate']).toContain('scope="read mine"')
     }
   })
 })

@@ -20,16 +20,17 @@ export interface Answer {
 export type Decision = Answer | undefined
 
 /**
- * The functions that are going to handle a request, as far as the framework tells: guards among them say in advance
- * what the operation needs. Only asked when a request is refused.
+ * An array of the functions that are going to handle a request, as far as the framework tells: guards among them say
+ * in advance what the operation needs. Only asked when a request is refused.
  */
-export type Handlers = () => Iterable<unknown> | undefined
+export type Handlers = () => unknown
 
 interface Admission {
   readonly gate: Gate
-  readonly auth: Auth | undefined
-  /** What is still to be authenticated, when somebody asks. */
-  readonly deferred?: AuthenticatableRequest
+  /** `undefined` for an anonymous caller, `null` as long as nobody looked. */
+  readonly auth: Auth | null | undefined
+  /** Who is to authenticate what, as soon as a guard asks for it. */
+  readonly deferred?: { readonly gate: Gate; readonly request: AuthenticatableRequest }
 }
 
 /** Who was admitted with which request. Not a property of the request: others write to `req.auth` too. */
@@ -112,15 +113,19 @@ export class Gate {
   /** The same, but nobody is authenticated before {@link Gate.authorize} asks for it. */
   defer(carrier: object, request: AuthenticatableRequest): Decision {
     const metadata = this.#respond(request)
-    if (!metadata) admissions.set(carrier, { gate: this, auth: undefined, deferred: request })
-    return metadata
+    if (metadata) return metadata
+    // Another gate may have admitted somebody already, who stays that.
+    const before = admissions.get(carrier)
+    admissions.set(carrier, { gate: this, auth: null, ...before, deferred: { gate: this, request } })
+    return undefined
   }
 
   /** Applies a policy to whom a gate admitted with this request. */
   static async authorize(carrier: object, policy: CompiledPolicy, handlers?: Handlers): Promise<Decision> {
-    const { gate, auth: known, deferred } = admissionOf(carrier)
+    const admission = admissionOf(carrier)
+    const { gate, request } = admission.deferred ?? { gate: admission.gate, request: undefined }
     try {
-      const auth = deferred ? await gate.#admit(carrier, deferred) : known
+      const auth = request ? await gate.#admit(carrier, request) : admission.auth
       if (!auth) throw new MissingTokenError()
       await gate.#verifier.enforce(auth, policy)
       return undefined
@@ -136,8 +141,8 @@ export class Gate {
    * @throws {ConfigurationError} when nobody looked
    */
   static identify(carrier: object): Auth {
-    const { gate, auth, deferred } = admissionOf(carrier)
-    if (deferred)
+    const { gate, auth } = admissionOf(carrier)
+    if (auth === null)
       throw new ConfigurationError(
         'Nobody was authenticated: requireAuth() or requireScopes() must come before getAuth()',
       )
@@ -180,9 +185,11 @@ export class Gate {
 
 /** What the guards among these functions demand. */
 function demandsOf(handlers: Handlers | undefined): CompiledPolicy[] {
-  return Array.from(handlers?.() ?? [], (handler) =>
-    typeof handler === 'function' ? guards.get(handler) : undefined,
-  ).filter((policy) => policy !== undefined)
+  const known = handlers?.()
+  if (!Array.isArray(known)) return []
+  return known.flatMap((handler: unknown) =>
+    typeof handler === 'function' ? (guards.get(handler) ?? []) : [],
+  )
 }
 
 /** Makes known what a function demands that applies {@link Gate.authorize}. */
@@ -191,9 +198,10 @@ export function declareGuard<Guard extends object>(policy: CompiledPolicy, guard
   return guard
 }
 
-/** Who was authenticated with this request; `undefined` when nobody was. */
-export function findAuth(carrier: object): Auth | undefined {
-  return admissions.get(carrier)?.auth
+/** Who was authenticated with this request; `undefined` for an anonymous caller, `null` as long as nobody looked. */
+export function findAuth(carrier: object): Auth | null | undefined {
+  const admission = admissions.get(carrier)
+  return admission ? admission.auth : null
 }
 
 function admissionOf(carrier: object): Admission {

@@ -24,13 +24,13 @@ export type TelnyxAuthOptions<Claims extends object = JwtClaims> = core.AdapterO
 }
 
 /** Where a route's config keeps the hooks that were given with the route. */
-const HANDLERS: unique symbol = Symbol('handlers')
+const HANDLERS = Symbol('handlers')
 
 /** A hook for `onRequest`, in a form that suits every server and every type provider. */
 export type Hook = (
   request: {
     readonly raw: NodeRequest
-    readonly routeOptions: { readonly config: { readonly [HANDLERS]?: readonly unknown[] } }
+    readonly routeOptions: { readonly config: object }
     auth: Auth | null | undefined
   },
   reply: {
@@ -88,7 +88,7 @@ export function getAuth(request: { readonly raw: object }): Auth {
 
 function hook(decide: (raw: NodeRequest, handlers: core.Handlers) => Promise<core.Decision>): Hook {
   return async (request, reply) => {
-    const answer = await decide(request.raw, () => request.routeOptions.config?.[HANDLERS])
+    const answer = await decide(request.raw, () => Reflect.get({ ...request.routeOptions.config }, HANDLERS))
     request.auth = core.findAuth(request.raw)
     if (!answer || reply.sent) return
     reply.code(answer.status)

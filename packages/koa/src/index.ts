@@ -46,7 +46,7 @@ export function telnyxAuth(options?: TelnyxAuthOptions): Middleware<TelnyxAuthSt
     const { req, method, originalUrl: url } = ctx
     const request = { headers: req.headers, rawHeaders: req.rawHeaders, method, url }
     const answer = await gate.authenticate(req, request, handlers)
-    ctx.state.auth = core.findAuth(req)
+    ctx.state.auth = core.findAuth(req) ?? undefined
     return answer
   })
 }

@@ -1,0 +1,218 @@
+import Router from '@koa/router'
+import {
+  createVerifier,
+  getAuth,
+  MissingTokenError,
+  requireAuth,
+  requireScopes,
+  TelnyxAuthError,
+  type TelnyxAuthState,
+  telnyxAuth,
+} from '@telnyx-auth/koa'
+import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
+import Koa3 from 'koa'
+import Koa2 from 'koa2'
+import { beforeAll, describe, expect, expectTypeOf, it, vi } from 'vitest'
+import { serve } from '../support/http.js'
+import { AUDIENCE } from '../support/outcome.js'
+
+/** What only Koa has; what every framework has is in contract.test.ts and lifecycle.test.ts. */
+
+const METADATA = 'resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"'
+
+let issuer: MockIssuer
+beforeAll(async () => {
+  issuer = await createMockIssuer({ algorithm: 'ES256' })
+})
+
+const bearer = async (
+  options?: Parameters<MockIssuer['issueToken']>[0],
+): Promise<{ authorization: string }> => ({
+  authorization: `Bearer ${await issuer.issueToken(options)}`,
+})
+
+const reach = (): { audience: string; fetch: MockIssuer['fetch'] } => ({
+  audience: AUDIENCE,
+  fetch: issuer.fetch,
+})
+
+describe.each([
+  ['Koa 2', Koa2],
+  ['Koa 3', Koa3],
+])('%s', (_, Koa) => {
+  function createApp() {
+    const app = new Koa()
+    app.silent = true
+    return app
+  }
+
+  it('protects what comes after it, and nothing before', async () => {
+    const app = createApp()
+    app.use((ctx, next) => {
+      if (ctx.path !== '/public') return next()
+      ctx.body = 'public'
+      return undefined
+    })
+    app.use(telnyxAuth(reach()))
+    const { url } = await serve(app.callback())
+    expect(await (await fetch(`${url}/public`)).text()).toBe('public')
+    expect((await fetch(`${url}/no-such-route`)).status).toBe(401)
+    expect((await fetch(`${url}/no-such-route`, { headers: await bearer() })).status).toBe(404)
+  })
+
+  it('types ctx.state through the middleware', async () => {
+    const app = new Koa<object>().use(telnyxAuth(reach())).use((ctx) => {
+      expectTypeOf(ctx.state.auth).toEqualTypeOf<TelnyxAuthState['auth']>()
+      ctx.body = ctx.state.auth?.subject
+    })
+    const { url } = await serve(app.callback())
+    expect(await (await fetch(url, { headers: await bearer({ subject: 'user-1' }) })).text()).toBe('user-1')
+  })
+
+  it('getAuth is right whatever else writes to ctx.state.auth', async () => {
+    const app = createApp()
+    app.use(telnyxAuth(reach()))
+    app.use((ctx, next) => {
+      ctx.state = { auth: { subject: 'somebody else' } }
+      return next()
+    })
+    app.use((ctx) => {
+      ctx.body = getAuth(ctx).subject
+    })
+    const { url } = await serve(app.callback())
+    expect(await (await fetch(url, { headers: await bearer({ subject: 'user-1' }) })).text()).toBe('user-1')
+  })
+
+  it('P4: before a router it cannot know the route; in a router it can, for this method alone', async () => {
+    const router = new Router()
+    const auth = telnyxAuth(reach())
+    router.use('/inside', auth)
+    router.get('/inside', requireScopes('a'), requireScopes('b'), () => undefined)
+    router.post('/inside', requireScopes('c'), () => undefined)
+    const outside = new Router()
+    outside.get('/outside', requireScopes('a'), () => undefined)
+    const app = createApp()
+    app.use(router.routes())
+    app.use(auth)
+    app.use(outside.routes())
+    const { url } = await serve(app.callback())
+    const challenge = async (path: string, method = 'GET') =>
+      (await fetch(url + path, { method })).headers.get('www-authenticate')
+    expect(await challenge('/inside')).toBe(`Bearer realm="api", scope="a b", ${METADATA}`)
+    expect(await challenge('/inside', 'HEAD')).toBe(`Bearer realm="api", scope="a b", ${METADATA}`)
+    expect(await challenge('/inside', 'POST')).toBe(`Bearer realm="api", scope="c", ${METADATA}`)
+    expect(await challenge('/outside')).toBe(`Bearer realm="api", ${METADATA}`)
+  })
+
+  it('P2: goes by the URL that was asked for, whatever a mounted application sees', async () => {
+    const app = createApp()
+    // As koa-mount does it.
+    app.use((ctx, next) => {
+      if (ctx.path.startsWith('/api/')) ctx.path = ctx.path.slice('/api'.length)
+      return next()
+    })
+    app.use(telnyxAuth(reach()))
+    const { url } = await serve(app.callback())
+    expect((await fetch(`${url}/api/.well-known/oauth-protected-resource`)).status).toBe(401)
+    expect((await fetch(`${url}/.well-known/oauth-protected-resource`)).status).toBe(200)
+  })
+
+  it('optional: getAuth throws for an anonymous caller, which Koa answers with 401', async () => {
+    const app = createApp()
+    app.use(telnyxAuth({ ...reach(), optional: true, scopes: ['a'] }))
+    app.use((ctx) => {
+      ctx.body = getAuth(ctx).subject
+    })
+    const { url } = await serve(app.callback())
+    const response = await fetch(url)
+    expect([response.status, response.headers.get('www-authenticate'), await response.text()]).toEqual([
+      401,
+      `Bearer realm="api", scope="a", ${METADATA}`,
+      'The request carries no access token',
+    ])
+  })
+
+  it("errors: 'throw': app.on('error') and every catch on the way see it", async () => {
+    const app = createApp()
+    const emitted = vi.fn()
+    const caught: unknown[] = []
+    app.on('error', emitted)
+    app.use(async (_ctx, next) => {
+      try {
+        await next()
+      } catch (error) {
+        caught.push(error)
+        throw error
+      }
+    })
+    app.use(telnyxAuth({ ...reach(), errors: 'throw' }))
+    app.use(requireScopes('read'))
+    const { url } = await serve(app.callback())
+    expect((await fetch(url)).status).toBe(401)
+    const forbidden = await fetch(url, { headers: await bearer() })
+    expect([forbidden.status, await forbidden.text()]).toEqual([
+      403,
+      'The access token lacks a required scope',
+    ])
+    expect(caught).toMatchObject([{ code: 'ERR_TOKEN_MISSING' }, { code: 'ERR_SCOPE_INSUFFICIENT' }])
+    expect(caught[0]).toBeInstanceOf(MissingTokenError)
+    expect(emitted.mock.calls.map(([error]) => error)).toEqual(caught)
+  })
+
+  it("errors: 'throw': what others add to the headers of an error is sent as well", async () => {
+    const app = createApp()
+    // As @koa/cors does it, so that scripts can read errors.
+    app.use((_ctx, next) =>
+      next().catch((error) => {
+        error.headers = { ...error.headers, 'Access-Control-Allow-Origin': '*' }
+        throw error
+      }),
+    )
+    app.use(telnyxAuth({ ...reach(), errors: 'throw' }))
+    const { url } = await serve(app.callback())
+    const response = await fetch(url)
+    expect([
+      response.status,
+      response.headers.get('access-control-allow-origin'),
+      response.headers.get('www-authenticate'),
+    ]).toEqual([401, '*', `Bearer realm="api", ${METADATA}`])
+  })
+
+  it("errors: 'respond': app.on('error') is for what is no answer", async () => {
+    const app = createApp()
+    const emitted = vi.fn()
+    app.on('error', emitted)
+    app.use(telnyxAuth(reach()))
+    app.use(requireAuth({ validate: () => Promise.reject(new Error('my database is down')) }))
+    const { url } = await serve(app.callback())
+    expect((await fetch(url)).status).toBe(401)
+    expect(emitted).not.toHaveBeenCalled()
+    expect((await fetch(url, { headers: await bearer() })).status).toBe(500)
+    expect(emitted).toHaveBeenCalledWith(
+      expect.not.objectContaining({ code: expect.anything() }),
+      expect.anything(),
+    )
+  })
+
+  it('requireAuth and getAuth without telnyxAuth are programming errors, and loud', async () => {
+    for (const middleware of [requireAuth(), (ctx: Koa3.Context) => void getAuth(ctx)]) {
+      const app = createApp()
+      const emitted = vi.fn()
+      app.on('error', emitted)
+      app.use(middleware)
+      const { url } = await serve(app.callback())
+      const response = await fetch(url, { headers: await bearer() })
+      expect([response.status, response.headers.get('www-authenticate')]).toEqual([500, null])
+      expect(emitted.mock.calls[0]?.[0]).toBeInstanceOf(TelnyxAuthError)
+      expect(emitted.mock.calls[0]?.[0]).toMatchObject({ code: 'ERR_CONFIGURATION' })
+    }
+  })
+
+  it('takes a verifier that was made elsewhere, with a policy of its own', async () => {
+    const app = createApp()
+    app.use(telnyxAuth({ verifier: createVerifier(reach()), scopes: ['read'] }))
+    const { url } = await serve(app.callback())
+    expect((await fetch(url, { headers: await bearer() })).status).toBe(403)
+    expect((await fetch(url, { headers: await bearer({ scopes: ['read'] }) })).status).toBe(404)
+  })
+})

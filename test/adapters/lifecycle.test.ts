@@ -1,0 +1,172 @@
+import { connect } from 'node:net'
+import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
+import { beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { serve } from '../support/http.js'
+import { AUDIENCE } from '../support/outcome.js'
+import { harnesses } from './contract/all.js'
+import type { Setup } from './contract/harness.js'
+
+/** Attack 34, on every framework: whatever happens, a request ends once, and nothing is left over. */
+
+let issuer: MockIssuer
+let token: string
+beforeAll(async () => {
+  issuer = await createMockIssuer({ algorithm: 'ES256' })
+  token = await issuer.issueToken({ scopes: ['read'] })
+})
+
+const unhandled: unknown[] = []
+beforeEach(() => {
+  unhandled.length = 0
+  const listen = (reason: unknown) => void unhandled.push(reason)
+  process.on('unhandledRejection', listen)
+  process.on('uncaughtExceptionMonitor', listen)
+  return () => {
+    process.off('unhandledRejection', listen)
+    process.off('uncaughtExceptionMonitor', listen)
+    expect(unhandled).toEqual([])
+  }
+})
+
+function createSignal(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = () => {}
+  const promise = new Promise<void>((done) => {
+    resolve = done
+  })
+  return { promise, resolve }
+}
+
+/** Lets everything happen that is due. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+describe.each(harnesses)('%s', (_, harness) => {
+  const build = async (setup: Partial<Setup>) => {
+    const options = { audience: AUDIENCE, fetch: issuer.fetch, ...setup.options }
+    return serve(await harness.build({ routes: [], ...setup, options }))
+  }
+  const ask = (url: string, authorization = `Bearer ${token}`) => fetch(url, { headers: { authorization } })
+
+  describe.each(['global', 'route'] as const)('%s', (placement) => {
+    it('the handler is called once, and never for who is refused', async () => {
+      const handle = vi.fn(() => 'here')
+      const { url } = await build({
+        placement,
+        routes: [{ path: '/read', demands: [['read'], {}, { scopes: ['read'] }], handle }],
+      })
+      expect(await (await ask(`${url}/read`)).json()).toBe('here')
+      await settle()
+      expect(handle).toHaveBeenCalledTimes(1)
+      for (const authorization of ['', 'Bearer', 'Bearer x', `Bearer ${await issuer.issueToken()}`])
+        expect((await ask(`${url}/read`, authorization)).status).toBeGreaterThanOrEqual(400)
+      await settle()
+      expect(handle).toHaveBeenCalledTimes(1)
+    })
+
+    it.each([
+      [
+        'throws at once',
+        () => {
+          throw new Error('mine')
+        },
+      ],
+      ['rejects', () => Promise.reject(new Error('mine'))],
+    ])('a handler that %s is a 500, and called once', async (_, fail) => {
+      const handle = vi.fn(fail)
+      const { url } = await build({ placement, routes: [{ path: '/', handle }] })
+      const response = await ask(url)
+      expect([response.status, response.headers.get('www-authenticate')]).toEqual([500, null])
+      await settle()
+      expect(handle).toHaveBeenCalledTimes(1)
+    })
+
+    it.each([
+      [undefined],
+      [null],
+      [0],
+      [''],
+      [false],
+      ['route'],
+      ['router'],
+      [{ status: 200 }],
+      [new Error('my own')],
+    ])('whoever is refused by throwing %j does not get in: a 500, not a 401', async (thrown) => {
+      const handle = vi.fn(() => 'never')
+      const validate = vi.fn(() => Promise.reject(thrown))
+      for (const errors of ['respond', 'unhandled'] as const)
+        for (const setup of [
+          { options: { audience: AUDIENCE, fetch: issuer.fetch, validate }, routes: [{ path: '/', handle }] },
+          { routes: [{ path: '/', demands: [{ validate }], handle }] },
+        ]) {
+          validate.mockClear()
+          const { url } = await build({ placement, errors, ...setup })
+          const response = await ask(url)
+          expect([response.status, response.headers.get('www-authenticate')]).toEqual([500, null])
+          expect(validate).toHaveBeenCalledTimes(1)
+        }
+      await settle()
+      expect(handle).not.toHaveBeenCalled()
+    })
+
+    it('validate is asked once a request', async () => {
+      const validate = vi.fn()
+      const { url } = await build({
+        placement,
+        options: { audience: AUDIENCE, fetch: issuer.fetch, validate },
+        routes: [{ path: '/', demands: [['read'], {}], handle: () => 'here' }],
+      })
+      expect((await ask(url)).status).toBe(200)
+      expect(validate).toHaveBeenCalledTimes(1)
+    })
+
+    it('the client is gone while the keys are fetched', async () => {
+      const asked = createSignal()
+      const held = createSignal()
+      const handle = vi.fn(() => 'here')
+      const { port, url } = await build({
+        placement,
+        options: {
+          audience: AUDIENCE,
+          async fetch(input, init) {
+            asked.resolve()
+            await held.promise
+            return issuer.fetch(input, init)
+          },
+        },
+        routes: [
+          { path: '/', handle },
+          { path: '/read', demands: [['write']], handle },
+        ],
+      })
+      // One who would be let in, one who would not, and one whose token is bad.
+      const expired = await issuer.issueToken({ claims: { exp: undefined } })
+      const leave = ['/', '/read', '/'].map((path, index) => {
+        const socket = connect(port, '127.0.0.1')
+        onTestFinished(() => void socket.destroy())
+        const sent = index === 2 ? expired : token
+        socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${sent}\r\n\r\n`)
+        return socket
+      })
+      await asked.promise
+      await settle()
+      for (const socket of leave) socket.resetAndDestroy()
+      await settle()
+      held.resolve()
+      await settle()
+
+      expect(await (await ask(url)).json()).toBe('here')
+    })
+  })
+
+  it('a hundred requests at once each get their own answer', async () => {
+    const { url } = await build({
+      routes: [{ path: '/', handle: ({ getAuth }) => getAuth().subject }],
+    })
+    const answers = Array.from({ length: 100 }, async (_, index) => {
+      const response = await ask(url, `Bearer ${await issuer.issueToken({ subject: `user-${index}` })}`)
+      return response.json()
+    })
+    expect(await Promise.all(answers)).toEqual(Array.from({ length: 100 }, (_, index) => `user-${index}`))
+  })
+})
