@@ -8,6 +8,10 @@ const verifier = createVerifier({ audience: 'https://api.example.com' })
  * @param {Request} request
  */
 export async function handle(request) {
+  // Where clients look for the authorization server (RFC 9728).
+  const metadata = verifier.protectedResourceMetadata()?.respond(request)
+  if (metadata) return new Response(JSON.stringify(metadata.body), metadata)
+
   try {
     const auth = await verifier.authenticate(request, { scopes: ['messaging.read'] })
     return Response.json({ caller: auth.clientId })

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { createMockIssuer } from '@telnyx-auth/mock-issuer'
@@ -19,42 +19,111 @@ async function readmeSnippets(): Promise<Map<string, string>> {
   return new Map(Array.from(snippets, ([, file = '', code = '']) => [file, code]))
 }
 
+/** A snippet that serves, unchanged and in a project of its own; asks it with and without a token. */
+async function serveSnippet(file: string) {
+  const issuer = await createMockIssuer({ algorithm: 'ES256' })
+  onTestFinished(() => issuer.close())
+  const code = (await readmeSnippets()).get(file) ?? ''
+  const url = await consumer.serve(await consumer.write(file.replaceAll('/', '-'), code), {
+    PORT: '0',
+    TELNYX_AUTH_ISSUER: await issuer.listen(),
+  })
+  const ask = (path: string, token?: string, init: RequestInit = {}) =>
+    fetch(url + path, {
+      ...init,
+      headers: { ...init.headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+    })
+  return { issuer, ask }
+}
+
+const METADATA = 'resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"'
+
 describe('the snippets of the README', () => {
-  it('are the examples, to the letter', async () => {
+  it('are the examples, to the letter, and all of them', async () => {
     const snippets = await readmeSnippets()
-    expect([...snippets.keys()]).toEqual(['examples/express/server.js', 'examples/standalone/verify.js'])
     for (const [file, code] of snippets) expect(code).toBe(await readFile(join(ROOT, file), 'utf8'))
+    const folders = await readdir(join(ROOT, 'examples'))
+    const examples = await Promise.all(
+      folders.map(async (folder) =>
+        (await readdir(join(ROOT, 'examples', folder)))
+          .filter((file) => file.endsWith('.js'))
+          .map((file) => `examples/${folder}/${file}`),
+      ),
+    )
+    expect([...snippets.keys()].sort()).toEqual(examples.flat().sort())
   })
 
-  it('Express: runs unchanged', async () => {
-    const issuer = await createMockIssuer({ algorithm: 'ES256' })
-    onTestFinished(() => issuer.close())
-    const code = (await readmeSnippets()).get('examples/express/server.js') ?? ''
-    const url = await consumer.serve(await consumer.write('server.js', code), {
-      PORT: '0',
-      TELNYX_AUTH_ISSUER: await issuer.listen(),
-    })
-    const ask = async (path: string, token?: string) =>
-      fetch(url + path, { headers: token === undefined ? {} : { authorization: `Bearer ${token}` } })
-
+  it.each([
+    ['express', `Bearer realm="api", ${METADATA}`],
+    ['koa', `Bearer realm="api", ${METADATA}`],
+    ['fastify', `Bearer realm="api", scope="messaging.read", ${METADATA}`],
+  ])('%s/server.js runs unchanged', async (framework, challengeOfMessages) => {
+    const { issuer, ask } = await serveSnippet(`examples/${framework}/server.js`)
     const missing = await ask('/me')
-    expect([missing.status, missing.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="api"'])
-    const token = await issuer.issueToken({
-      subject: 'user-1',
-      clientId: 'client-1',
-      scopes: ['messaging.read'],
-    })
+    expect([missing.status, missing.headers.get('www-authenticate')]).toEqual([
+      401,
+      `Bearer realm="api", ${METADATA}`,
+    ])
+    expect((await ask('/messages')).headers.get('www-authenticate')).toBe(challengeOfMessages)
+    const scopes = ['messaging.read']
+    const token = await issuer.issueToken({ subject: 'user-1', clientId: 'client-1', scopes })
     expect(await (await ask('/me', token)).json()).toEqual({
       subject: 'user-1',
       clientId: 'client-1',
-      scopes: ['messaging.read'],
+      scopes,
     })
-    expect((await ask('/messages', token)).status).toBe(200)
+    expect(await (await ask('/messages', token)).json()).toEqual({ messages: [] })
     expect((await ask('/messages', await issuer.issueToken())).status).toBe(403)
     expect((await ask('/me', await issuer.issueToken({ audience: 'urn:other' }))).status).toBe(401)
+    expect(await (await ask('/.well-known/oauth-protected-resource')).json()).toMatchObject({
+      resource: 'https://api.example.com',
+    })
   })
 
-  it('anywhere else: runs unchanged', async () => {
+  it.each(['express', 'koa', 'fastify'])('%s/custom.js runs unchanged', async (framework) => {
+    const { issuer, ask } = await serveSnippet(`examples/${framework}/custom.js`)
+    expect(await (await ask('/greeting')).json()).toEqual({ greeting: 'Hello, whoever you are' })
+    const token = await issuer.issueToken({ clientId: 'client-1' })
+    expect(await (await ask('/greeting', token)).json()).toEqual({ greeting: 'Hello, client-1' })
+    expect(await (await ask('/account', token)).json()).toEqual({ client: 'client-1' })
+    for (const [path, sent, code] of [
+      ['/account', undefined, 'ERR_TOKEN_MISSING'],
+      ['/greeting', await issuer.issueToken({ expiresInSeconds: -60 }), 'ERR_TOKEN_EXPIRED'],
+    ] as const) {
+      const response = await ask(path, sent)
+      expect(response.status).toBe(401)
+      expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/)
+      expect(response.headers.get('www-authenticate')).toMatch(/^Bearer realm="api".*resource_metadata=/)
+      expect(await response.json()).toEqual({ status: 401, title: code })
+    }
+  })
+
+  it('express/mcp.js runs unchanged: a client that knows only the URL finds everything', async () => {
+    const { issuer, ask } = await serveSnippet('examples/express/mcp.js')
+    const call = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"id":1}' }
+    const refused = await ask('/mcp', undefined, call)
+    const challenge = refused.headers.get('www-authenticate') ?? ''
+    expect([refused.status, challenge]).toEqual([
+      401,
+      'Bearer realm="api", scope="messaging.read", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp"',
+    ])
+    const { pathname } = new URL(/resource_metadata="([^"]+)"/.exec(challenge)?.[1] ?? '')
+    expect(await (await ask(pathname)).json()).toEqual({
+      resource: 'https://api.example.com/mcp',
+      authorization_servers: [issuer.issuer],
+      scopes_supported: ['messaging.read'],
+      bearer_methods_supported: ['header'],
+    })
+    const token = await issuer.issueToken({
+      audience: 'https://api.example.com/mcp',
+      clientId: 'client-1',
+      scopes: ['messaging.read'],
+    })
+    expect(await (await ask('/mcp', token, call)).json()).toMatchObject({ result: { caller: 'client-1' } })
+    expect((await ask('/elsewhere')).status).toBe(404)
+  })
+
+  it('standalone/verify.js runs unchanged', async () => {
     const issuer = await createMockIssuer({ algorithm: 'ES256' })
     onTestFinished(() => issuer.close())
     const code = (await readmeSnippets()).get('examples/standalone/verify.js') ?? ''
@@ -62,10 +131,13 @@ describe('the snippets of the README', () => {
     const program = await consumer.write(
       'use-verify.js',
       `import { handle } from './verify.js'
+      const url = 'https://api.example.com'
       for (const token of process.env.TOKENS.split(' ')) {
-        const response = await handle(new Request('https://api.example.com', { headers: { authorization: 'Bearer ' + token } }))
+        const response = await handle(new Request(url, { headers: { authorization: 'Bearer ' + token } }))
         console.log(response.status, await response.text())
-      }`,
+      }
+      const response = await handle(new Request(url + '/.well-known/oauth-protected-resource'))
+      console.log(response.status, await response.text())`,
     )
     const issuerUrl = await issuer.listen()
     const tokens = [
@@ -80,13 +152,21 @@ describe('the snippets of the README', () => {
     expect(output.split('\n')).toEqual([
       '200 {"caller":"client-1"}',
       expect.stringMatching(/^403 .*ERR_SCOPE_INSUFFICIENT/),
+      expect.stringMatching(/^200 \{"resource":"https:\/\/api.example.com",/),
       '',
     ])
   })
 })
 
+/** The adapters, and what each one needs beside core. */
+const ADAPTERS: readonly [string, string[], Record<string, string>][] = [
+  ['express', [], { express: '^4.18.0 || ^5.0.0' }],
+  ['koa', [], { koa: '^2.15.0 || ^3.0.0' }],
+  ['fastify', ['fastify-plugin'], { fastify: '^5.0.0' }],
+]
+
 describe('the tarballs', () => {
-  it.each(['@telnyx-auth/core', '@telnyx-auth/express', '@telnyx-auth/mock-issuer'])(
+  it.each(['core', 'express', 'koa', 'fastify', 'mock-issuer'].map((name) => `@telnyx-auth/${name}`))(
     '%s is as it should be',
     async (name) => {
       const manifest = await consumer.manifest(name)
@@ -114,22 +194,24 @@ describe('the tarballs', () => {
     expect(bytes).toBeLessThan(800 * 1024)
   })
 
-  it('the adapter is under 100 lines and needs nothing but core and its framework', async () => {
-    const source = await readFile(join(ROOT, 'packages/express/src/index.ts'), 'utf8')
-    expect(source.trimEnd().split('\n').length).toBeLessThan(100)
-    const manifest = await consumer.manifest('@telnyx-auth/express')
-    expect(Object.keys(manifest.dependencies ?? {})).toEqual(['@telnyx-auth/core'])
-    expect(manifest.peerDependencies).toEqual({ express: '^4.18.0 || ^5.0.0' })
-  })
+  it.each(ADAPTERS)(
+    '%s: the adapter is under 100 lines and needs core and its framework',
+    async (name, others, peers) => {
+      const source = await readFile(join(ROOT, 'packages', name, 'src/index.ts'), 'utf8')
+      expect(source.trimEnd().split('\n').length).toBeLessThan(100)
+      expect(await readdir(join(ROOT, 'packages', name, 'src'))).toEqual(['index.ts'])
+      const manifest = await consumer.manifest(`@telnyx-auth/${name}`)
+      expect(Object.keys(manifest.dependencies ?? {})).toEqual(['@telnyx-auth/core', ...others])
+      expect(manifest.peerDependencies).toEqual(peers)
+    },
+  )
 
-  it('the adapter re-exports core', async () => {
+  it.each(ADAPTERS)('%s: the adapter re-exports core', async (name) => {
     const load = (name: string): Promise<object> =>
       import(pathToFileURL(consumer.path('node_modules', name, 'dist/index.js')).href)
     const core = Object.keys(await load('@telnyx-auth/core'))
-    const express = Object.keys(await load('@telnyx-auth/express'))
-    expect(express).toEqual(
-      expect.arrayContaining([...core, 'telnyxAuth', 'requireAuth', 'requireScopes', 'getAuth']),
-    )
+    const own = ['telnyxAuth', 'requireAuth', 'requireScopes', 'getAuth']
+    expect(Object.keys(await load(`@telnyx-auth/${name}`)).sort()).toEqual([...core, ...own].sort())
   })
 
   it('with an empty environment, telnyxAuth() ends the program and says how to go on', async () => {
@@ -143,7 +225,7 @@ describe('the tarballs', () => {
   })
 
   it('importing them has no effect that keeps a process alive', async () => {
-    const names = ['core', 'core/adapter', 'express', 'mock-issuer']
+    const names = ['core', 'core/adapter', 'express', 'koa', 'fastify', 'mock-issuer']
     const program = await consumer.write(
       'import.js',
       names.map((name) => `import '@telnyx-auth/${name}'\n`).join(''),
@@ -152,35 +234,158 @@ describe('the tarballs', () => {
   })
 })
 
+/** What a consumer of each adapter writes; strictly, and with the framework's own declarations checked as well. */
+const CONSUMERS: Readonly<Record<string, string>> = {
+  express: `
+    import { type Auth, createVerifier, getAuth, type Middleware, requireAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
+    import express from 'express'
+
+    const app = express()
+    app.use(telnyxAuth({ audience: process.env.AUDIENCE, issuer: process.env.ISSUER }))
+    app.use('/v1', express.Router().use(telnyxAuth({ verifier: createVerifier(), scopes: ['a'], optional: true })))
+    const guards: Middleware[] = [requireScopes('a'), requireAuth({ acrValues: ['urn:gold'], maxAgeSeconds: 300 })]
+    app.get('/', guards, requireAuth({ anyScope: ['a', 'b'] }), (req: express.Request, res: express.Response) => {
+      const subject: string | undefined = req.auth?.subject
+      const auth: Auth<{ tenant: string }> = getAuth<{ tenant: string }>(req)
+      // @ts-expect-error: it is what it is declared to be, and no more
+      req.auth?.nothing
+      res.json([subject, auth.claims.tenant, auth.hasScopes('a')])
+    })
+    app.get<{ id: string }>('/users/:id', requireScopes('a'), (req, res) => void res.json(req.params.id))
+  `,
+  koa: `
+    import Router from '@koa/router'
+    import { type Auth, createVerifier, getAuth, type Middleware, requireAuth, requireScopes, telnyxAuth, type TelnyxAuthState } from '@telnyx-auth/koa'
+    import Koa from 'koa'
+
+    // Typed through the middleware, whatever state the application has of its own.
+    new Koa<{ requestId: string }>()
+      .use(telnyxAuth<{ tenant: string }>({ audience: process.env.AUDIENCE, issuer: process.env.ISSUER }))
+      .use(requireScopes('a'))
+      .use((ctx) => {
+        const tenant: string | undefined = ctx.state.auth?.claims.tenant
+        const requestId: string = ctx.state.requestId
+        // @ts-expect-error: it is what it is declared to be, and no more
+        ctx.state.auth?.nothing
+        const auth: Auth<{ tenant: string }> = getAuth<{ tenant: string }>(ctx)
+        ctx.body = [tenant, requestId, auth.hasScopes('a')]
+      })
+
+    const app = new Koa()
+    app.use(telnyxAuth({ verifier: createVerifier(), scopes: ['a'], optional: true }))
+    const typed = new Koa<TelnyxAuthState>()
+    typed.use(telnyxAuth())
+    typed.use((ctx) => {
+      const subject: string | undefined = ctx.state.auth?.subject
+      ctx.body = subject
+    })
+    const guards: Middleware[] = [requireScopes('a'), requireAuth({ acrValues: ['urn:gold'], maxAgeSeconds: 300 })]
+    const router = new Router()
+    router.use(telnyxAuth())
+    router.get('/', ...guards, requireAuth({ anyScope: ['a', 'b'] }), (ctx) => {
+      ctx.body = getAuth(ctx).subject
+    })
+    new Router<{ requestId: string }>().get('/', requireScopes('a'), (ctx) => {
+      ctx.body = ctx.state.requestId
+    })
+    app.use(router.routes())
+  `,
+  fastify: `
+    import { type Auth, createVerifier, getAuth, type Hook, requireAuth, requireScopes, telnyxAuth } from '@telnyx-auth/fastify'
+    import fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+    import { readFileSync } from 'node:fs'
+
+    const app = fastify({ logger: true })
+    await app.register(telnyxAuth, { audience: process.env.AUDIENCE, issuer: process.env.ISSUER })
+    await app.register(telnyxAuth)
+    app.register(telnyxAuth, { verifier: createVerifier(), scopes: ['a'], optional: true, global: false })
+    const hooks: Hook[] = [requireScopes('a'), requireAuth({ acrValues: ['urn:gold'], maxAgeSeconds: 300 })]
+    app.get('/', { onRequest: hooks, preHandler: requireAuth({ anyScope: ['a', 'b'] }), config: { mine: 1 } }, async (request) => {
+      const subject: string | undefined = request.auth?.subject
+      const auth: Auth<{ tenant: string }> = getAuth<{ tenant: string }>(request)
+      // @ts-expect-error: it is what it is declared to be, and no more
+      request.auth?.nothing
+      return [subject, auth.claims.tenant, auth.hasScopes('a'), request.routeOptions.config.mine]
+    })
+    app.get<{ Params: { id: string } }>('/users/:id', { onRequest: requireScopes('a') }, (request, reply) => {
+      reply.send(request.params.id)
+    })
+    const plugin: FastifyPluginAsync = async (child: FastifyInstance) => {
+      await child.register(telnyxAuth, { audience: 'urn:api' })
+      child.addHook('onRequest', requireAuth())
+    }
+    app.register(plugin, { prefix: '/v1' })
+
+    const secure = fastify({ http2: true, https: { key: readFileSync('key'), cert: readFileSync('cert') } })
+    secure.get('/', { onRequest: requireScopes('a') }, async (request) => getAuth(request).subject)
+  `,
+  'mock-issuer': `
+    import { createVerifier, type Verifier } from '@telnyx-auth/core'
+    import { createMockIssuer } from '@telnyx-auth/mock-issuer'
+
+    const issuer = await createMockIssuer({ algorithm: 'EdDSA' })
+    const verifier: Verifier<{ tenant: string }> = createVerifier<{ tenant: string }>({
+      audience: 'https://api.example.com',
+      fetch: issuer.fetch,
+      validate: (auth) => auth.claims.tenant === 'a',
+      protectedResource: { resourceName: 'Messages', resource_policy_uri: 'https://example.com/policy' },
+    })
+    await verifier.authenticate(new Request('https://api.example.com'))
+    await verifier.authenticate({ headers: { authorization: 'Bearer x' } }, { maxAgeSeconds: 300 })
+    const answer = verifier.protectedResourceMetadata()?.respond(new Request('https://api.example.com'))
+    if (answer) new Response(JSON.stringify(answer.body), answer)
+    createVerifier({ audience: null, fetch, protectedResource: false })
+  `,
+}
+
 describe('TypeScript', () => {
-  it('compiles what is right', async () => {
-    expect(
-      await consumer.compile(`
-        import { createVerifier, type Auth, type Verifier } from '@telnyx-auth/core'
-        import { getAuth, requireAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
-        import { createMockIssuer } from '@telnyx-auth/mock-issuer'
-        import express from 'express'
+  it.each(Object.keys(CONSUMERS))(
+    'compiles what is right: %s',
+    async (name) => {
+      expect(await consumer.compile(CONSUMERS[name] ?? '')).toBe('')
+    },
+    30_000,
+  )
 
-        const app = express()
-        app.use(telnyxAuth({ audience: process.env.AUDIENCE, issuer: process.env.ISSUER }))
-        app.use('/v1', express.Router().use(telnyxAuth({ verifier: createVerifier(), scopes: ['a'], optional: true })))
-        app.get('/', requireScopes('a'), requireAuth({ anyScope: ['a', 'b'] }), (req, res) => {
-          const subject: string | undefined = req.auth?.subject
-          const auth: Auth<{ tenant: string }> = getAuth<{ tenant: string }>(req)
-          res.json([subject, auth.claims.tenant, auth.hasScopes('a')])
-        })
+  it.each([
+    ['express', '@types/express', '@types/express4'],
+    ['koa', '@types/koa', '@types/koa2'],
+  ])(
+    'compiles what is right: %s, with older types',
+    async (name, types, older) => {
+      await consumer.link(types, 'test', older)
+      onTestFinished(() => consumer.link(types, 'test'))
+      expect(await consumer.compile(CONSUMERS[name] ?? '')).toBe('')
+    },
+    30_000,
+  )
 
-        const issuer = await createMockIssuer({ algorithm: 'EdDSA' })
-        const verifier: Verifier<{ tenant: string }> = createVerifier<{ tenant: string }>({
-          audience: 'https://api.example.com',
-          fetch: issuer.fetch,
-          validate: (auth) => auth.claims.tenant === 'a',
-        })
-        await verifier.authenticate(new Request('https://api.example.com'))
-        await verifier.authenticate({ headers: { authorization: 'Bearer x' } })
-        createVerifier({ audience: null, fetch })
-      `),
-    ).toBe('')
+  it('beside the MCP SDK, which declares req.auth too: getAuth is right', async () => {
+    // As @modelcontextprotocol/sdk 1.32 has it, in server/auth/middleware/bearerAuth.d.ts.
+    await consumer.write(
+      'mcp-sdk.d.ts',
+      `export interface AuthInfo { token: string; clientId: string; scopes: string[]; expiresAt?: number }
+      declare module 'express-serve-static-core' {
+        interface Request { auth?: AuthInfo }
+      }`,
+    )
+    const source = `
+      import type { AuthInfo } from './mcp-sdk.js'
+      import { type Auth, getAuth, telnyxAuth, requireScopes } from '@telnyx-auth/express'
+      import express from 'express'
+
+      const app = express()
+      app.use(telnyxAuth())
+      app.get('/', requireScopes('a'), (req, res) => {
+        const theirs: AuthInfo | undefined = req.auth
+        const auth: Auth = getAuth(req)
+        res.json([theirs?.clientId, auth.subject])
+      })
+    `
+    // Two declarations of one property are an error, in the declarations. Those who have both skip these.
+    const environment = { lib: ['es2023'], types: ['node'] }
+    expect(await consumer.compile(source, { ...environment, skipLibCheck: true })).toBe('')
+    expect(await consumer.compile(source, environment)).toMatch(/mcp-sdk\.d\.ts\(\d+,\d+\): error TS2430/)
   }, 30_000)
 
   it('core compiles without the types of Node', async () => {
@@ -192,15 +397,21 @@ describe('TypeScript', () => {
     expect(await consumer.compile(source, { lib: ['es2023', 'dom'], types: [] })).toBe('')
   }, 30_000)
 
-  it.each([
-    ['a misspelt option', "telnyxAuth({ audiance: 'https://api.example.com' })", /audiance/],
-    ['an option of the wrong type', 'telnyxAuth({ audience: 5 })', /number/],
+  const use: Readonly<Record<string, string>> = {
+    express: 'telnyxAuth(',
+    koa: 'telnyxAuth(',
+    fastify: 'fastify().register(telnyxAuth, ',
+  }
+  const wrong: readonly [string, string, RegExp][] = [
+    ['a misspelt option', "USE{ audiance: 'https://api.example.com' })", /audiance/],
+    ['an option of the wrong type', 'USE{ audience: 5 })', /number/],
     [
       'a verifier together with what one is made from',
-      "telnyxAuth({ verifier: createVerifier(), audience: 'x' })",
+      "USE{ verifier: createVerifier(), audience: 'x' })",
       /audience|verifier/,
     ],
-    ['HMAC', "telnyxAuth({ algorithms: ['HS256'] })", /HS256/],
+    ['HMAC', "USE{ algorithms: ['HS256'] })", /HS256/],
+    ['a misspelt member of the resource', "USE{ protectedResource: { ressource: 'x' } })", /ressource/],
     ['no scope', 'requireScopes()', /arguments/],
     ['a misspelt policy', "requireAuth({ scope: ['a'] })", /scope/],
     [
@@ -208,15 +419,22 @@ describe('TypeScript', () => {
       "createVerifier().verify('x').then((auth) => { auth.scopes.push('admin') })",
       /push/,
     ],
-  ])(
-    'refuses %s',
-    async (_, statement, message) => {
+  ]
+  it.each(
+    ADAPTERS.flatMap(([name]) =>
+      wrong.map(([what, statement, message]) => ({ name, what, statement, message })),
+    ),
+  )(
+    '$name refuses $what',
+    async ({ name, statement, message }) => {
       const output = await consumer.compile(`
-      import { createVerifier, requireAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
-      ${statement}
+      import { createVerifier, requireAuth, requireScopes, telnyxAuth } from '@telnyx-auth/${name}'
+      import fastify from 'fastify'
+      ${statement.replace('USE', use[name] ?? '')}
     `)
       expect(output).toMatch(message)
-      expect(output).toMatch(/^consumer\.ts|consumer\.ts\(/m)
+      // One mistake, in the file of the consumer.
+      expect(output.match(/^\S.*error TS/gm)).toEqual([expect.stringMatching(/^consumer\.ts|consumer\.ts\(/)])
     },
     30_000,
   )

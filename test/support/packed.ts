@@ -16,8 +16,14 @@ const DEPENDENCIES = {
   jose: 'packages/core',
   hono: 'packages/mock-issuer',
   '@hono/node-server': 'packages/mock-issuer',
+  'fastify-plugin': 'packages/fastify',
   express: 'test',
   '@types/express': 'test',
+  '@types/express-serve-static-core': 'test',
+  koa: 'test',
+  '@koa/router': 'test',
+  '@types/koa': 'test',
+  fastify: 'test',
   '@types/node': 'test',
 }
 
@@ -34,7 +40,7 @@ export class Consumer {
    * workspace instead of being downloaded, so no network is needed.
    */
   static async create(): Promise<Consumer> {
-    await run('tsc', ['-b', 'packages/express', 'packages/mock-issuer'], { cwd: ROOT })
+    await run('pnpm', ['build'], { cwd: ROOT })
     const directory = await mkdtemp(join(tmpdir(), 'telnyx-auth-consumer-'))
     const modules = join(directory, 'node_modules')
     await run('pnpm', ['--filter', './packages/*', 'pack', '--pack-destination', directory], { cwd: ROOT })
@@ -45,15 +51,21 @@ export class Consumer {
       await mkdir(target, { recursive: true })
       await run('tar', ['-xzf', join(directory, file), '-C', target, '--strip-components=1'])
     }
-    for (const [name, home] of Object.entries(DEPENDENCIES)) {
-      await mkdir(dirname(join(modules, name)), { recursive: true })
-      await symlink(join(ROOT, home, 'node_modules', name), join(modules, name))
-    }
+    const consumer = new Consumer(directory)
+    for (const [name, home] of Object.entries(DEPENDENCIES)) await consumer.link(name, home)
     await writeFile(
       join(directory, 'package.json'),
       '{ "name": "consumer", "private": true, "type": "module" }',
     )
-    return new Consumer(directory)
+    return consumer
+  }
+
+  /** Installs a package, in place of another version if there is one: `source` is its name in this workspace. */
+  async link(name: string, home: string, source = name): Promise<void> {
+    const target = this.path('node_modules', name)
+    await mkdir(dirname(target), { recursive: true })
+    await rm(target, { force: true })
+    await symlink(join(ROOT, home, 'node_modules', source), target)
   }
 
   path(...names: string[]): string {
@@ -97,7 +109,10 @@ export class Consumer {
   }
 
   /** Checks TypeScript against our declarations and those of our dependencies, strictly. */
-  async compile(source: string, environment = { lib: ['es2023'], types: ['node'] }): Promise<string> {
+  async compile(
+    source: string,
+    environment: Record<string, unknown> = { lib: ['es2023'], types: ['node'] },
+  ): Promise<string> {
     await this.write('consumer.ts', source)
     await this.write(
       'tsconfig.json',

@@ -23,7 +23,7 @@ export interface Case {
 }
 
 /** Headers that are not named must be absent, but for those that say nothing about the answer. */
-export interface Answer {
+interface Answer {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
   /** `undefined`: it is the framework's own. */

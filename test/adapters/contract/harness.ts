@@ -37,7 +37,7 @@ export interface Route {
 }
 
 /** How a handler learns who calls. */
-export interface Who {
+interface Who {
   /** `req.auth`, `ctx.state.auth`, `request.auth`. */
   readonly property: Auth | null | undefined
   getAuth(): Auth

@@ -40,8 +40,6 @@ const options = {
   'gold and may pay': { scopes: ['pay'], claims: { acr: 'urn:gold', auth_time: NOW } },
 } satisfies Record<string, TokenOptions>
 
-export type TokenName = keyof typeof options | 'tampered' | 'huge'
-
 /** Every token that the cases name. */
 export async function issueTokens(issuer: MockIssuer): Promise<ReadonlyMap<string, string>> {
   const tokens = new Map<string, string>()

@@ -1,0 +1,26 @@
+import { getAuth, requireAuth, TelnyxAuthError, telnyxAuth } from '@telnyx-auth/express'
+import express from 'express'
+
+const app = express()
+
+// Callers may sign in or not. Errors go to the error middleware below.
+app.use(telnyxAuth({ audience: 'https://api.example.com', optional: true, errors: 'throw' }))
+
+app.get('/greeting', (req, res) => {
+  res.json({ greeting: req.auth ? `Hello, ${req.auth.clientId}` : 'Hello, whoever you are' })
+})
+
+// Here they must.
+app.get('/account', requireAuth(), (req, res) => {
+  res.json({ client: getAuth(req).clientId })
+})
+
+/** @type {express.ErrorRequestHandler} */
+const answer = (error, _req, res, next) => {
+  if (!(error instanceof TelnyxAuthError)) return next(error)
+  res.status(error.status).set(error.headers)
+  res.type('application/problem+json').send({ status: error.status, title: error.code })
+}
+app.use(answer)
+
+app.listen(Number(process.env.PORT ?? 3000))

@@ -1,0 +1,28 @@
+import { getAuth, requireAuth, TelnyxAuthError, telnyxAuth } from '@telnyx-auth/fastify'
+import fastify from 'fastify'
+
+const app = fastify()
+
+app.setErrorHandler((error, _request, reply) => {
+  if (!(error instanceof TelnyxAuthError)) return reply.send(error)
+  reply.code(error.status).headers(error.headers).type('application/problem+json')
+  return reply.send({ status: error.status, title: error.code })
+})
+
+// Callers may sign in or not. Errors are thrown, to the handler above.
+await app.register(telnyxAuth, {
+  audience: 'https://api.example.com',
+  optional: true,
+  errors: 'throw',
+})
+
+app.get('/greeting', async ({ auth }) => {
+  return { greeting: auth ? `Hello, ${auth.clientId}` : 'Hello, whoever you are' }
+})
+
+// Here they must.
+app.get('/account', { onRequest: requireAuth() }, async (request) => {
+  return { client: getAuth(request).clientId }
+})
+
+await app.listen({ port: Number(process.env.PORT ?? 3000) })

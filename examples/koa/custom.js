@@ -1,0 +1,34 @@
+import Router from '@koa/router'
+import { getAuth, requireAuth, TelnyxAuthError, telnyxAuth } from '@telnyx-auth/koa'
+import Koa from 'koa'
+
+const app = new Koa()
+const router = new Router()
+
+app.use(async (ctx, next) => {
+  try {
+    await next()
+  } catch (error) {
+    if (!(error instanceof TelnyxAuthError)) throw error
+    ctx.set(error.headers)
+    ctx.status = error.status
+    ctx.body = { status: error.status, title: error.code }
+    ctx.type = 'application/problem+json'
+  }
+})
+
+// Callers may sign in or not. Errors are thrown, to the middleware above.
+app.use(telnyxAuth({ audience: 'https://api.example.com', optional: true, errors: 'throw' }))
+
+router.get('/greeting', (ctx) => {
+  const { auth } = ctx.state
+  ctx.body = { greeting: auth ? `Hello, ${auth.clientId}` : 'Hello, whoever you are' }
+})
+
+// Here they must.
+router.get('/account', requireAuth(), (ctx) => {
+  ctx.body = { client: getAuth(ctx).clientId }
+})
+
+app.use(router.routes())
+app.listen(Number(process.env.PORT ?? 3000))
