@@ -1,6 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import {
+  discoverOAuthProtectedResourceMetadata,
+  extractWWWAuthenticateParams,
+} from '@modelcontextprotocol/sdk/client/auth.js'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { Consumer, ROOT, sizeOf } from '../support/packed.js'
@@ -31,7 +37,7 @@ async function serveSnippet(file: string) {
   const ask = (path: string, token?: string, init: RequestInit = {}) =>
     fetch(url + path, {
       ...init,
-      headers: { ...init.headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+      ...(token !== undefined && { headers: { ...init.headers, authorization: `Bearer ${token}` } }),
     })
   return { issuer, ask }
 }
@@ -98,29 +104,44 @@ describe('the snippets of the README', () => {
     }
   })
 
-  it('express/mcp.js runs unchanged: a client that knows only the URL finds everything', async () => {
-    const { issuer, ask } = await serveSnippet('examples/express/mcp.js')
-    const call = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"id":1}' }
-    const refused = await ask('/mcp', undefined, call)
-    const challenge = refused.headers.get('www-authenticate') ?? ''
-    expect([refused.status, challenge]).toEqual([
+  it('mcp/server.js runs unchanged: a client that knows only the URL finds everything', async () => {
+    const { issuer, ask } = await serveSnippet('examples/mcp/server.js')
+    const endpoint = 'https://api.example.com/mcp'
+    // The client believes that it is there.
+    const fetchFn = (input: string | URL, init?: RequestInit) => {
+      const { origin, pathname } = new URL(input)
+      expect(origin).toBe('https://api.example.com')
+      return ask(pathname, undefined, init)
+    }
+
+    const refused = await fetchFn(endpoint, { method: 'POST' })
+    expect([refused.status, extractWWWAuthenticateParams(refused)]).toEqual([
       401,
-      'Bearer realm="api", scope="messaging.read", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp"',
+      {
+        resourceMetadataUrl: new URL('https://api.example.com/.well-known/oauth-protected-resource/mcp'),
+        scope: 'messaging.read',
+      },
     ])
-    const { pathname } = new URL(/resource_metadata="([^"]+)"/.exec(challenge)?.[1] ?? '')
-    expect(await (await ask(pathname)).json()).toEqual({
-      resource: 'https://api.example.com/mcp',
-      authorization_servers: [issuer.issuer],
-      scopes_supported: ['messaging.read'],
-      bearer_methods_supported: ['header'],
-    })
-    const token = await issuer.issueToken({
-      audience: 'https://api.example.com/mcp',
-      clientId: 'client-1',
-      scopes: ['messaging.read'],
-    })
-    expect(await (await ask('/mcp', token, call)).json()).toMatchObject({ result: { caller: 'client-1' } })
+    // With what the challenge says, and without.
+    for (const hints of [extractWWWAuthenticateParams(refused), {}])
+      expect(await discoverOAuthProtectedResourceMetadata(endpoint, hints, fetchFn)).toEqual({
+        resource: endpoint,
+        authorization_servers: [issuer.issuer],
+        scopes_supported: ['messaging.read'],
+        bearer_methods_supported: ['header'],
+      })
     expect((await ask('/elsewhere')).status).toBe(404)
+
+    const options = { audience: endpoint, clientId: 'client-1', scopes: ['messaging.read'] }
+    const headers = { authorization: `Bearer ${await issuer.issueToken(options)}` }
+    const client = new Client({ name: 'test', version: '1.0.0' })
+    onTestFinished(() => client.close())
+    await client.connect(
+      new StreamableHTTPClientTransport(new URL(endpoint), { fetch: fetchFn, requestInit: { headers } }),
+    )
+    expect(await client.callTool({ name: 'whoami' })).toMatchObject({
+      content: [{ text: 'client-1 may messaging.read' }],
+    })
   })
 
   it('standalone/verify.js runs unchanged', async () => {
@@ -242,7 +263,7 @@ const CONSUMERS: Readonly<Record<string, string>> = {
 
     const app = express()
     app.use(telnyxAuth({ audience: process.env.AUDIENCE, issuer: process.env.ISSUER }))
-    app.use('/v1', express.Router().use(telnyxAuth({ verifier: createVerifier(), scopes: ['a'], optional: true })))
+    app.use('/v1', express.Router().use(telnyxAuth({ verifier: createVerifier<{ tenant: string }>(), scopes: ['a'], optional: true })))
     const guards: Middleware[] = [requireScopes('a'), requireAuth({ acrValues: ['urn:gold'], maxAgeSeconds: 300 })]
     app.get('/', guards, requireAuth({ anyScope: ['a', 'b'] }), (req: express.Request, res: express.Response) => {
       const subject: string | undefined = req.auth?.subject
@@ -285,16 +306,23 @@ const CONSUMERS: Readonly<Record<string, string>> = {
     router.get('/', ...guards, requireAuth({ anyScope: ['a', 'b'] }), (ctx) => {
       ctx.body = getAuth(ctx).subject
     })
-    new Router<{ requestId: string }>().get('/', requireScopes('a'), (ctx) => {
+    new Router<{ requestId: string }>().get('/', telnyxAuth(), requireScopes('a'), (ctx) => {
       ctx.body = ctx.state.requestId
     })
+    const middlewares: Koa.Middleware<{ requestId: string }>[] = [telnyxAuth(), requireScopes('a')]
+    new Koa<{ requestId: string }>().use(middlewares[0] ?? telnyxAuth())
     app.use(router.routes())
   `,
   fastify: `
-    import { type Auth, createVerifier, getAuth, type Hook, requireAuth, requireScopes, telnyxAuth } from '@telnyx-auth/fastify'
-    import fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+    import { type Auth, createVerifier, getAuth, type Hook, requireAuth, requireScopes, telnyxAuth, type TelnyxAuthOptions } from '@telnyx-auth/fastify'
+    import fastify, { type FastifyInstance, type FastifyPluginAsync, type onRequestHookHandler, type preHandlerAsyncHookHandler, type RouteShorthandOptions } from 'fastify'
     import { readFileSync } from 'node:fs'
 
+    declare module 'fastify' {
+      interface FastifyContextConfig { role?: string }
+    }
+
+    interface MyClaims { org: string }
     const app = fastify({ logger: true })
     await app.register(telnyxAuth, { audience: process.env.AUDIENCE, issuer: process.env.ISSUER })
     await app.register(telnyxAuth)
@@ -310,6 +338,14 @@ const CONSUMERS: Readonly<Record<string, string>> = {
     app.get<{ Params: { id: string } }>('/users/:id', { onRequest: requireScopes('a') }, (request, reply) => {
       reply.send(request.params.id)
     })
+    app.get<{ Params: { id: string } }>('/2/:id', { preHandler: [requireScopes('a'), requireAuth()], config: { role: 'x' } }, async (request) => request.params.id)
+    app.route<{ Querystring: { q: string } }>({ method: 'GET', url: '/q', onRequest: requireScopes('a'), handler: async (request) => request.query.q })
+    const named: [onRequestHookHandler, preHandlerAsyncHookHandler] = [requireScopes('a'), requireAuth()]
+    const route: RouteShorthandOptions = { onRequest: requireScopes('a'), preHandler: [...named] }
+    app.get('/named', route, async () => 'x')
+    app.register(telnyxAuth, { verifier: createVerifier<MyClaims>({ validate: (auth) => auth.claims.org === 'x' }) })
+    const options: TelnyxAuthOptions = { validate: (auth) => auth.claims.org === 'x', global: false }
+    app.register(telnyxAuth, options)
     const plugin: FastifyPluginAsync = async (child: FastifyInstance) => {
       await child.register(telnyxAuth, { audience: 'urn:api' })
       child.addHook('onRequest', requireAuth())
@@ -361,17 +397,18 @@ describe('TypeScript', () => {
   )
 
   it('beside the MCP SDK, which declares req.auth too: getAuth is right', async () => {
-    // As @modelcontextprotocol/sdk 1.32 has it, in server/auth/middleware/bearerAuth.d.ts.
+    // Their declaration, in a place from which this workspace's links lead to the same Express as ours.
+    const middleware = 'dist/esm/server/auth/middleware/bearerAuth.d.ts'
+    const theirs = await readFile(consumer.path('node_modules/@modelcontextprotocol/sdk', middleware), 'utf8')
+    const [declaration = ''] = /^declare module 'express-serve-static-core' \{.*?^\}/ms.exec(theirs) ?? []
     await consumer.write(
       'mcp-sdk.d.ts',
-      `export interface AuthInfo { token: string; clientId: string; scopes: string[]; expiresAt?: number }
-      declare module 'express-serve-static-core' {
-        interface Request { auth?: AuthInfo }
-      }`,
+      `import { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js'\n${declaration}`,
     )
     const source = `
-      import type { AuthInfo } from './mcp-sdk.js'
-      import { type Auth, getAuth, telnyxAuth, requireScopes } from '@telnyx-auth/express'
+      import './mcp-sdk.js'
+      import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js'
+      import { type Auth, getAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
       import express from 'express'
 
       const app = express()
@@ -382,8 +419,8 @@ describe('TypeScript', () => {
         res.json([theirs?.clientId, auth.subject])
       })
     `
-    // Two declarations of one property are an error, in the declarations. Those who have both skip these.
-    const environment = { lib: ['es2023'], types: ['node'] }
+    const environment = { lib: ['es2023', 'dom'], types: ['node'] }
+    // Two declarations of one property are an error, in the declarations: theirs wins.
     expect(await consumer.compile(source, { ...environment, skipLibCheck: true })).toBe('')
     expect(await consumer.compile(source, environment)).toMatch(/mcp-sdk\.d\.ts\(\d+,\d+\): error TS2430/)
   }, 30_000)

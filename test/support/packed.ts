@@ -24,6 +24,7 @@ const DEPENDENCIES = {
   '@koa/router': 'test',
   '@types/koa': 'test',
   fastify: 'test',
+  '@modelcontextprotocol/sdk': 'test',
   '@types/node': 'test',
 }
 

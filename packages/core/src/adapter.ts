@@ -32,7 +32,8 @@ export interface AdapterBehaviour {
 
 /** A verifier that was made elsewhere, with a default policy for these routes. */
 export interface SharedVerifier<Claims extends object = JwtClaims> extends Policy<Claims> {
-  readonly verifier: Verifier<Claims>
+  /** Whatever claims it knows of: frameworks that infer these from options would be misled. */
+  readonly verifier: Verifier<object>
   /**
    * How this API describes itself to clients (RFC 9728), or `false` for not at all.
    *

@@ -13,7 +13,7 @@ declare module 'fastify' {
 }
 
 /** The options of {@link telnyxAuth}. */
-export type TelnyxAuthOptions<Claims extends object = JwtClaims> = core.AdapterOptions<Claims> & {
+export type TelnyxAuthOptions = core.AdapterOptions & {
   /**
    * Whether every route of the scope is protected. `false`: only those with a hook `requireAuth()` or
    * `requireScopes()` are.

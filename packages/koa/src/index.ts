@@ -39,7 +39,7 @@ export type Middleware<State = object> = (
  */
 export function telnyxAuth<Claims extends object = JwtClaims>(
   options?: TelnyxAuthOptions<Claims>,
-): Middleware<TelnyxAuthState<Claims>>
+): Middleware<object & TelnyxAuthState<Claims>>
 export function telnyxAuth(options?: TelnyxAuthOptions): Middleware<TelnyxAuthState> {
   const gate = new core.Gate(options)
   return middleware(async (ctx, handlers) => {
