@@ -185,6 +185,15 @@ describe.each([
     expect((await fetch(url)).status).toBe(200)
   })
 
+  it("errors: 'throw': an application that goes on answers as if nothing had been", async () => {
+    const app = createApp()
+    const goOn: ErrorRequestHandler = (_error, _req, _res, next) => next()
+    app.use(telnyxAuth({ ...reach(), errors: 'throw' }), goOn)
+    app.get('/', (_req, res) => void res.send('here'))
+    const { url } = await serve(app)
+    expect((await fetch(url)).status).toBe(200)
+  })
+
   it("errors: 'throw': error middleware gets errors of ours, of guards too", async () => {
     const seen: unknown[] = []
     const handler: ErrorRequestHandler = (error, _req, res, _next) => {
@@ -227,6 +236,93 @@ describe.each([
       expect([response.status, response.headers.get('www-authenticate')]).toEqual([500, null])
     }
     expect(handler).not.toHaveBeenCalled()
+  })
+
+  it('P4: in a route it says nothing of a route that was left, or of another method', async () => {
+    const app = createApp()
+    const done = (_req: unknown, res: { send(body: string): void }) => res.send('done')
+    app.use(telnyxAuth(reach()))
+    app.route('/head').head(requireScopes('h'), done).get(requireScopes('g'), done)
+    app.get('/left', (_req, _res, next) => next('route'), requireScopes('first'), done)
+    app.use('/left', requireScopes('second'), done)
+    const { url } = await serve(app)
+    const scopeFor = async (path: string, method: string) => {
+      const response = await fetch(url + path, { method, headers: await bearer() })
+      return /scope="([^"]*)"/.exec(response.headers.get('www-authenticate') ?? '')?.[1]
+    }
+    expect(await scopeFor('/head', 'HEAD')).toBe('h')
+    expect(await scopeFor('/head', 'GET')).toBe('g')
+    expect(await scopeFor('/left', 'GET')).toBe('second')
+  })
+
+  it.each([[{ stack: 'abc' }], [{ stack: [null] }], [{ stack: { a: 1 } }], ['/route'], [5]])(
+    'a req.route that is none of Express changes nothing: %j',
+    async (route) => {
+      const app = createApp()
+      app.use((req, _res, next) => {
+        Reflect.set(req, 'route', route)
+        next()
+      })
+      app.use(telnyxAuth(reach()))
+      const { url } = await serve(app)
+      expect((await fetch(url)).status).toBe(401)
+    },
+  )
+
+  it('a req.auth that cannot be written changes nothing: getAuth is right', async () => {
+    const app = createApp()
+    app.use((req, _res, next) => {
+      Object.defineProperty(req, 'auth', { value: null })
+      next()
+    })
+    app.use(telnyxAuth(reach()))
+    app.get('/', (req, res) => void res.json(getAuth(req).subject))
+    const { url } = await serve(app)
+    const response = await fetch(url, { headers: await bearer({ subject: 'user-1' }) })
+    expect([response.status, await response.json()]).toEqual([200, 'user-1'])
+  })
+
+  it('an answer that cannot be written is an error, and not an unhandled one', async () => {
+    const app = createApp()
+    app.use((_req, res, next) => {
+      const { writeHead } = res
+      Object.defineProperty(res, 'writeHead', {
+        value(...parameters: unknown[]) {
+          if (res.statusCode < 500) throw new Error('mine')
+          return Reflect.apply(writeHead, res, parameters)
+        },
+      })
+      next()
+    })
+    app.use(telnyxAuth(reach()))
+    app.get('/', (_req, res) => void res.send('here'))
+    const { url } = await serve(app)
+    // One of ours, and one of a handler.
+    expect((await fetch(url)).status).toBe(500)
+    expect((await fetch(url, { headers: await bearer() })).status).toBe(500)
+  })
+
+  it('a response that was begun is ended', async () => {
+    const app = createApp()
+    app.use((_req, res, next) => {
+      res.flushHeaders()
+      next()
+    })
+    app.use(telnyxAuth(reach()))
+    const { url } = await serve(app)
+    await expect(fetch(url).then((response) => response.text())).rejects.toThrow()
+  })
+
+  it('who was refused later is nobody, even where an application goes on', async () => {
+    const app = createApp()
+    const goOn: ErrorRequestHandler = (_error, _req, _res, next) => next()
+    app.use(telnyxAuth(reach()))
+    app.use(telnyxAuth({ ...reach(), audience: 'urn:other', errors: 'throw' }), goOn)
+    app.get('/', requireAuth(), (_req, res) => void res.send('never'))
+    app.get('/mine', (req, res) => void res.json(getAuth(req).subject))
+    const { url } = await serve(app)
+    for (const path of ['/', '/mine'])
+      expect((await fetch(url + path, { headers: await bearer() })).status).toBe(500)
   })
 
   it('does not write to a response that something else has answered meanwhile', async () => {

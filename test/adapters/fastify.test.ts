@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import {
   createVerifier,
   getAuth,
@@ -10,6 +11,7 @@ import {
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { createSignal, settle } from '../support/http.js'
 import { AUDIENCE } from '../support/outcome.js'
 
 /** What only Fastify has; what every framework has is in contract.test.ts and lifecycle.test.ts. */
@@ -293,7 +295,49 @@ describe('styles', () => {
   })
 })
 
+describe('attack 34: who is refused and hangs up', () => {
+  it.each<
+    [string, TelnyxAuthOptions, { onRequest?: ReturnType<typeof requireScopes> }, TokenOptions | 'none']
+  >([
+    ['without a token', {}, {}, 'none'],
+    ['without a token, from a hook', { global: false }, { onRequest: requireScopes('admin') }, 'none'],
+    ['without the scope', {}, { onRequest: requireScopes('admin') }, {}],
+  ])('%s does not get in while an onSend hook waits', async (_, options, route, token) => {
+    const handler = vi.fn(() => 'never')
+    const app = createApp()
+    const sending = createSignal()
+    const release = createSignal()
+    app.addHook('onSend', async () => {
+      sending.resolve()
+      await release.promise
+    })
+    await app.register(telnyxAuth, { ...reach(), ...options })
+    app.delete('/account', route, handler)
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    const [address] = app.addresses()
+    const socket = connect(typeof address === 'object' ? address.port : 0, '127.0.0.1')
+    onTestFinished(() => void socket.destroy())
+    const credentials = token === 'none' ? '' : `Authorization: ${(await bearer(token)).authorization}\r\n`
+    socket.write(`DELETE /account HTTP/1.1\r\nHost: x\r\n${credentials}\r\n`)
+    await sending.promise
+    socket.resetAndDestroy()
+    await settle()
+    release.resolve()
+    await settle()
+    expect(handler).not.toHaveBeenCalled()
+  })
+})
+
 describe('request.auth', () => {
+  it('may be something that cannot be written: getAuth is right', async () => {
+    const app = createApp()
+    app.decorateRequest('auth', { getter: () => null })
+    await app.register(telnyxAuth, reach())
+    app.get('/', (request) => getAuth(request).subject ?? '')
+    expect((await ask(app, '/', { subject: 'user-1' })).body).toBe('user-1')
+    expect((await ask(app, '/')).status).toBe(401)
+  })
+
   it('is undefined for an anonymous caller, and getAuth throws: Fastify answers with 401', async () => {
     const app = createApp()
     await app.register(telnyxAuth, { ...reach(), optional: true, scopes: ['a'] })

@@ -83,18 +83,15 @@ describe.each([
     expect(await (await fetch(url, { headers: await bearer({ subject: 'user-1' }) })).text()).toBe('user-1')
   })
 
-  it('P4: before a router it cannot know the route; in a router it can, for this method alone', async () => {
-    const router = new Router()
+  it('P4: in a route it knows the route; before that it cannot', async () => {
     const auth = telnyxAuth(reach())
-    router.use('/inside', auth)
-    router.get('/inside', requireScopes('a'), requireScopes('b'), () => undefined)
-    router.post('/inside', requireScopes('c'), () => undefined)
-    const outside = new Router()
-    outside.get('/outside', requireScopes('a'), () => undefined)
+    const router = new Router()
+    router.get('/inside', auth, requireScopes('a'), requireScopes('b'), () => undefined)
+    router.post('/inside', auth, requireScopes('c'), () => undefined)
+    router.use('/outside', auth)
+    router.get('/outside', requireScopes('a'), () => undefined)
     const app = createApp()
     app.use(router.routes())
-    app.use(auth)
-    app.use(outside.routes())
     const { url } = await serve(app.callback())
     const challenge = async (path: string, method = 'GET') =>
       (await fetch(url + path, { method })).headers.get('www-authenticate')
@@ -103,6 +100,36 @@ describe.each([
     expect(await challenge('/inside', 'POST')).toBe(`Bearer realm="api", scope="c", ${METADATA}`)
     expect(await challenge('/outside')).toBe(`Bearer realm="api", ${METADATA}`)
   })
+
+  it('B6: names nothing that another route needs, or another router, though their paths fit', async () => {
+    const admin = new Router()
+    admin.use(requireScopes('admin'))
+    admin.get('/admin', () => undefined)
+    const router = new Router()
+    router.get('/items/special', requireScopes('special'), () => undefined)
+    router.get('/items/:id', requireScopes('read'), () => undefined)
+    const app = createApp()
+    app.use(telnyxAuth(reach()))
+    app.use(admin.routes())
+    app.use(router.routes())
+    const { url } = await serve(app.callback())
+    const response = await fetch(`${url}/items/special`, { headers: await bearer() })
+    expect(response.headers.get('www-authenticate')).toMatch(/, scope="special", /)
+  })
+
+  it.each([[true], ['x'], [[null]], [new Map()], [[{ stack: 'x' }]]])(
+    'a ctx.matched that is not of the router changes nothing: %j',
+    async (matched) => {
+      const app = createApp()
+      app.use((ctx, next) => {
+        ctx.matched = matched
+        return next()
+      })
+      app.use(telnyxAuth(reach()))
+      const { url } = await serve(app.callback())
+      expect((await fetch(url)).status).toBe(401)
+    },
+  )
 
   it('P2: goes by the URL that was asked for, whatever a mounted application sees', async () => {
     const app = createApp()

@@ -1,7 +1,8 @@
 import { connect } from 'node:net'
+import { InsufficientAuthenticationError, InsufficientScopeError } from '@telnyx-auth/core'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { serve } from '../support/http.js'
+import { createSignal, serve, settle } from '../support/http.js'
 import { AUDIENCE } from '../support/outcome.js'
 import { harnesses } from './contract/all.js'
 import type { Setup } from './contract/harness.js'
@@ -27,19 +28,6 @@ beforeEach(() => {
     expect(unhandled).toEqual([])
   }
 })
-
-function createSignal(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = () => {}
-  const promise = new Promise<void>((done) => {
-    resolve = done
-  })
-  return { promise, resolve }
-}
-
-/** Lets everything happen that is due. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
-}
 
 describe.each(harnesses)('%s', (_, harness) => {
   const build = async (setup: Partial<Setup>) => {
@@ -107,6 +95,84 @@ describe.each(harnesses)('%s', (_, harness) => {
         }
       await settle()
       expect(handle).not.toHaveBeenCalled()
+    })
+
+    it('one error that every request is refused with says to each what it needs', async () => {
+      const shared = new InsufficientScopeError(['z'])
+      const validate = () => Promise.reject(shared)
+      const setup = (scope: string): Partial<Setup> => ({
+        placement,
+        errors: 'handled',
+        options: { audience: `https://${scope}.example.com`, fetch: issuer.fetch, scopes: [scope], validate },
+        routes: [{ path: '/', handle: () => 'never' }],
+      })
+      const challenge = async (url: string, scope: string) => {
+        const audience = `https://${scope}.example.com`
+        const response = await ask(url, `Bearer ${await issuer.issueToken({ audience, scopes: [scope] })}`)
+        return response.headers.get('www-authenticate')
+      }
+      const [a, b] = [await build(setup('a')), await build(setup('b'))]
+      for (const [{ url }, scope] of [
+        [a, 'a'],
+        [b, 'b'],
+        [a, 'a'],
+      ] as const)
+        expect(await challenge(url, scope)).toMatch(
+          new RegExp(`, scope="${scope} z", resource_metadata="https://${scope}.example.com/`),
+        )
+    })
+
+    it.each([
+      ['a frozen error', () => Object.freeze(new InsufficientScopeError(['z'])), 403],
+      ['one made of nothing', () => Reflect.construct(InsufficientScopeError, []), 403],
+      ['one made of what is no scope', () => Reflect.construct(InsufficientScopeError, [[Symbol('x')]]), 403],
+      [
+        'one made of a text',
+        () => Reflect.construct(InsufficientAuthenticationError, [{ acrValues: 'a' }]),
+        401,
+      ],
+      [
+        'one that hides what it is',
+        () =>
+          new Proxy(new Error('mine'), {
+            getPrototypeOf() {
+              throw undefined
+            },
+          }),
+        500,
+      ],
+    ])('whoever is refused with %s is answered, once', async (_, make, status) => {
+      const handle = vi.fn(() => 'never')
+      const validate = () => Promise.reject(make())
+      for (const errors of ['respond', 'handled', 'unhandled'] as const) {
+        const { url } = await build({
+          placement,
+          errors,
+          routes: [{ path: '/', demands: [{ validate }], handle }],
+        })
+        expect((await ask(url)).status).toBe(status)
+      }
+      await settle()
+      expect(handle).not.toHaveBeenCalled()
+    })
+
+    it('a policy cannot be changed through the error that it is refused with', async () => {
+      const setup: Partial<Setup> = {
+        placement,
+        options: {
+          audience: AUDIENCE,
+          fetch: issuer.fetch,
+          acrValues: ['gold'],
+        },
+        routes: [{ path: '/', demands: [{ acrValues: ['gold'] }], handle: () => 'never' }],
+        spoil: (error) => {
+          for (const name of ['acrValues', 'requiredScopes'])
+            Reflect.apply(Array.prototype.splice, Reflect.get(error, name), [0])
+        },
+        errors: 'handled',
+      }
+      const { url } = await build(setup)
+      for (let turn = 0; turn < 3; turn++) expect((await ask(url)).status).toBe(401)
     })
 
     it('validate is asked once a request', async () => {

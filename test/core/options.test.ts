@@ -102,6 +102,14 @@ describe('what is refused, at once and in one sentence', () => {
     [{ protectedResource: { resource: 'https://api.example.com/ä' } }, /"resource"/],
     [{ protectedResource: { resource: 5 } }, /"resource".*not 5$/],
     [{ protectedResource: { resource: '' } }, /"resource"/],
+    [{ protectedResource: { resource: 'https://api.example.com/../x' } }, /"resource"/],
+    [{ protectedResource: new Map() }, /"protectedResource".*object/],
+    [{ protectedResource: { resourceName: ' ' } }, /"resourceName"/],
+    [{ protectedResource: { documentation: 'https://u:secret@docs.example.com' } }, /"documentation"/],
+    [{ protectedResource: { documentation: ' https://docs.example.com' } }, /"documentation"/],
+    [{ protectedResource: { documentation: 'http:docs' } }, /"documentation"/],
+    [{ protectedResource: { dpop_bound_access_tokens_required: true } }, /bound/],
+    [{ protectedResource: { tls_client_certificate_bound_access_tokens: true } }, /bound/],
     [{ protectedResource: { scopes: 'read' } }, /"scopes".*array/],
     [{ protectedResource: { scopes: ['a b'] } }, /"scopes"/],
     [{ protectedResource: { resourceName: '' } }, /"resourceName".*not an empty string$/],
@@ -137,7 +145,7 @@ describe('what is refused, at once and in one sentence', () => {
     expect(error.message).not.toContain('secret')
   })
 
-  it.each([null, 'https://api.example.com', 5, [], true, () => 1])(
+  it.each([null, 'https://api.example.com', 5, [], true, () => 1, new Map(), Object.create({ audience })])(
     'options that are no object: %j',
     (options) => {
       expect(thrownBy(() => make(options))).toBeInstanceOf(ConfigurationError)
@@ -253,7 +261,15 @@ describe('an adapter', () => {
 
   it('refuses policies that are none, when a route is made', () => {
     const { requireAuth, requireScopes } = createGuards(() => ({}))
-    for (const policy of [null, 'a', ['a'], { scope: ['a'] }, { scopes: 'a' }])
+    for (const policy of [
+      null,
+      'a',
+      ['a'],
+      { scope: ['a'] },
+      { scopes: 'a' },
+      new Map(),
+      Object.create({ scopes: ['a'] }),
+    ])
       expect(thrownBy(() => Reflect.apply(requireAuth, undefined, [policy]))).toBeInstanceOf(
         ConfigurationError,
       )

@@ -166,16 +166,34 @@ describe('what an error knows of the operation', () => {
     )
   })
 
-  it('reaches an error of ours that a validate throws, frozen or not, with what it names itself', async () => {
-    for (const mine of [
-      new InsufficientScopeError(['mine']),
-      Object.freeze(new InsufficientScopeError(['mine'])),
-    ]) {
-      const validate = () => Promise.reject(mine)
-      expect(await errorOf(pair.verifier.verify(token, { scopes: ['read'], validate }))).toBe(mine)
-      expect(mine.requiredScopes).toEqual(['read', 'mine'])
-      expect(mine.headers['WWW-Authenticate']).toContain('scope="read mine"')
-    }
+  it('reaches an error of ours that a validate throws, with what it names itself', async () => {
+    const mine = new InsufficientScopeError(['mine'])
+    const validate = () => Promise.reject(mine)
+    expect(await errorOf(pair.verifier.verify(token, { scopes: ['read'], validate }))).toBe(mine)
+    expect(mine.requiredScopes).toEqual(['read', 'mine'])
+    expect(mine.headers['WWW-Authenticate']).toContain('scope="read mine"')
+
+    // Thrown again, it is another one: the first may still be on its way.
+    mine.headers = { 'X-Mine': '1' }
+    const again = await errorOf(pair.verifier.verify(token, { scopes: ['write'], validate }))
+    expect(again).toBeInstanceOf(InsufficientScopeError)
+    expect(again).toMatchObject({
+      message: mine.message,
+      stack: mine.stack,
+      code: 'ERR_SCOPE_INSUFFICIENT',
+      requiredScopes: ['write', 'mine'],
+    })
+    expect(again.headers).toEqual({ 'WWW-Authenticate': expect.stringContaining('scope="write mine"') })
+    expect(mine.requiredScopes).toEqual(['read', 'mine'])
+  })
+
+  it('and so it does when it is frozen; the one that is thrown can be written to', async () => {
+    const mine = Object.freeze(new InsufficientScopeError(['mine']))
+    const validate = () => Promise.reject(mine)
+    const error = await errorOf(pair.verifier.verify(token, { scopes: ['read'], validate }))
+    expect(error.requiredScopes).toEqual(['read', 'mine'])
+    expect(() => Object.assign(error, { status: 418, headers: {} })).not.toThrow()
+    expect(mine.requiredScopes).toEqual(['mine'])
   })
 })
 

@@ -30,6 +30,11 @@ describe('P1: the document', () => {
     ['a backslash', 'https:\\\\api.example.com'],
     ['what is not ASCII', 'https://api.example.com/ä'],
     ['a space', 'https://api.example.com/ '],
+    // What clients ask for is not what was written.
+    ['dots', 'https://api.example.com/a/../b'],
+    ['encoded dots', 'https://api.example.com/%2e%2e/b'],
+    ['what a URL encodes', 'https://api.example.com/a{b}'],
+    ['an empty query', 'https://api.example.com/mcp?'],
     ['no check', null],
   ])('there is none, without a word, for an audience of %s', (_, audience) => {
     expect(describeApi({ audience })).toBeUndefined()
@@ -48,7 +53,7 @@ describe('P1: the document', () => {
       describeApi({ audience: AUDIENCE, ...options })?.document.scopes_supported
     expect(scopesOf({})).toBeUndefined()
     expect(scopesOf({ scopes: ['a', 'offline_access'], anyScope: ['b', 'a'] })).toEqual(['a', 'b'])
-    expect(scopesOf({ scopes: ['a'], protectedResource: { scopes: ['b', 'offline_access'] } })).toEqual(['b'])
+    expect(scopesOf({ protectedResource: { scopes: ['b', 'offline_access', 'b'] } })).toEqual(['b'])
     expect(scopesOf({ scopes: ['a'], protectedResource: { scopes: [] } })).toBeUndefined()
     expect(scopesOf({ protectedResource: { scopes: ['offline_access'] } })).toBeUndefined()
   })
@@ -78,6 +83,11 @@ describe('P1: the document', () => {
   })
 })
 
+it('the metadata are frozen: who has them cannot change what is served or named', () => {
+  const metadata = describeApi({ audience: AUDIENCE })
+  expect(Object.isFrozen(metadata)).toBe(true)
+})
+
 describe('P2: its URL', () => {
   it.each([
     ['https://h', `https://h${WELL_KNOWN}`],
@@ -89,7 +99,6 @@ describe('P2: its URL', () => {
     ['https://h/?tenant=1', `https://h${WELL_KNOWN}?tenant=1`],
     ['https://h/a?b=/c', `https://h${WELL_KNOWN}/a?b=/c`],
     ['https://h//a', `https://h${WELL_KNOWN}//a`],
-    ['https://h/../a', `https://h${WELL_KNOWN}/../a`],
   ])('%s: %s', (resource, url) => {
     const metadata = describeApi({ audience: resource })
     expect(metadata?.document.resource).toBe(resource)

@@ -15,14 +15,6 @@ export interface Operation {
   readonly resourceMetadata: string | undefined
 }
 
-/** Not in the errors themselves: a `validate` may throw one that is frozen, or the same one every time. */
-const operations = new WeakMap<TelnyxAuthError, Operation>()
-
-/** Says what an error was thrown in. Errors that are not ours are left alone. */
-export function inOperation(error: unknown, operation: Operation): void {
-  if (error instanceof TelnyxAuthError) operations.set(error, operation)
-}
-
 /**
  * The base of every error of this library. `message` is for operators and never holds a token, a secret or
  * the value of a claim; what a caller is told is in {@link toResponse}.
@@ -36,8 +28,15 @@ export abstract class TelnyxAuthError extends Error {
   readonly statusCode: number
   /** Whether the answer may tell the caller what happened, in the sense of the `http-errors` convention. */
   readonly expose: boolean
+  /** All the scopes that the operation needs, where they are known; those that the token has included. */
+  readonly requiredScopes: readonly string[]
+  /** The URL of the metadata of the protected resource (RFC 9728), where it has some. */
+  readonly resourceMetadata: string | undefined
 
-  constructor(code: ErrorCode, detail: { message?: string | undefined; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    detail: { message?: string | undefined; cause?: unknown; scopes?: readonly string[] } = {},
+  ) {
     const { status, description } = answers[code]
     super(detail.message ?? description, 'cause' in detail ? { cause: detail.cause } : {})
     this.name = new.target.name
@@ -45,11 +44,9 @@ export abstract class TelnyxAuthError extends Error {
     this.status = status
     this.statusCode = status
     this.expose = status < 500
-  }
-
-  /** All the scopes that the operation needs, where they are known; those that the token has included. */
-  get requiredScopes(): readonly string[] {
-    return operations.get(this)?.requiredScopes ?? []
+    this.requiredScopes = listOfStrings(detail.scopes)
+    this.resourceMetadata = undefined
+    named.set(this, this.requiredScopes)
   }
 
   /** The headers of the answer: the challenge of a 400, 401 or 403, the `Retry-After` of a 503. */
@@ -75,31 +72,55 @@ export abstract class TelnyxAuthError extends Error {
       // RFC 6750 §3.1: a request without credentials is not told an error code or other error information.
       errorDescription: error && description,
       scopes: this.requiredScopes,
-      resourceMetadata: operations.get(this)?.resourceMetadata,
+      resourceMetadata: this.resourceMetadata,
     }
   }
 }
 
-/** An error that names scopes by itself, beside those of the operation that it was thrown in. */
-abstract class ScopedError extends TelnyxAuthError {
-  readonly #scopes: readonly string[]
+/** The scopes that an error was made with, before it was thrown in an operation. */
+const named = new WeakMap<TelnyxAuthError, readonly string[]>()
 
-  constructor(code: ErrorCode, scopes: readonly string[]) {
-    super(code)
-    this.#scopes = scopes
-  }
+/** Errors that already say what they were thrown in. */
+const placed = new WeakSet<TelnyxAuthError>()
 
-  override get requiredScopes(): readonly string[] {
-    return [...new Set([...super.requiredScopes, ...this.#scopes])]
+/**
+ * Lets an error say what it was thrown in. What is not ours is returned as it is; and so is ours, unless it was thrown
+ * before, or is frozen: a `validate` may throw the same one every time, and each request gets its own.
+ */
+export function inOperation(error: unknown, { requiredScopes, resourceMetadata }: Operation): unknown {
+  if (!(error instanceof TelnyxAuthError)) return error
+  const scopes = named.get(error) ?? []
+  const own = placed.has(error) || Object.isFrozen(error) ? copyOf(error) : error
+  named.set(own, scopes)
+  placed.add(own)
+  return Object.assign(own, {
+    requiredScopes: Object.freeze([...new Set([...requiredScopes, ...scopes])]),
+    resourceMetadata,
+  })
+}
+
+/** A copy without the headers that somebody may have assigned. */
+function copyOf(error: TelnyxAuthError): TelnyxAuthError {
+  const { headers: _, ...descriptors } = Object.getOwnPropertyDescriptors(error)
+  for (const descriptor of Object.values<PropertyDescriptor>(descriptors)) {
+    descriptor.configurable = true
+    if ('value' in descriptor) descriptor.writable = true
   }
+  return Object.create(Object.getPrototypeOf(error), descriptors)
+}
+
+/** The errors can be made by anybody, of anything; the answer must be possible all the same. */
+function listOfStrings(values: unknown): readonly string[] {
+  const list: unknown[] = Array.isArray(values) ? values : []
+  return Object.freeze(list.filter((value) => typeof value === 'string'))
 }
 
 /** The request carries no access token: no `Authorization` header, or one of another scheme (RFC 6750 §3.1). */
-export class MissingTokenError extends ScopedError {
+export class MissingTokenError extends TelnyxAuthError {
   declare readonly code: 'ERR_TOKEN_MISSING'
 
   constructor(requiredScopes: readonly string[] = []) {
-    super('ERR_TOKEN_MISSING', requiredScopes)
+    super('ERR_TOKEN_MISSING', { scopes: requiredScopes })
   }
 }
 
@@ -132,11 +153,11 @@ export class InvalidTokenError extends TelnyxAuthError {
 }
 
 /** The access token is good but does not carry the scopes that the operation needs (RFC 6750 §3.1). */
-export class InsufficientScopeError extends ScopedError {
+export class InsufficientScopeError extends TelnyxAuthError {
   declare readonly code: 'ERR_SCOPE_INSUFFICIENT'
 
   constructor(requiredScopes: readonly string[]) {
-    super('ERR_SCOPE_INSUFFICIENT', requiredScopes)
+    super('ERR_SCOPE_INSUFFICIENT', { scopes: requiredScopes })
   }
 }
 
@@ -150,8 +171,10 @@ export class InsufficientAuthenticationError extends TelnyxAuthError {
 
   constructor(needed: { acrValues?: readonly string[]; maxAgeSeconds?: number | undefined } = {}) {
     super('ERR_AUTHENTICATION_INSUFFICIENT')
-    this.acrValues = needed.acrValues ?? []
-    this.maxAgeSeconds = needed.maxAgeSeconds
+    this.acrValues = listOfStrings(needed.acrValues)
+    const { maxAgeSeconds } = needed
+    this.maxAgeSeconds =
+      Number.isSafeInteger(maxAgeSeconds) && Number(maxAgeSeconds) >= 0 ? maxAgeSeconds : undefined
   }
 
   protected override get challenge(): ChallengeParameters {

@@ -147,9 +147,7 @@ export class Gate {
         'Nobody was authenticated: requireAuth() or requireScopes() must come before getAuth()',
       )
     if (auth) return auth
-    const error = new MissingTokenError()
-    gate.#explain(error, [])
-    throw error
+    throw gate.#explain(new MissingTokenError(), [])
   }
 
   #respond(request: AuthenticatableRequest): Decision {
@@ -158,6 +156,8 @@ export class Gate {
   }
 
   async #admit(carrier: object, request: AuthenticatableRequest): Promise<Auth | undefined> {
+    // Who is refused here is nobody, whatever another gate said before.
+    admissions.delete(carrier)
     const auth = await this.#verifier.authenticateIfPresent(request, this.#policy)
     if (!auth && !this.#optional) throw new MissingTokenError()
     admissions.set(carrier, { gate: this, auth })
@@ -166,18 +166,17 @@ export class Gate {
 
   #refuse(error: unknown, demands: readonly CompiledPolicy[]): Answer {
     // Whatever a `validate` throws: frameworks take some of it (`undefined`, `'route'`) for an order to go on.
-    if (!(error instanceof Error)) throw new Error('The request could not be authorized', { cause: error })
-    this.#explain(error, demands)
-    if (this.#throws) throw error
-    const response = toResponse(error)
+    if (!isError(error)) throw new Error('The request could not be authorized', { cause: error })
+    const explained = this.#explain(error, demands)
+    if (this.#throws) throw explained
+    const response = toResponse(explained)
     return { ...response, body: JSON.stringify(response.body) }
   }
 
   /** Lets an error say in its challenge all that the operation needs. */
-  #explain(error: Error, demands: readonly CompiledPolicy[]): void {
-    const scopes = [this.#policy, ...demands].flatMap((policy) => policy.requiredScopes)
-    inOperation(error, {
-      requiredScopes: [...new Set(scopes)],
+  #explain(error: Error, demands: readonly CompiledPolicy[]): unknown {
+    return inOperation(error, {
+      requiredScopes: [this.#policy, ...demands].flatMap((policy) => policy.requiredScopes),
       resourceMetadata: this.#resource?.url,
     })
   }
@@ -185,11 +184,22 @@ export class Gate {
 
 /** What the guards among these functions demand. */
 function demandsOf(handlers: Handlers | undefined): CompiledPolicy[] {
-  const known = handlers?.()
-  if (!Array.isArray(known)) return []
-  return known.flatMap((handler: unknown) =>
-    typeof handler === 'function' ? (guards.get(handler) ?? []) : [],
-  )
+  try {
+    const known = handlers?.()
+    return Array.isArray(known) ? known.flatMap((handler) => guards.get(handler) ?? []) : []
+  } catch {
+    // Others may have put something else where a framework has its routes. The challenge then says less.
+    return []
+  }
+}
+
+/** A proxy can make the question itself throw, and anything. */
+function isError(value: unknown): value is Error {
+  try {
+    return value instanceof Error
+  } catch {
+    return false
+  }
 }
 
 /** Makes known what a function demands that applies {@link Gate.authorize}. */

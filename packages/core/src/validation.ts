@@ -4,15 +4,14 @@ import { NQCHARS } from './request/challenge.js'
 /** What is needed to tell somebody clearly what is wrong with their configuration. */
 
 /**
- * Checks that `value` is an object with none but the `known` members, and copies these; what it inherits does
- * not count.
+ * Checks that `value` is a plain object with none but the `known` members, and copies these.
  *
  * @param what what a member is called
  * @throws {ConfigurationError} that suggests the name that was probably meant
  */
 export function checkNames(value: unknown, known: readonly string[], what: string): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new ConfigurationError(`The ${what}s must be an object, not ${describe(value)}`)
+  if (!isPlainObject(value))
+    throw new ConfigurationError(`The ${what}s must be a plain object, not ${describe(value)}`)
   for (const name of Object.keys(value)) {
     if (known.includes(name)) continue
     const meant = closest(name, known)
@@ -41,6 +40,14 @@ export function checkWords(value: unknown, option: string, each: string): readon
       )
     return word
   })
+}
+
+/** Whether all that an object has is its own: what it inherits, and what a `Map` holds, would be overlooked. */
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  // That of another realm as well.
+  return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
 /** What kind of thing a value is, in words. Never a text: it may be a secret in the wrong place. */

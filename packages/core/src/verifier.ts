@@ -130,8 +130,10 @@ export class TokenVerifier implements Verifier {
     try {
       return await work()
     } catch (error) {
-      inOperation(error, { requiredScopes: policy.requiredScopes, resourceMetadata: this.#resource?.url })
-      throw error
+      throw inOperation(error, {
+        requiredScopes: policy.requiredScopes,
+        resourceMetadata: this.#resource?.url,
+      })
     }
   }
 

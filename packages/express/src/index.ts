@@ -60,25 +60,38 @@ export function getAuth(request: object): Auth {
 function middleware(
   decide: (request: Request, handlers: core.Handlers) => Promise<core.Decision>,
 ): Middleware {
-  return (request, response, next) => {
-    decide(request, handlersOf(request)).then((answer) => {
+  const self: Middleware = (request, response, next) => {
+    const proceed = (answer: core.Decision) => {
       if (!answer) {
-        request.auth = core.findAuth(request)
+        // Somebody may have made it unwritable; getAuth() does not depend on it.
+        Reflect.set(request, 'auth', core.findAuth(request))
         return next()
       }
-      // The caller may be gone, and something else may have answered it meanwhile.
-      if (response.headersSent) return
-      response.statusCode = answer.status
-      for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value)
-      response.end(answer.body)
-    }, next)
+      // Something else may have answered meanwhile, or begun to.
+      if (response.writableEnded) return
+      if (response.headersSent) throw new Error('The refusal came after the response had begun')
+      try {
+        response.statusCode = answer.status
+        for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value)
+        response.end(answer.body)
+      } catch (error) {
+        // Express would answer the error with the status that is set already.
+        response.statusCode = 500
+        throw error
+      }
+    }
+    decide(request, handlersOf(self, request)).then(proceed).catch(next)
   }
+  return self
 }
 
-/** The middlewares of the route that was found, as far as they are for this method. */
-function handlersOf({ route, method }: Request): core.Handlers {
+/** The middlewares in the same route as `self`, as far as they are for this method. */
+function handlersOf(self: Middleware, { route, method }: Request): core.Handlers {
   return () => {
-    const methods = [undefined, method?.toLowerCase(), method === 'HEAD' ? 'get' : undefined]
-    return route?.stack?.filter((layer) => methods.includes(layer.method)).map((layer) => layer.handle)
+    const layers = route?.stack ?? []
+    const isGet = method === 'HEAD' && !layers.some((layer) => layer.method === 'head')
+    const methods = [undefined, isGet ? 'get' : method?.toLowerCase()]
+    const handlers = layers.filter((layer) => methods.includes(layer.method)).map((layer) => layer.handle)
+    return handlers.includes(self) ? handlers : []
   }
 }

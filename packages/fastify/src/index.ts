@@ -14,12 +14,7 @@ declare module 'fastify' {
 
 /** The options of {@link telnyxAuth}. */
 export type TelnyxAuthOptions = core.AdapterOptions & {
-  /**
-   * Whether every route of the scope is protected. `false`: only those with a hook `requireAuth()` or
-   * `requireScopes()` are.
-   *
-   * @default true
-   */
+  /** Whether all routes of the scope are protected, or only those with a guard as a hook. Default: true. */
   readonly global?: boolean | undefined
 }
 
@@ -39,14 +34,14 @@ export type Hook = (
     headers(headers: Record<string, string>): unknown
     send(body?: Buffer): unknown
   },
-) => Promise<unknown>
+  done: (error?: Error) => void,
+) => void
 
 /**
  * Protects every route of the scope where it is registered: only requests with a good access token go on, as
  * `request.auth`. Serves the metadata of the protected resource (RFC 9728) where it sees requests for them.
  *
- * @throws {ConfigurationError} when it is loaded, for any option that is missing, contradictory, unknown or of the
- *   wrong type
+ * @throws {ConfigurationError} when it is loaded, for options that are missing, contradictory, unknown or wrong
  */
 export const telnyxAuth: FastifyPluginAsync<TelnyxAuthOptions> = fastifyPlugin(protect, {
   name: '@telnyx-auth/fastify',
@@ -58,8 +53,8 @@ async function protect(fastify: FastifyInstance, options: TelnyxAuthOptions): Pr
   const { global = true } = options
   if (!fastify.hasRequestDecorator('auth')) fastify.decorateRequest('auth', null)
   fastify.addHook('onRoute', (route) => {
-    const { onRequest, preParsing, preValidation, preHandler } = route
-    route.config = { ...route.config, [HANDLERS]: [onRequest, preParsing, preValidation, preHandler].flat() }
+    const { onRequest, preValidation, preHandler } = route
+    route.config = { ...route.config, [HANDLERS]: [onRequest, preValidation, preHandler].flat() }
   })
   fastify.addHook(
     'onRequest',
@@ -86,14 +81,19 @@ export function getAuth(request: { readonly raw: object }): Auth {
   return core.Gate.identify(request.raw)
 }
 
+/** Not an async function: Fastify goes on as soon as that is done, also when a reply could not be sent. */
 function hook(decide: (raw: NodeRequest, handlers: core.Handlers) => Promise<core.Decision>): Hook {
-  return async (request, reply) => {
-    const answer = await decide(request.raw, () => Reflect.get({ ...request.routeOptions.config }, HANDLERS))
-    request.auth = core.findAuth(request.raw)
-    if (!answer || reply.sent) return
-    reply.code(answer.status)
-    reply.headers(answer.headers)
-    // Bytes, because Fastify would add a charset to the type of a text.
-    return reply.send(answer.body === undefined ? undefined : Buffer.from(answer.body))
+  return (request, reply, done) => {
+    const proceed = (answer: core.Decision) => {
+      Reflect.set(request, 'auth', core.findAuth(request.raw))
+      if (!answer) return done()
+      if (reply.sent) return
+      reply.code(answer.status)
+      reply.headers(answer.headers)
+      // Bytes, because Fastify would add a charset to the type of a text.
+      reply.send(answer.body === undefined ? undefined : Buffer.from(answer.body))
+    }
+    const handlers = () => Reflect.get({ ...request.routeOptions.config }, HANDLERS)
+    decide(request.raw, handlers).then(proceed).catch(done)
   }
 }

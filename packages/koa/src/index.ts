@@ -75,20 +75,22 @@ export function getAuth(ctx: { readonly req: object }): Auth {
 function middleware<State>(
   decide: (ctx: Context<State>, handlers: core.Handlers) => Promise<core.Decision>,
 ): Middleware<State> {
-  return async (ctx, next) => {
-    const answer = await decide(ctx, handlersOf(ctx))
+  const self: Middleware<State> = async (ctx, next) => {
+    const answer = await decide(ctx, handlersOf(self, ctx))
     if (!answer) return next()
     ctx.set(answer.headers)
     ctx.status = answer.status
     ctx.body = answer.body
     return undefined
   }
+  return self
 }
 
-/** The middlewares of the layers that fit, as far as they are for this method. */
-function handlersOf({ matched, method }: Context<unknown>): core.Handlers {
+/** The middlewares in the same route as `self`. Others whose paths fit need not run. */
+function handlersOf(self: unknown, { matched, method }: Context<unknown>): core.Handlers {
   return () =>
-    matched
-      ?.filter(({ methods = [] }) => methods.length === 0 || methods.includes(method))
-      .flatMap(({ stack = [] }) => stack)
+    matched?.find(
+      ({ methods = [], stack = [] }) =>
+        (methods.length === 0 || methods.includes(method)) && stack.includes(self),
+    )?.stack
 }

@@ -50,7 +50,7 @@ export const harnesses: readonly Harness[] = [
           const response = await handle(request).catch((error: unknown) => {
             if (!(error instanceof TelnyxAuthError)) return new Response(null, { status: 500 })
             if (setup.errors === 'handled') {
-              const { body, ...init } = ownAnswer(error)
+              const { body, ...init } = ownAnswer(error, setup)
               return new Response(body, init)
             }
             const { body, ...init } = toResponse(error)

@@ -34,7 +34,7 @@ function harness(name: string, express: typeof express5): Harness {
       }
       if (setup.errors === 'handled') {
         const handler: ErrorRequestHandler = (error, _req, res, _next) => {
-          const { status, headers, body } = ownAnswer(error)
+          const { status, headers, body } = ownAnswer(error, setup)
           res.statusCode = status
           for (const [name, value] of Object.entries(headers)) res.setHeader(name, value)
           res.end(body)

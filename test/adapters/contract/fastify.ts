@@ -34,7 +34,7 @@ export const harnesses: readonly Harness[] = [
       }
       if (setup.errors === 'handled')
         app.setErrorHandler(async (error, _request, reply) => {
-          const { status, headers, body } = ownAnswer(error)
+          const { status, headers, body } = ownAnswer(error, setup)
           return reply.code(status).headers(headers).send(Buffer.from(body))
         })
       await app.ready()

@@ -20,6 +20,8 @@ export interface Setup {
   readonly placement?: 'global' | 'route'
   /** Whether errors are handed to the framework; and whether the application handles them there, or nobody does. */
   readonly errors?: 'respond' | 'handled' | 'unhandled'
+  /** What the application's own error handler does to an error before it answers. */
+  readonly spoil?: (error: TelnyxAuthError) => void
   /** Headers that the application sets on every response, before anything else. */
   readonly headers?: Readonly<Record<string, string>>
   readonly routes: readonly Route[]
@@ -48,12 +50,20 @@ export function isScopes(demand: Demand): demand is readonly [string, ...string[
 }
 
 /** What the application's own error handler answers, in every harness. */
-export function ownAnswer(error: unknown): {
+export function ownAnswer(
+  error: unknown,
+  setup: Setup,
+): {
   status: number
   headers: Readonly<Record<string, string>>
   body: string
 } {
   if (!(error instanceof TelnyxAuthError)) return { status: 500, headers: {}, body: '' }
+  try {
+    setup.spoil?.(error)
+  } catch {
+    // It is as well if it cannot be spoilt.
+  }
   const { code, status, statusCode, expose, headers } = error
   return {
     status,

@@ -17,7 +17,7 @@ function harness(name: string, Koa: typeof Koa3): Harness {
           await next()
         } catch (error) {
           if (setup.errors !== 'handled') throw error
-          const { status, headers, body } = ownAnswer(error)
+          const { status, headers, body } = ownAnswer(error, setup)
           ctx.set({ ...headers })
           ctx.status = status
           ctx.body = body

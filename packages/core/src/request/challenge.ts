@@ -38,7 +38,7 @@ export function formatChallenge(parameters: ChallengeParameters): string {
     // authorization).
     ['scope', listOf(scopes?.filter((scope) => scope !== 'offline_access'))],
     ['acr_values', listOf(acrValues)],
-    ['max_age', Number.isSafeInteger(maxAgeSeconds) ? String(maxAgeSeconds) : undefined],
+    ['max_age', maxAgeSeconds?.toString()],
     ['resource_metadata', resourceMetadata],
   ]
   const written = named.flatMap(([name, value]) => (value ? `${name}="${value}"` : []))

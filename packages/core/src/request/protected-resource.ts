@@ -1,7 +1,7 @@
 import { ConfigurationError } from '../errors.js'
 import { deepFreeze } from '../freeze.js'
 import { isSecureUrl } from '../issuer/http.js'
-import { checkNames, checkWords, describe } from '../validation.js'
+import { checkNames, checkWords, describe, isPlainObject } from '../validation.js'
 import { type AuthenticatableRequest, isWebRequest } from './bearer.js'
 import { NQCHARS } from './challenge.js'
 import type { CompiledPolicy } from './policy.js'
@@ -81,6 +81,12 @@ const OWN_MEMBERS: readonly string[] = [
   'resource_documentation',
 ]
 
+/** RFC 9728 §2: what would promise something that is not done here. */
+const BINDINGS: readonly string[] = [
+  'dpop_bound_access_tokens_required',
+  'tls_client_certificate_bound_access_tokens',
+]
+
 /**
  * Checks and copies the option `protectedResource`.
  *
@@ -88,9 +94,9 @@ const OWN_MEMBERS: readonly string[] = [
  */
 export function checkProtectedResource(option: unknown): CheckedProtectedResource | false | undefined {
   if (option === undefined || option === false) return option
-  if (typeof option !== 'object' || option === null || Array.isArray(option))
+  if (!isPlainObject(option))
     throw new ConfigurationError(
-      `Option "protectedResource" must be an object, or false to have none, not ${describe(option)}`,
+      `Option "protectedResource" must be a plain object, or false to have none, not ${describe(option)}`,
     )
   const members = Object.entries(option).filter(([name]) => name.includes('_'))
   const { resource, scopes, resourceName, documentation } = checkNames(
@@ -100,9 +106,9 @@ export function checkProtectedResource(option: unknown): CheckedProtectedResourc
   )
   if (resource !== undefined && !isResourceIdentifier(resource))
     throw new ConfigurationError(
-      `Option "resource" must be an https URL without fragment and credentials (http for loopback hosts only), ${typeof resource === 'string' ? 'which this one is not' : `not ${describe(resource)}`}`,
+      `Option "resource" must be an https URL in its normal form, without fragment and credentials (http for loopback hosts only), ${typeof resource === 'string' ? 'which this one is not' : `not ${describe(resource)}`}`,
     )
-  if (resourceName !== undefined && (typeof resourceName !== 'string' || resourceName === ''))
+  if (resourceName !== undefined && (typeof resourceName !== 'string' || resourceName.trim() === ''))
     throw new ConfigurationError(`Option "resourceName" must be a name, not ${describe(resourceName)}`)
   if (documentation !== undefined && !(typeof documentation === 'string' && isWebPage(documentation)))
     throw new ConfigurationError(
@@ -144,12 +150,13 @@ export function describeProtectedResource(
     )
   }
   // `offline_access` is for clients to ask of the authorization server (MCP authorization).
-  const scopes = (checked?.scopes ?? policy.requiredScopes).filter((scope) => scope !== 'offline_access')
+  const scopes = new Set(checked?.scopes ?? policy.requiredScopes)
+  scopes.delete('offline_access')
   return new ProtectedResource({
     resource,
     authorization_servers: [rules.issuer],
     // RFC 9728 §3.2: what would be empty is left out.
-    ...(scopes.length > 0 && { scopes_supported: scopes }),
+    ...(scopes.size > 0 && { scopes_supported: [...scopes] }),
     bearer_methods_supported: ['header'],
     ...checked?.members,
   })
@@ -169,6 +176,7 @@ class ProtectedResource implements ProtectedResourceMetadata {
     this.path = `${WELL_KNOWN}${path === '/' ? '' : path}`
     this.#query = query
     this.url = `${origin}${this.path}${query}`
+    Object.freeze(this)
   }
 
   respond(request: AuthenticatableRequest): MetadataResponse | undefined {
@@ -211,9 +219,13 @@ function withoutSlash(path: string): string {
   return path.replace(/\/$/, '')
 }
 
-/** RFC 9728 §1.2; and what a challenge can quote. */
+/** RFC 9728 §1.2; what a challenge can quote, and what a client asks for just as it is written. */
 function isResourceIdentifier(value: unknown): value is string {
-  return typeof value === 'string' && NQCHARS.test(value) && !value.includes('#') && isSecureUrl(value)
+  if (typeof value !== 'string' || !NQCHARS.test(value) || value.includes('#') || !isSecureUrl(value))
+    return false
+  const { pathname, search } = new URL(value)
+  const [, written = ''] = /^[^/]+\/\/[^/?]+(.*)$/.exec(value) ?? []
+  return [written, `/${written}`].includes(pathname + search)
 }
 
 /** The identifier that needs no option: RFC 9728 §1.2 allows `https` only. */
@@ -223,13 +235,17 @@ function identifierAmong(audience: ReadonlySet<string> | null): string | undefin
 }
 
 function isWebPage(value: string): boolean {
-  return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)
+  return /^https?:\/\/[^\s@]+$/i.test(value) && URL.canParse(value)
 }
 
 /** Any JSON value that holds something. Copied: what was given may change. */
 function checkMember(name: string, value: unknown): unknown {
   if (OWN_MEMBERS.includes(name))
     throw new ConfigurationError(`The member "${name}" of the protected resource is made from other options`)
+  if (BINDINGS.includes(name) && value === true)
+    throw new ConfigurationError(
+      `The member "${name}" of the protected resource cannot be true: tokens that are bound to a key are refused`,
+    )
   const text = toJson(value)
   if (text === undefined || ['null', '""', '[]', '{}'].includes(text))
     throw new ConfigurationError(
