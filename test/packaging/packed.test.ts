@@ -315,7 +315,7 @@ const CONSUMERS: Readonly<Record<string, string>> = {
   `,
   fastify: `
     import { type Auth, createVerifier, getAuth, type Hook, requireAuth, requireScopes, telnyxAuth, type TelnyxAuthOptions } from '@telnyx-auth/fastify'
-    import fastify, { type FastifyInstance, type FastifyPluginAsync, type onRequestHookHandler, type preHandlerAsyncHookHandler, type RouteShorthandOptions } from 'fastify'
+    import fastify, { type FastifyInstance, type FastifyPluginAsync, type onRequestHookHandler, type preHandlerHookHandler, type RouteShorthandOptions } from 'fastify'
     import { readFileSync } from 'node:fs'
 
     declare module 'fastify' {
@@ -340,7 +340,7 @@ const CONSUMERS: Readonly<Record<string, string>> = {
     })
     app.get<{ Params: { id: string } }>('/2/:id', { preHandler: [requireScopes('a'), requireAuth()], config: { role: 'x' } }, async (request) => request.params.id)
     app.route<{ Querystring: { q: string } }>({ method: 'GET', url: '/q', onRequest: requireScopes('a'), handler: async (request) => request.query.q })
-    const named: [onRequestHookHandler, preHandlerAsyncHookHandler] = [requireScopes('a'), requireAuth()]
+    const named: [onRequestHookHandler, preHandlerHookHandler] = [requireScopes('a'), requireAuth()]
     const route: RouteShorthandOptions = { onRequest: requireScopes('a'), preHandler: [...named] }
     app.get('/named', route, async () => 'x')
     app.register(telnyxAuth, { verifier: createVerifier<MyClaims>({ validate: (auth) => auth.claims.org === 'x' }) })
@@ -457,6 +457,15 @@ describe('TypeScript', () => {
       /push/,
     ],
   ]
+  it('fastify refuses a guard where it comes too late', async () => {
+    const output = await consumer.compile(`
+      import { requireScopes } from '@telnyx-auth/fastify'
+      import fastify from 'fastify'
+      fastify().get('/', { onSend: requireScopes('a') }, async () => 'x')
+    `)
+    expect(output).toMatch(/onSendHookHandler/)
+  }, 30_000)
+
   it.each(
     ADAPTERS.flatMap(([name]) =>
       wrong.map(([what, statement, message]) => ({ name, what, statement, message })),
