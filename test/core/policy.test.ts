@@ -1,4 +1,4 @@
-import { inspect } from 'node:util'
+import { inspect, types } from 'node:util'
 import { type Auth, InsufficientScopeError, type Policy, toResponse } from '@telnyx-auth/core'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { codeOf, createPair, errorOf, type Pair } from '../support/outcome.js'
@@ -183,6 +183,8 @@ describe('what an error knows of the operation', () => {
       code: 'ERR_SCOPE_INSUFFICIENT',
       requiredScopes: ['write', 'mine'],
     })
+    expect(types.isNativeError(again)).toBe(true)
+    expect(Object.keys(again).sort()).toEqual(Object.keys(new InsufficientScopeError([])).sort())
     expect(again.headers).toEqual({ 'WWW-Authenticate': expect.stringContaining('scope="write mine"') })
     expect(mine.requiredScopes).toEqual(['read', 'mine'])
   })

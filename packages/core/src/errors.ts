@@ -99,14 +99,17 @@ export function inOperation(error: unknown, { requiredScopes, resourceMetadata }
   })
 }
 
-/** A copy without the headers that somebody may have assigned. */
+/** A copy that can be written to, without the headers that somebody may have assigned. */
 function copyOf(error: TelnyxAuthError): TelnyxAuthError {
-  const { headers: _, ...descriptors } = Object.getOwnPropertyDescriptors(error)
-  for (const descriptor of Object.values<PropertyDescriptor>(descriptors)) {
-    descriptor.configurable = true
-    if ('value' in descriptor) descriptor.writable = true
+  // A real error: newer versions of V8 give others no stack.
+  const copy: TelnyxAuthError = Object.setPrototypeOf(new Error(), Object.getPrototypeOf(error))
+  for (const name of Reflect.ownKeys(error)) {
+    if (name === 'headers') continue
+    const value: unknown = Reflect.get(error, name)
+    const enumerable = Object.prototype.propertyIsEnumerable.call(error, name)
+    Object.defineProperty(copy, name, { value, enumerable, writable: true, configurable: true })
   }
-  return Object.create(Object.getPrototypeOf(error), descriptors)
+  return copy
 }
 
 /** The errors can be made by anybody, of anything; the answer must be possible all the same. */
