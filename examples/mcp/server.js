@@ -17,6 +17,7 @@ app.post('/mcp', express.json(), async (req, res) => {
     content: [{ type: 'text', text: `${authInfo?.clientId} may ${authInfo?.scopes.join(' and ')}` }],
   }))
   const transport = new StreamableHTTPServerTransport({})
+  res.on('close', () => server.close())
   await server.connect(transport)
 
   // What tools get as `authInfo`, in the form that the SDK gives it.

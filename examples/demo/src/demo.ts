@@ -30,6 +30,7 @@ const good = await requestToken(issuer, issuerUrl, 'messaging.read')
 
 printHeading()
 await row('no token', { status: 401 }, '/me')
+await row('what the API says of itself', { status: 200 }, '/.well-known/oauth-protected-resource')
 await row('good token', { status: 200 }, '/me', good)
 await row('good token, scope messaging.read needed', { status: 200 }, '/messages', good)
 await row('too little scope', { status: 403, error: 'insufficient_scope' }, '/invoices', good)
@@ -77,6 +78,7 @@ Everything goes on running; stop it with Ctrl-C. To try:
   curl -i -H "Authorization: Bearer $TOKEN" ${api.url}/messages
   curl -i -H "Authorization: Bearer $TOKEN" ${api.url}/invoices
   curl -i -H "Authorization: Bearer let-me-in" ${api.url}/me
+  curl ${api.url}/.well-known/oauth-protected-resource
   curl ${issuerUrl}/.well-known/oauth-authorization-server`)
 } else await api.close()
 
