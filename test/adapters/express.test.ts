@@ -320,9 +320,12 @@ describe.each([
     app.use(telnyxAuth({ ...reach(), audience: 'urn:other', errors: 'throw' }), goOn)
     app.get('/', requireAuth(), (_req, res) => void res.send('never'))
     app.get('/mine', (req, res) => void res.json(getAuth(req).subject))
+    app.get('/property', (req, res) => void res.json({ anonymous: req.auth === undefined }))
     const { url } = await serve(app)
     for (const path of ['/', '/mine'])
       expect((await fetch(url + path, { headers: await bearer() })).status).toBe(500)
+    const response = await fetch(`${url}/property`, { headers: await bearer() })
+    expect(await response.json()).toEqual({ anonymous: true })
   })
 
   it('does not write to a response that something else has answered meanwhile', async () => {

@@ -361,6 +361,25 @@ describe('request.auth', () => {
     expect((await ask(app, '/', { subject: 'user-1' })).body).toBe('user-1')
   })
 
+  it('says nobody in an error handler, when a scope within refused who was admitted outside', async () => {
+    const app = createApp()
+    app.setErrorHandler((_error, request, reply) => reply.code(401).send({ auth: request.auth }))
+    await app.register(telnyxAuth, reach())
+    await app.register(async (child) => {
+      await child.register(telnyxAuth, { ...reach(), audience: 'urn:other', errors: 'throw' })
+      child.get('/', () => 'never')
+    })
+    expect(await ask(app, '/', {})).toMatchObject({ status: 401, body: '{"auth":null}' })
+  })
+
+  it('a guard in a hook that comes at another time is a programming error, and loud', async () => {
+    const app = createApp()
+    await app.register(telnyxAuth, reach())
+    // @ts-expect-error: it does not compile either
+    app.get('/', { preParsing: requireScopes('a') }, () => 'never')
+    expect((await ask(app, '/', { scopes: ['a'] })).status).toBe(500)
+  })
+
   it('requireAuth without telnyxAuth is a programming error, and loud', async () => {
     const app = createApp()
     const handler = vi.fn()

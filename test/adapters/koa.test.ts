@@ -205,6 +205,36 @@ describe.each([
     ]).toEqual([401, '*', `Bearer realm="api", ${METADATA}`])
   })
 
+  it.each([Object.freeze({}), undefined])(
+    'a state that cannot be written changes nothing: %j',
+    async (state) => {
+      const app = createApp()
+      app.use((ctx, next) => {
+        Reflect.set(ctx, 'state', state)
+        return next()
+      })
+      app.use(telnyxAuth(reach()))
+      app.use((ctx) => {
+        ctx.body = getAuth(ctx).subject
+      })
+      const { url } = await serve(app.callback())
+      expect((await fetch(url)).status).toBe(401)
+      expect(await (await fetch(url, { headers: await bearer({ subject: 'user-1' }) })).text()).toBe('user-1')
+    },
+  )
+
+  it('who was refused later is nobody, even where an application goes on', async () => {
+    const app = createApp()
+    app.use(telnyxAuth(reach()))
+    app.use((ctx, next) =>
+      telnyxAuth({ ...reach(), audience: 'urn:other', errors: 'throw' })(ctx, next).catch(() => {
+        ctx.body = { anonymous: ctx.state.auth === undefined }
+      }),
+    )
+    const { url } = await serve(app.callback())
+    expect(await (await fetch(url, { headers: await bearer() })).json()).toEqual({ anonymous: true })
+  })
+
   it("errors: 'respond': app.on('error') is for what is no answer", async () => {
     const app = createApp()
     const emitted = vi.fn()

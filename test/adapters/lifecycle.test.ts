@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { InsufficientAuthenticationError, InsufficientScopeError } from '@telnyx-auth/core'
+import { InsufficientAuthenticationError, InsufficientScopeError, InvalidTokenError } from '@telnyx-auth/core'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createSignal, serve, settle } from '../support/http.js'
@@ -154,6 +154,55 @@ describe.each(harnesses)('%s', (_, harness) => {
       }
       await settle()
       expect(handle).not.toHaveBeenCalled()
+    })
+
+    it('an error of a class of their own is answered each time, shared or frozen', async () => {
+      class Suspended extends InvalidTokenError {
+        readonly #account = 'account-1'
+
+        constructor() {
+          super('ERR_TOKEN_REJECTED')
+        }
+
+        override get headers(): Record<string, string> {
+          return { ...super.headers, 'X-Account': this.#account }
+        }
+      }
+      for (const shared of [new Suspended(), Object.freeze(new Suspended())]) {
+        const validate = () => Promise.reject(shared)
+        // Koa's own handler writes to errors, which a frozen one does not let it.
+        for (const errors of Object.isFrozen(shared)
+          ? (['respond', 'handled'] as const)
+          : (['respond', 'handled', 'unhandled'] as const)) {
+          const { url } = await build({
+            placement,
+            errors,
+            routes: [{ path: '/', demands: [{ validate }], handle: () => 'never' }],
+          })
+          for (let turn = 0; turn < 3; turn++) {
+            const response = await ask(url)
+            expect([response.status, response.headers.get('x-account')]).toEqual([401, 'account-1'])
+          }
+        }
+      }
+    })
+
+    it('an error with a code of their own is answered as what it is otherwise', async () => {
+      const validate = () =>
+        Promise.reject(
+          Object.assign(new InvalidTokenError('ERR_TOKEN_REJECTED'), { code: 'ACCOUNT_SUSPENDED' }),
+        )
+      for (const errors of ['respond', 'handled', 'unhandled'] as const) {
+        const { url } = await build({
+          placement,
+          errors,
+          routes: [{ path: '/', demands: [{ validate }], handle: () => 'never' }],
+        })
+        const response = await ask(url)
+        expect(response.status).toBe(401)
+        expect(response.headers.get('www-authenticate')).toMatch(/error="invalid_token"/)
+        if (errors === 'respond') expect(await response.json()).toMatchObject({ code: 'ACCOUNT_SUSPENDED' })
+      }
     })
 
     it('a policy cannot be changed through the error that it is refused with', async () => {

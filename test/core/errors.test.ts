@@ -149,6 +149,9 @@ describe('every error', () => {
       Vary: 'Origin',
       'Content-Type': 'application/json',
     })
+    // They do not take the challenge away.
+    error.headers = { 'X-Mine': '1' }
+    expect(error.headers).toEqual({ 'WWW-Authenticate': 'Bearer realm="api"', 'X-Mine': '1' })
   })
 
   it('Retry-After is a whole number, whatever an error was made with', () => {

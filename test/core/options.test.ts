@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { ConfigurationError, createVerifier } from '@telnyx-auth/core'
 import { createGuards, Gate } from '@telnyx-auth/core/adapter'
 import { describe, expect, it, vi } from 'vitest'
@@ -257,6 +258,39 @@ describe('an adapter', () => {
     expect(thrownBy(() => new Gate({ audience, globl: false }, ['global'])).message).toMatch(
       /did you mean "global"/,
     )
+  })
+
+  it('refuses policies in which something would be overlooked', () => {
+    const { requireAuth } = createGuards(() => ({}))
+    const scopes = ['admin']
+    class Inherited {
+      get scopes() {
+        return scopes
+      }
+    }
+    const bare: object = Object.assign(Object.create(null), { scopes })
+    for (const policy of [
+      new Map([['scopes', scopes]]),
+      new Inherited(),
+      Inherited.prototype,
+      Object.create({ scopes }),
+      Object.create(bare),
+      Object.defineProperty({}, 'scopes', { value: scopes }),
+      Object.defineProperty(Object.create(null), 'scopes', { value: scopes }),
+    ])
+      expect(thrownBy(() => Reflect.apply(requireAuth, undefined, [policy]))).toBeInstanceOf(
+        ConfigurationError,
+      )
+    expect(thrownBy(() => Reflect.apply(requireAuth, undefined, [new Inherited()])).message).toMatch(
+      /must be a plain object, not an instance of a class$/,
+    )
+    for (const policy of [
+      bare,
+      Object.freeze({ scopes }),
+      { ...bare },
+      runInNewContext('({ scopes: ["admin"] })'),
+    ])
+      expect(() => Reflect.apply(requireAuth, undefined, [policy])).not.toThrow()
   })
 
   it('refuses policies that are none, when a route is made', () => {

@@ -7,7 +7,7 @@ import { ConfigurationError } from './errors.js'
 import { type Decision, declareGuard, Gate, type Handlers } from './gate.js'
 import type { VerifierOptions } from './options.js'
 import { CompiledPolicy, type Policy } from './request/policy.js'
-import type { ProtectedResourceOptions } from './request/protected-resource.js'
+import type { ProtectedResourceOptions } from './request/protected-resource-option.js'
 import type { JwtClaims } from './token/claims.js'
 import type { Verifier } from './verifier.js'
 

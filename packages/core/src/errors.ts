@@ -1,4 +1,5 @@
 import {
+  type Answer,
   answers,
   type ErrorCode,
   type InvalidRequestCode,
@@ -6,14 +7,6 @@ import {
   type UnavailableCode,
 } from './error-codes.js'
 import { type ChallengeParameters, formatChallenge } from './request/challenge.js'
-
-/** What was attempted, whatever it was refused for: every challenge says it. */
-export interface Operation {
-  /** All the scopes that it needs. */
-  readonly requiredScopes: readonly string[]
-  /** Where the protected resource describes itself (RFC 9728). */
-  readonly resourceMetadata: string | undefined
-}
 
 /**
  * The base of every error of this library. `message` is for operators and never holds a token, a secret or
@@ -46,27 +39,26 @@ export abstract class TelnyxAuthError extends Error {
     this.expose = status < 500
     this.requiredScopes = listOfStrings(detail.scopes)
     this.resourceMetadata = undefined
-    named.set(this, this.requiredScopes)
+    origins.set(this, { answer: answers[code], scopes: this.requiredScopes })
   }
 
   /** The headers of the answer: the challenge of a 400, 401 or 403, the `Retry-After` of a 503. */
   get headers(): Record<string, string> {
-    return this.createHeaders()
+    return { ...this.createHeaders(), ...assigned.get(this) }
   }
 
   /** Others add theirs: `@koa/cors` does, so that its headers are on errors too. */
   set headers(value: Record<string, string>) {
-    Object.defineProperty(this, 'headers', { value, writable: true, configurable: true, enumerable: true })
+    assigned.set(this, { ...value })
   }
 
   protected createHeaders(): Record<string, string> {
-    const { status } = answers[this.code]
-    return status < 500 ? { 'WWW-Authenticate': formatChallenge(this.challenge) } : {}
+    return answerTo(this).status < 500 ? { 'WWW-Authenticate': formatChallenge(this.challenge) } : {}
   }
 
   /** What the challenge says. */
   protected get challenge(): ChallengeParameters {
-    const { error, description } = answers[this.code]
+    const { error, description } = answerTo(this)
     return {
       error,
       // RFC 6750 §3.1: a request without credentials is not told an error code or other error information.
@@ -77,39 +69,19 @@ export abstract class TelnyxAuthError extends Error {
   }
 }
 
-/** The scopes that an error was made with, before it was thrown in an operation. */
-const named = new WeakMap<TelnyxAuthError, readonly string[]>()
-
-/** Errors that already say what they were thrown in. */
-const placed = new WeakSet<TelnyxAuthError>()
-
-/**
- * Lets an error say what it was thrown in. What is not ours is returned as it is; and so is ours, unless it was thrown
- * before, or is frozen: a `validate` may throw the same one every time, and each request gets its own.
- */
-export function inOperation(error: unknown, { requiredScopes, resourceMetadata }: Operation): unknown {
-  if (!(error instanceof TelnyxAuthError)) return error
-  const scopes = named.get(error) ?? []
-  const own = placed.has(error) || Object.isFrozen(error) ? copyOf(error) : error
-  named.set(own, scopes)
-  placed.add(own)
-  return Object.assign(own, {
-    requiredScopes: Object.freeze([...new Set([...requiredScopes, ...scopes])]),
-    resourceMetadata,
-  })
+/** What an error was made of, whatever was written to it since. */
+interface Origin {
+  readonly answer: Answer
+  readonly scopes: readonly string[]
 }
 
-/** A copy that can be written to, without the headers that somebody may have assigned. */
-function copyOf(error: TelnyxAuthError): TelnyxAuthError {
-  // A real error: newer versions of V8 give others no stack.
-  const copy: TelnyxAuthError = Object.setPrototypeOf(new Error(), Object.getPrototypeOf(error))
-  for (const name of Reflect.ownKeys(error)) {
-    if (name === 'headers') continue
-    const value: unknown = Reflect.get(error, name)
-    const enumerable = Object.prototype.propertyIsEnumerable.call(error, name)
-    Object.defineProperty(copy, name, { value, enumerable, writable: true, configurable: true })
-  }
-  return copy
+export const origins: WeakMap<TelnyxAuthError, Origin> = new WeakMap()
+
+/** Headers that were assigned to an error. */
+const assigned = new WeakMap<TelnyxAuthError, Record<string, string>>()
+
+function answerTo(error: TelnyxAuthError): Answer {
+  return origins.get(error)?.answer ?? answers[error.code]
 }
 
 /** The errors can be made by anybody, of anything; the answer must be possible all the same. */
@@ -237,7 +209,7 @@ export interface ErrorResponse {
  */
 export function toResponse(error: unknown): ErrorResponse {
   if (!(error instanceof TelnyxAuthError) || error instanceof ConfigurationError) throw error
-  const { status, error: name, description } = answers[error.code]
+  const { status, error: name, description } = answerTo(error)
   return {
     status,
     headers: { ...error.headers, 'Content-Type': 'application/json' },

@@ -1,10 +1,12 @@
 import type { Auth } from './auth.js'
 import { systemClock } from './clock.js'
-import { ConfigurationError, inOperation, MissingTokenError, toResponse } from './errors.js'
+import { ConfigurationError, MissingTokenError, toResponse } from './errors.js'
+import { inOperation } from './operation.js'
 import { resolveOptions, VERIFIER_OPTIONS } from './options.js'
 import type { AuthenticatableRequest } from './request/bearer.js'
 import { CompiledPolicy } from './request/policy.js'
-import { checkProtectedResource, type ProtectedResourceMetadata } from './request/protected-resource.js'
+import type { ProtectedResourceMetadata } from './request/protected-resource.js'
+import { checkProtectedResource } from './request/protected-resource-option.js'
 import { checkNames, describe } from './validation.js'
 import { TokenVerifier } from './verifier.js'
 
@@ -143,9 +145,7 @@ export class Gate {
   static identify(carrier: object): Auth {
     const { gate, auth } = admissionOf(carrier)
     if (auth === null)
-      throw new ConfigurationError(
-        'Nobody was authenticated: requireAuth() or requireScopes() must come before getAuth()',
-      )
+      throw new ConfigurationError('Nobody was authenticated: requireAuth() must come before getAuth()')
     if (auth) return auth
     throw gate.#explain(new MissingTokenError(), [])
   }
@@ -217,6 +217,8 @@ export function findAuth(carrier: object): Auth | null | undefined {
 function admissionOf(carrier: object): Admission {
   const admission = admissions.get(carrier)
   if (!admission)
-    throw new ConfigurationError('telnyxAuth() must come before requireAuth(), requireScopes() and getAuth()')
+    throw new ConfigurationError(
+      'Nobody was authenticated: telnyxAuth() must come before requireAuth(), requireScopes() and getAuth()',
+    )
   return admission
 }

@@ -28,7 +28,7 @@ export type {
   MetadataResponse,
   ProtectedResourceDocument,
   ProtectedResourceMetadata,
-  ProtectedResourceOptions,
 } from './request/protected-resource.js'
+export type { ProtectedResourceOptions } from './request/protected-resource-option.js'
 export type { JwtClaims, Profile } from './token/claims.js'
 export { createVerifier, type Verifier, verify } from './verifier.js'

@@ -7,7 +7,7 @@ import {
   type CheckedProtectedResource,
   checkProtectedResource,
   type ProtectedResourceOptions,
-} from './request/protected-resource.js'
+} from './request/protected-resource-option.js'
 import type { JwtClaims, Profile, TokenRules } from './token/claims.js'
 import { checkNames, closest, describe } from './validation.js'
 

@@ -12,6 +12,11 @@ import { NQCHARS } from './request/challenge.js'
 export function checkNames(value: unknown, known: readonly string[], what: string): Record<string, unknown> {
   if (!isPlainObject(value))
     throw new ConfigurationError(`The ${what}s must be a plain object, not ${describe(value)}`)
+  const hidden = known.find(
+    (name) => name in value && !Object.prototype.propertyIsEnumerable.call(value, name),
+  )
+  if (hidden !== undefined)
+    throw new ConfigurationError(`The ${what} "${hidden}" is hidden or inherited, and would be overlooked`)
   for (const name of Object.keys(value)) {
     if (known.includes(name)) continue
     const meant = closest(name, known)
@@ -46,8 +51,8 @@ export function checkWords(value: unknown, option: string, each: string): readon
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false
   const prototype: unknown = Object.getPrototypeOf(value)
-  // That of another realm as well.
-  return prototype === null || Object.getPrototypeOf(prototype) === null
+  // `Object.prototype`, of another realm as well: nobody else has this method of its own.
+  return prototype === null || Object.hasOwn(prototype ?? {}, 'isPrototypeOf')
 }
 
 /** What kind of thing a value is, in words. Never a text: it may be a secret in the wrong place. */
@@ -56,7 +61,8 @@ export function describe(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : 'an array'
   if (value === '') return 'an empty string'
   if (typeof value === 'number') return String(value)
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+  if (typeof value !== 'object') return `a ${typeof value}`
+  return isPlainObject(value) ? 'an object' : 'an instance of a class'
 }
 
 /** The name that `name` is probably a misspelling of. */

@@ -61,12 +61,10 @@ function middleware(
   decide: (request: Request, handlers: core.Handlers) => Promise<core.Decision>,
 ): Middleware {
   const self: Middleware = (request, response, next) => {
+    // Somebody may have made it unwritable; getAuth() does not depend on it.
+    const attach = () => void Reflect.set(request, 'auth', core.findAuth(request) ?? undefined)
     const proceed = (answer: core.Decision) => {
-      if (!answer) {
-        // Somebody may have made it unwritable; getAuth() does not depend on it.
-        Reflect.set(request, 'auth', core.findAuth(request))
-        return next()
-      }
+      if (!answer) return next()
       // Something else may have answered meanwhile, or begun to.
       if (response.writableEnded) return
       if (response.headersSent) throw new Error('The refusal came after the response had begun')
@@ -80,7 +78,7 @@ function middleware(
         throw error
       }
     }
-    decide(request, handlersOf(self, request)).then(proceed).catch(next)
+    decide(request, handlersOf(self, request)).finally(attach).then(proceed).catch(next)
   }
   return self
 }

@@ -1,4 +1,4 @@
-import type { Auth, JwtClaims, NodeRequest } from '@telnyx-auth/core'
+import { type Auth, ConfigurationError, type JwtClaims, type NodeRequest } from '@telnyx-auth/core'
 import * as core from '@telnyx-auth/core/adapter'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
@@ -56,10 +56,9 @@ async function protect(fastify: FastifyInstance, options: TelnyxAuthOptions): Pr
     const { onRequest, preValidation, preHandler } = route
     route.config = { ...route.config, [HANDLERS]: [onRequest, preValidation, preHandler].flat() }
   })
-  fastify.addHook(
-    'onRequest',
-    hook(async (raw, handlers) => (global ? gate.authenticate(raw, raw, handlers) : gate.defer(raw, raw))),
-  )
+  const decide = async (raw: NodeRequest, handlers: core.Handlers) =>
+    global ? gate.authenticate(raw, raw, handlers) : gate.defer(raw, raw)
+  fastify.addHook('onRequest', hook(decide))
 }
 
 const guards: core.Guards<Hook> = core.createGuards(hook)
@@ -84,8 +83,9 @@ export function getAuth(request: { readonly raw: object }): Auth {
 /** Not an async function: Fastify goes on as soon as that is done, also when a reply could not be sent. */
 function hook(decide: (raw: NodeRequest, handlers: core.Handlers) => Promise<core.Decision>): Hook {
   return (request, reply, done) => {
+    if (typeof done !== 'function') throw new ConfigurationError('A guard is a hook for onRequest')
+    const attach = () => void Reflect.set(request, 'auth', core.findAuth(request.raw))
     const proceed = (answer: core.Decision) => {
-      Reflect.set(request, 'auth', core.findAuth(request.raw))
       if (!answer) return done()
       if (reply.sent) return
       reply.code(answer.status)
@@ -94,6 +94,6 @@ function hook(decide: (raw: NodeRequest, handlers: core.Handlers) => Promise<cor
       reply.send(answer.body === undefined ? undefined : Buffer.from(answer.body))
     }
     const handlers = () => Reflect.get({ ...request.routeOptions.config }, HANDLERS)
-    decide(request.raw, handlers).then(proceed).catch(done)
+    decide(request.raw, handlers).finally(attach).then(proceed).catch(done)
   }
 }

@@ -45,9 +45,12 @@ export function telnyxAuth(options?: TelnyxAuthOptions): Middleware<TelnyxAuthSt
   return middleware(async (ctx, handlers) => {
     const { req, method, originalUrl: url } = ctx
     const request = { headers: req.headers, rawHeaders: req.rawHeaders, method, url }
-    const answer = await gate.authenticate(req, request, handlers)
-    ctx.state.auth = core.findAuth(req) ?? undefined
-    return answer
+    try {
+      return await gate.authenticate(req, request, handlers)
+    } finally {
+      // Somebody may have made it unwritable; getAuth() does not depend on it.
+      if (ctx.state) Reflect.set(ctx.state, 'auth', core.findAuth(req) ?? undefined)
+    }
   })
 }
 

@@ -115,7 +115,7 @@ const preflight: Answer = {
   headers: {
     ...CORS,
     'access-control-allow-methods': 'GET, HEAD',
-    'access-control-allow-headers': '*',
+    'access-control-allow-headers': '*, Authorization',
     'access-control-max-age': '86400',
   },
   body: '',
