@@ -10,7 +10,7 @@ import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import express5, { type ErrorRequestHandler } from 'express'
 import express4 from 'express4'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
-import { serve } from '../support/http.js'
+import { serve, settle } from '../support/http.js'
 import { AUDIENCE, thrownBy } from '../support/outcome.js'
 
 /** What only Express has; what every framework has is in contract.test.ts and lifecycle.test.ts. */
@@ -238,6 +238,30 @@ describe.each([
     expect(handler).not.toHaveBeenCalled()
   })
 
+  it('P4: HEAD has handlers of its own, where it has some', async () => {
+    const app = createApp()
+    const done = (_req: unknown, res: { end(): void }) => res.end()
+    app.route('/x').all(telnyxAuth(reach())).head(requireScopes('h'), done).get(requireScopes('g'), done)
+    const { url } = await serve(app)
+    const response = await fetch(`${url}/x`, { method: 'HEAD' })
+    expect(response.headers.get('www-authenticate')).toContain('scope="h"')
+  })
+
+  it('replaces headers that were set before', async () => {
+    const app = createApp()
+    app.use((_req, res, next) => {
+      res.set({ 'Content-Type': 'text/html', 'WWW-Authenticate': 'Basic' })
+      next()
+    })
+    app.use(telnyxAuth(reach()))
+    const { url } = await serve(app)
+    const { headers } = await fetch(url)
+    expect([headers.get('content-type'), headers.get('www-authenticate')]).toEqual([
+      'application/json',
+      `Bearer realm="api", ${METADATA}`,
+    ])
+  })
+
   it('P4: in a route it says nothing of a route that was left, or of another method', async () => {
     const app = createApp()
     const done = (_req: unknown, res: { send(body: string): void }) => res.send('done')
@@ -339,6 +363,14 @@ describe.each([
     const response = await fetch(url, { headers: await bearer({ expiresInSeconds: -60 }) })
     expect([response.status, await response.text()]).toEqual([418, 'mine'])
   })
+})
+
+it('is no error that something else has answered', async () => {
+  const next = vi.fn()
+  const response = { writableEnded: true, writableFinished: false, headersSent: true }
+  Reflect.apply(telnyxAuth(reach()), undefined, [{ headers: {} }, response, next])
+  await settle()
+  expect(next).not.toHaveBeenCalled()
 })
 
 it('Express 5: an async handler that throws is a 500', async () => {

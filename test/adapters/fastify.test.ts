@@ -328,7 +328,93 @@ describe('attack 34: who is refused and hangs up', () => {
   })
 })
 
+describe('what is answered', () => {
+  it('an answer that cannot be written is an error, and not an unhandled one', async () => {
+    const app = createApp()
+    app.addHook('onRequest', async (_request, reply) => {
+      reply.headers = () => {
+        throw new Error('mine')
+      }
+    })
+    await app.register(telnyxAuth, reach())
+    expect(await ask(app, '/')).toMatchObject({ status: 500, body: expect.stringContaining('mine') })
+  })
+
+  it('nothing where something else has answered meanwhile', async () => {
+    const lines: string[] = []
+    const app = createApp({
+      logger: { level: 'warn', stream: { write: (line: string) => void lines.push(line) } },
+    })
+    app.addHook('onRequest', (_request, reply, done) => {
+      done()
+      reply.code(418).send('mine')
+    })
+    await app.register(telnyxAuth, reach())
+    const answer = await ask(app, '/')
+    await settle()
+    expect([answer.status, answer.body, lines]).toEqual([418, 'mine', []])
+  })
+
+  it('a preflight request, without a body', async () => {
+    const app = createApp()
+    const payloads: unknown[] = []
+    app.addHook('onSend', async (_request, _reply, payload) => {
+      payloads.push(payload)
+      return payload
+    })
+    await app.register(telnyxAuth, reach())
+    const headers = { 'access-control-request-method': 'GET' }
+    expect((await app.inject({ method: 'OPTIONS', url: WELL_KNOWN, headers })).statusCode).toBe(204)
+    expect(payloads).toEqual([undefined])
+  })
+
+  it('P4: routes that share a config object keep their own scopes; it is not written to', async () => {
+    const app = createApp()
+    await app.register(telnyxAuth, reach())
+    const config = Object.freeze({ mine: 1 })
+    for (const scope of ['a', 'b'])
+      app.get(`/${scope}`, { config, onRequest: requireScopes(scope) }, () => scope)
+    for (const scope of ['a', 'b'])
+      expect((await ask(app, `/${scope}`)).challenge).toContain(`scope="${scope}"`)
+  })
+
+  it('P1: the metadata of every API that is registered at the root', async () => {
+    const app = createApp()
+    for (const name of ['one', 'two'])
+      await app.register(telnyxAuth, {
+        ...reach(),
+        audience: `https://api.example.com/${name}`,
+        global: false,
+      })
+    for (const name of ['one', 'two'])
+      expect(JSON.parse((await ask(app, `${WELL_KNOWN}/${name}`)).body)).toMatchObject({
+        resource: `https://api.example.com/${name}`,
+      })
+  })
+
+  it('Fastify knows the plugin by name, and for which versions it is', () => {
+    expect(Reflect.get(telnyxAuth, Symbol.for('plugin-meta'))).toMatchObject({
+      name: '@telnyx-auth/fastify',
+      fastify: '5.x',
+    })
+  })
+})
+
 describe('request.auth', () => {
+  it('is null before anybody looks, and for who is refused', async () => {
+    const app = createApp()
+    const seen: unknown[] = []
+    app.addHook('onRequest', async (request) => void seen.push(request.auth))
+    app.addHook('onResponse', async (request) => void seen.push(request.auth))
+    await app.register(telnyxAuth, reach())
+    await app.register(async (child) => {
+      await child.register(telnyxAuth, { ...reach(), audience: 'urn:other' })
+      child.get('/x', () => 'x')
+    })
+    expect((await ask(app, '/x', {})).status).toBe(401)
+    expect(seen).toEqual([null, null])
+  })
+
   it('may be something that cannot be written: getAuth is right', async () => {
     const app = createApp()
     app.decorateRequest('auth', { getter: () => null })

@@ -101,6 +101,31 @@ describe.each([
     expect(await challenge('/outside')).toBe(`Bearer realm="api", ${METADATA}`)
   })
 
+  it('P4: a layer for every method is one for this one', async () => {
+    const router = new Router()
+    router.register('/x', [], [telnyxAuth(reach()), requireScopes('a')])
+    router.get('/x', () => undefined)
+    const app = createApp()
+    app.use(router.routes())
+    const { url } = await serve(app.callback())
+    expect((await fetch(`${url}/x`)).headers.get('www-authenticate')).toContain('scope="a"')
+  })
+
+  it('passes on what comes after it returns, and says nobody to what comes before', async () => {
+    const app = createApp()
+    const seen: unknown[] = []
+    app.use(async (ctx, next) => {
+      seen.push(await next(), { ...ctx.state })
+    })
+    app.use(telnyxAuth({ ...reach(), validate: ({ subject }) => subject === 'user-1' }))
+    app.use(() => 'mine')
+    const { url } = await serve(app.callback())
+    await fetch(url)
+    expect(seen).toEqual([undefined, { auth: undefined }])
+    await fetch(url, { headers: await bearer({ subject: 'user-1' }) })
+    expect(seen[2]).toBe('mine')
+  })
+
   it('B6: names nothing that another route needs, or another router, though their paths fit', async () => {
     const admin = new Router()
     admin.use(requireScopes('admin'))

@@ -160,6 +160,7 @@ describe('every error', () => {
     for (const [given, header] of [
       [7, '7'],
       [0.2, '1'],
+      [0, '0'],
       ['1\r\nX: y', '1'],
       [Number.NaN, '1'],
       [-5, '1'],
@@ -167,6 +168,16 @@ describe('every error', () => {
       [undefined, '1'],
     ])
       expect(make(given).headers).toEqual({ 'Retry-After': header })
+  })
+
+  it('has lists that cannot be changed, and no cause where there is none', () => {
+    expect(Object.isFrozen(new InsufficientScopeError(['a']).requiredScopes)).toBe(true)
+    expect(Object.isFrozen(new InsufficientAuthenticationError({ acrValues: ['a'] }).acrValues)).toBe(true)
+    expect(new MissingTokenError()).not.toHaveProperty('cause')
+    for (const maxAgeSeconds of [0.5, -1, '5', Number.POSITIVE_INFINITY, 2 ** 53])
+      expect(
+        Reflect.construct(InsufficientAuthenticationError, [{ maxAgeSeconds }]).maxAgeSeconds,
+      ).toBeUndefined()
   })
 
   it('names the claim at fault, and has no such member otherwise', () => {
@@ -199,6 +210,26 @@ describe('toResponse', () => {
       status: 500,
       expose: false,
     })
+  })
+})
+
+it('toResponse does not follow what was written to the error, but for its headers', () => {
+  const error = new MissingTokenError()
+  Object.assign(error, {
+    status: 200,
+    statusCode: 200,
+    expose: false,
+    message: 'mine',
+    headers: { 'Content-Type': 'text/html', 'X-Mine': '1' },
+  })
+  expect(toResponse(error)).toEqual({
+    status: 401,
+    headers: {
+      'WWW-Authenticate': 'Bearer realm="api"',
+      'Content-Type': 'application/json',
+      'X-Mine': '1',
+    },
+    body: { code: 'ERR_TOKEN_MISSING' },
   })
 })
 

@@ -85,6 +85,7 @@ describe('what is refused, at once and in one sentence', () => {
     [{ maxAgeSeconds: '300' }, /"maxAgeSeconds".*not a string$/],
     [{ maxAgeSeconds: Number.NaN }, /"maxAgeSeconds".*not NaN$/],
     [{ maxAgeSeconds: Number.POSITIVE_INFINITY }, /"maxAgeSeconds".*not Infinity$/],
+    [{ maxAgeSeconds: 2 ** 53 }, /"maxAgeSeconds"/],
     [{ maxAgeSeconds: null }, /"maxAgeSeconds".*not null$/],
     // the protected resource
     [{ protectedResource: true }, /"protectedResource".*object, or false.*not a boolean$/],
@@ -108,6 +109,7 @@ describe('what is refused, at once and in one sentence', () => {
     [{ protectedResource: { resourceName: ' ' } }, /"resourceName"/],
     [{ protectedResource: { documentation: 'https://u:secret@docs.example.com' } }, /"documentation"/],
     [{ protectedResource: { documentation: ' https://docs.example.com' } }, /"documentation"/],
+    [{ protectedResource: { documentation: 'https://docs.example.com:99999' } }, /"documentation"/],
     [{ protectedResource: { documentation: 'http:docs' } }, /"documentation"/],
     [{ protectedResource: { dpop_bound_access_tokens_required: true } }, /bound/],
     [{ protectedResource: { tls_client_certificate_bound_access_tokens: true } }, /bound/],
@@ -170,6 +172,9 @@ describe('what is accepted', () => {
     { audience, protectedResource: undefined },
     { audience, protectedResource: false },
     { audience, protectedResource: {} },
+    { audience, protectedResource: { documentation: 'HTTPS://docs.example.com' } },
+    Object.assign(Object.create(null), { audience }),
+    runInNewContext("({ audience: 'urn:example:api' })"),
     { audience: null, protectedResource: false },
     { audience: null, protectedResource: { resource: 'http://127.0.0.1:3000/mcp' } },
     {
@@ -235,6 +240,11 @@ describe('an adapter', () => {
     const error = thrownBy(gate(options))
     expect(error).toBeInstanceOf(ConfigurationError)
     expect(error.message).toMatch(message)
+  })
+
+  it('refuses null, whatever the environment says', () => {
+    vi.stubEnv('TELNYX_AUTH_AUDIENCE', audience)
+    expect(thrownBy(gate(null))).toBeInstanceOf(ConfigurationError)
   })
 
   it('refuses a verifier together with what one is made from', () => {
@@ -325,6 +335,8 @@ describe('suggestions', () => {
     ['timeout', 'timeoutMs'],
     ['scope', 'scopes'],
     ['anyScopes', 'anyScope'],
+    ['AUDIENCE', 'audience'],
+    ['ftech', 'fetch'],
     ['banana', undefined],
     ['x', undefined],
   ])('%s: %s', (name, meant) => {

@@ -189,6 +189,21 @@ describe('what an error knows of the operation', () => {
     expect(mine.requiredScopes).toEqual(['read', 'mine'])
   })
 
+  it('a copy that is thrown again still says what its original named, and can be changed', async () => {
+    const refusal = (thrown: Error, scope: string) =>
+      errorOf(pair.verifier.verify(token, { scopes: [scope], validate: () => Promise.reject(thrown) }))
+    const copy = await refusal(Object.freeze(new InsufficientScopeError(['mine'])), 'read')
+    const descriptors = Object.values(Object.getOwnPropertyDescriptors(copy))
+    expect(descriptors.every(({ configurable, writable }) => configurable && writable !== false)).toBe(true)
+    expect((await refusal(copy, 'write')).requiredScopes).toEqual(['write', 'mine'])
+    expect(Object.isFrozen(copy.requiredScopes)).toBe(true)
+
+    const mine = Object.defineProperty(new InsufficientScopeError(['mine']), 'extra', { get: () => 'mine' })
+    await refusal(mine, 'read')
+    expect(await refusal(mine, 'read')).toMatchObject({ code: 'ERR_SCOPE_INSUFFICIENT', extra: 'mine' })
+    expect(toResponse(await refusal(new Proxy(new InsufficientScopeError([]), {}), 'read')).status).toBe(403)
+  })
+
   it('and so it does when it is frozen; the one that is thrown can be written to', async () => {
     const mine = Object.freeze(new InsufficientScopeError(['mine']))
     const validate = () => Promise.reject(mine)
@@ -210,6 +225,35 @@ describe('defaults', () => {
       requiredScopes: ['read', 'b'],
     })
   })
+})
+
+it('every default stays in force where a call says nothing of it', async () => {
+  const asked = vi.fn()
+  const { clock, issuer, verifier } = await createPair({
+    verifier: {
+      scopes: ['a'],
+      anyScope: ['b', 'c'],
+      acrValues: ['gold'],
+      maxAgeSeconds: 60,
+      validate: asked,
+    },
+  })
+  const outcome = async (policy: Policy, scopes: string[], acr: string, age = 0) => {
+    const issued = await issuer.issueToken({ scopes, claims: { acr, auth_time: clock.now() - age } })
+    return verifier.verify(issued, policy).then(
+      () => 'accepted',
+      (error) => error.code,
+    )
+  }
+  expect(await outcome({ scopes: ['a'] }, ['a'], 'gold')).toBe('ERR_SCOPE_INSUFFICIENT')
+  expect(await outcome({ anyScope: ['x'] }, ['x'], 'gold')).toBe('ERR_SCOPE_INSUFFICIENT')
+  expect(await outcome({ maxAgeSeconds: 60 }, ['a', 'b'], 'silver')).toBe('ERR_AUTHENTICATION_INSUFFICIENT')
+  expect(await outcome({ acrValues: ['gold'] }, ['a', 'b'], 'gold', 66)).toBe(
+    'ERR_AUTHENTICATION_INSUFFICIENT',
+  )
+  expect(asked).not.toHaveBeenCalled()
+  expect(await outcome({ scopes: ['a'] }, ['a', 'b'], 'gold')).toBe('accepted')
+  expect(asked).toHaveBeenCalledTimes(1)
 })
 
 describe('validate', () => {

@@ -25,6 +25,8 @@ describe('P1: the document', () => {
     ['http', 'http://api.example.com'],
     ['http on a loopback host', 'http://127.0.0.1:3000'],
     ['a fragment', 'https://api.example.com/#mcp'],
+    ['a fragment without a path', 'https://api.example.com#mcp'],
+    ['a host that is not ASCII', 'https://äpi.example.com'],
     ['credentials', 'https://user:secret@api.example.com'],
     ['a quote', 'https://api.example.com/"'],
     ['a backslash', 'https:\\\\api.example.com'],
@@ -145,6 +147,7 @@ describe('the answer', () => {
     ['GET', `${path}#x`, 200],
     ['GET', `/?${path}`, undefined],
     ['GET', WELL_KNOWN, undefined],
+    ['GET', `${WELL_KNOWN}/MCP`, undefined],
     ['GET', '*', undefined],
     ['GET', '', undefined],
     ['get', path, undefined],
@@ -160,12 +163,19 @@ describe('the answer', () => {
   it('preflight requests are those that say what is to come', () => {
     expect(node('OPTIONS', path, { 'access-control-request-method': 'GET' })).toBe(204)
     expect(node('OPTIONS', path, { origin: 'https://app.example.com' })).toBeUndefined()
+    for (const method of ['POST', 'DELETE'])
+      expect(node(method, path, { 'access-control-request-method': 'GET' })).toBeUndefined()
     const request = new Request(`${AUDIENCE}${path}`, {
       method: 'OPTIONS',
       headers: { 'access-control-request-method': 'GET' },
     })
     expect(metadata?.respond(request)).toMatchObject({ status: 204 })
     expect(metadata?.respond(new Request(`${AUDIENCE}${path}`, { method: 'OPTIONS' }))).toBeUndefined()
+  })
+
+  it('a fragment is not part of the query', () => {
+    const tenant = describeApi({ audience: `${AUDIENCE}/mcp?tenant=1` })
+    expect(tenant?.respond({ method: 'GET', url: `${path}?tenant=1#x`, headers: {} })?.status).toBe(200)
   })
 
   it('a request without method or URL is none', () => {
@@ -179,6 +189,16 @@ describe('an adapter', () => {
     const answer = await new Gate(options).authenticate({}, { method: 'GET', url: path, headers: {} })
     return answer?.status === 200 && answer.body ? JSON.parse(answer.body) : undefined
   }
+
+  it('answers a preflight request without a body', async () => {
+    const request = {
+      method: 'OPTIONS',
+      url: WELL_KNOWN,
+      headers: { 'access-control-request-method': 'GET' },
+    }
+    const answer = await new Gate({ audience: AUDIENCE }).authenticate({}, request)
+    expect(answer).toMatchObject({ status: 204, body: undefined })
+  })
 
   it('describes the API as the verifier does', async () => {
     const verifier = createVerifier({ audience: AUDIENCE, protectedResource: { resourceName: 'Messages' } })

@@ -88,9 +88,9 @@ function hook(decide: (raw: NodeRequest, handlers: core.Handlers) => Promise<cor
     const proceed = (answer: core.Decision) => {
       if (!answer) return done()
       if (reply.sent) return
-      reply.code(answer.status)
+      // The status is not for errors on the way. Bytes, because Fastify adds a charset to the type of a text.
       reply.headers(answer.headers)
-      // Bytes, because Fastify would add a charset to the type of a text.
+      reply.code(answer.status)
       reply.send(answer.body === undefined ? undefined : Buffer.from(answer.body))
     }
     const handlers = () => Reflect.get({ ...request.routeOptions.config }, HANDLERS)

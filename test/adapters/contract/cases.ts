@@ -563,6 +563,22 @@ const authentication: readonly Case[] = [
     ...get('/pay', 'gold and may pay'),
     answer: ok('paid'),
   },
+  ...['silver', 'stale', 'good'].map(
+    (token): Case => ({
+      rules: ['S1'],
+      what: `the default policy is enforced: ${token}`,
+      setup: 'stepUp',
+      ...get('/whoami', token),
+      answer: stepUp('acr_values="urn:gold", max_age="300"'),
+    }),
+  ),
+  {
+    rules: ['S1'],
+    what: 'the default policy is satisfied',
+    setup: 'stepUp',
+    ...get('/whoami', 'gold'),
+    answer: ok({ anonymous: false }),
+  },
   {
     rules: ['S1', 'B5'],
     what: 'without a token, only the scope is named',

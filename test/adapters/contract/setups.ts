@@ -56,6 +56,8 @@ const setups = {
   default: {},
   /** One policy for all routes. */
   policy: { options: { scopes: ['read', 'offline_access'], anyScope: ['write', 'admin'] } },
+  /** A policy for all routes that asks for more than scopes. */
+  stepUp: { options: { acrValues: ['urn:gold'], maxAgeSeconds: 300 } },
   /** `telnyxAuth` in each route. */
   inRoute: { placement: 'route' },
   inRoutePolicy: { placement: 'route', options: { scopes: ['base'] } },

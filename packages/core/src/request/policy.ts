@@ -77,7 +77,6 @@ export class CompiledPolicy {
    */
   static from(policy: unknown, defaults: CompiledPolicy = CompiledPolicy.NONE): CompiledPolicy {
     if (policy === undefined) return defaults
-    if (policy instanceof CompiledPolicy) return policy
     return CompiledPolicy.fromMembers(checkNames(policy, POLICY_MEMBERS, 'policy member'), defaults)
   }
 
