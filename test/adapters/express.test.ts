@@ -247,6 +247,40 @@ describe.each([
     expect(response.headers.get('www-authenticate')).toContain('scope="h"')
   })
 
+  it('a refusal that cannot be written leaves no challenge on the error', async () => {
+    const app = createApp()
+    app.use((_req, res, next) => {
+      const { end } = res
+      res.end = () => {
+        res.end = end
+        throw new Error('mine')
+      }
+      next()
+    })
+    app.use(telnyxAuth(reach()))
+    const { url } = await serve(app)
+    const response = await fetch(url)
+    expect([response.status, response.headers.get('www-authenticate')]).toEqual([500, null])
+  })
+
+  it("errors: 'throw': what error middleware adds to the headers of an error is sent as well", async () => {
+    const add: ErrorRequestHandler = (error, _req, _res, next) => {
+      error.headers = error.headers || {}
+      error.headers['X-Mine'] = '1'
+      next(error)
+    }
+    const app = createApp()
+    app.use(telnyxAuth({ ...reach(), errors: 'throw' }))
+    app.use(add)
+    const { url } = await serve(app)
+    const { status, headers } = await fetch(url)
+    expect([status, headers.get('x-mine'), headers.get('www-authenticate')]).toEqual([
+      401,
+      '1',
+      `Bearer realm="api", ${METADATA}`,
+    ])
+  })
+
   it('replaces headers that were set before', async () => {
     const app = createApp()
     app.use((_req, res, next) => {
@@ -347,7 +381,7 @@ describe.each([
     app.get('/property', (req, res) => void res.json({ anonymous: req.auth === undefined }))
     const { url } = await serve(app)
     for (const path of ['/', '/mine'])
-      expect((await fetch(url + path, { headers: await bearer() })).status).toBe(500)
+      expect((await fetch(url + path, { headers: await bearer() })).status).toBe(401)
     const response = await fetch(`${url}/property`, { headers: await bearer() })
     expect(await response.json()).toEqual({ anonymous: true })
   })

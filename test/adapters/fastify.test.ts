@@ -177,6 +177,24 @@ describe('global: false', () => {
     expect(validate).toHaveBeenCalledTimes(1)
   })
 
+  it('hooks that are alternatives each say what they refuse', async () => {
+    const app = createApp()
+    await app.register(telnyxAuth, { ...reach(), errors: 'throw', global: false })
+    const [first, second] = [requireScopes('first'), requireScopes('second')]
+    app.get(
+      '/',
+      {
+        onRequest: (request, reply, done) =>
+          first(request, reply, (error) => (error ? second(request, reply, done) : done())),
+      },
+      () => 'here',
+    )
+    expect((await ask(app, '/')).status).toBe(401)
+    expect((await ask(app, '/', { expiresInSeconds: -60 })).status).toBe(401)
+    expect((await ask(app, '/', {})).status).toBe(403)
+    expect((await ask(app, '/', { scopes: ['second'] })).status).toBe(200)
+  })
+
   it('optional: anonymous is not enough for requireAuth', async () => {
     const app = createApp()
     await app.register(telnyxAuth, { ...reach(), global: false, optional: true })
@@ -401,7 +419,7 @@ describe('what is answered', () => {
 })
 
 describe('request.auth', () => {
-  it('is null before anybody looks, and for who is refused', async () => {
+  it('is null before anybody looks, and undefined for who is refused', async () => {
     const app = createApp()
     const seen: unknown[] = []
     app.addHook('onRequest', async (request) => void seen.push(request.auth))
@@ -412,7 +430,7 @@ describe('request.auth', () => {
       child.get('/x', () => 'x')
     })
     expect((await ask(app, '/x', {})).status).toBe(401)
-    expect(seen).toEqual([null, null])
+    expect(seen).toEqual([null, undefined])
   })
 
   it('may be something that cannot be written: getAuth is right', async () => {
@@ -449,13 +467,13 @@ describe('request.auth', () => {
 
   it('says nobody in an error handler, when a scope within refused who was admitted outside', async () => {
     const app = createApp()
-    app.setErrorHandler((_error, request, reply) => reply.code(401).send({ auth: request.auth }))
+    app.setErrorHandler((_error, request, reply) => reply.code(401).send([request.auth === undefined]))
     await app.register(telnyxAuth, reach())
     await app.register(async (child) => {
       await child.register(telnyxAuth, { ...reach(), audience: 'urn:other', errors: 'throw' })
       child.get('/', () => 'never')
     })
-    expect(await ask(app, '/', {})).toMatchObject({ status: 401, body: '{"auth":null}' })
+    expect(await ask(app, '/', {})).toMatchObject({ status: 401, body: '[true]' })
   })
 
   it('a guard in a hook that comes at another time is a programming error, and loud', async () => {

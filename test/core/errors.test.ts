@@ -233,6 +233,16 @@ it('toResponse does not follow what was written to the error, but for its header
   })
 })
 
+it('toResponse has a challenge even if a derived class has headers of its own', () => {
+  // As a field of a class in JavaScript does it.
+  const error = new InvalidTokenError('ERR_TOKEN_REJECTED')
+  Object.defineProperty(error, 'headers', { value: { 'X-Mine': '1' } })
+  expect(toResponse(error).headers).toMatchObject({
+    'WWW-Authenticate': expect.stringContaining('invalid_token'),
+    'X-Mine': '1',
+  })
+})
+
 describe('what the package exports', () => {
   it('is this', () => {
     expect(Object.keys(core).sort()).toEqual([

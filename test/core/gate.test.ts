@@ -1,7 +1,8 @@
-import { createGuards, type Decision, findAuth, Gate } from '@telnyx-auth/core/adapter'
+import { InvalidTokenError } from '@telnyx-auth/core'
+import { attachAuth, createGuards, type Decision, Gate } from '@telnyx-auth/core/adapter'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { AUDIENCE } from '../support/outcome.js'
+import { AUDIENCE, codeOf } from '../support/outcome.js'
 
 /** What adapters rely on, without a framework. */
 
@@ -30,7 +31,6 @@ describe('a gate that defers', () => {
     const weak = await request(['a'])
     new Gate(reach()).defer(carrier, weak)
     new Gate({ ...reach(), scopes: ['b'] }).defer(carrier, weak)
-    expect(findAuth(carrier)).toBeNull()
     expect(await requireAuth()(carrier)).toMatchObject({ status: 403 })
   })
 })
@@ -41,8 +41,59 @@ it('a guard names what it needs where its route is not known', async () => {
   expect(challengeOf(await requireScopes('a')(carrier))).toContain('scope="a"')
 })
 
-it('nobody is who has not been seen', () => {
-  expect(findAuth({})).toBeNull()
+describe('attachAuth', () => {
+  it('writes who was admitted, and what others made of it stays', async () => {
+    const carrier = {}
+    const holder: { auth?: unknown } = {}
+    const gate = new Gate(reach())
+    const good = await request(['a'])
+    await attachAuth(carrier, holder, () => gate.authenticate(carrier, good))
+    expect(holder.auth).toMatchObject({ scopes: ['a'] })
+    holder.auth = 'mine'
+    await attachAuth(carrier, holder, () => requireAuth()(carrier))
+    expect(holder.auth).toBe('mine')
+  })
+
+  it.each([
+    [undefined],
+    ['text'],
+    [Object.freeze({})],
+    [
+      {
+        set auth(_: unknown) {
+          throw undefined
+        },
+      },
+    ],
+  ])('what cannot be written decides nothing: %o', async (holder) => {
+    const gate = new Gate(reach())
+    const good = await request(['a'])
+    expect(await attachAuth({}, holder, () => gate.authenticate({}, good))).toBeUndefined()
+    const carrier = {}
+    const refused = attachAuth(carrier, holder, () => gate.authenticate(carrier, { headers: {} }))
+    expect(await refused).toMatchObject({ status: 401 })
+  })
+})
+
+describe('who was refused', () => {
+  it('is refused again by whoever asks next, and is nobody', async () => {
+    const carrier = {}
+    const gate = new Gate({ ...reach(), scopes: ['b'] })
+    const weak = await request(['a'])
+    expect(await gate.authenticate(carrier, weak)).toMatchObject({ status: 403 })
+    expect(await requireAuth()(carrier)).toMatchObject({ status: 403 })
+    expect(await codeOf(Promise.resolve().then(() => Gate.identify(carrier)))).toBe('ERR_TOKEN_MISSING')
+  })
+
+  it('with an error that throws when it is looked at is refused all the same', async () => {
+    class Hostile extends InvalidTokenError {
+      protected override get challenge(): never {
+        throw undefined
+      }
+    }
+    const gate = new Gate({ ...reach(), validate: () => Promise.reject(new Hostile('ERR_TOKEN_REJECTED')) })
+    await expect(gate.authenticate({}, await request([]))).rejects.toBeInstanceOf(Error)
+  })
 })
 
 it('what a validate throws that is no error becomes the cause of one', async () => {

@@ -106,6 +106,10 @@ describe('what is refused, at once and in one sentence', () => {
     [{ protectedResource: { resource: '' } }, /"resource"/],
     [{ protectedResource: { resource: 'https://api.example.com/../x' } }, /"resource"/],
     [{ protectedResource: new Map() }, /"protectedResource".*object/],
+    [
+      { protectedResource: Object.defineProperty({}, 'resource', { value: audience }) },
+      /"resource" is hidden/,
+    ],
     [{ protectedResource: { resourceName: ' ' } }, /"resourceName"/],
     [{ protectedResource: { documentation: 'https://u:secret@docs.example.com' } }, /"documentation"/],
     [{ protectedResource: { documentation: ' https://docs.example.com' } }, /"documentation"/],

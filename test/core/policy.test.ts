@@ -166,27 +166,43 @@ describe('what an error knows of the operation', () => {
     )
   })
 
-  it('reaches an error of ours that a validate throws, with what it names itself', async () => {
-    const mine = new InsufficientScopeError(['mine'])
-    const validate = () => Promise.reject(mine)
-    expect(await errorOf(pair.verifier.verify(token, { scopes: ['read'], validate }))).toBe(mine)
-    expect(mine.requiredScopes).toEqual(['read', 'mine'])
-    expect(mine.headers['WWW-Authenticate']).toContain('scope="read mine"')
-
-    // Thrown again, it is another one: the first may still be on its way.
-    mine.headers = { 'X-Mine': '1' }
-    const again = await errorOf(pair.verifier.verify(token, { scopes: ['write'], validate }))
-    expect(again).toBeInstanceOf(InsufficientScopeError)
-    expect(again).toMatchObject({
-      message: mine.message,
-      stack: mine.stack,
-      code: 'ERR_SCOPE_INSUFFICIENT',
-      requiredScopes: ['write', 'mine'],
+  it('reaches an error of ours that a validate throws, as often as it does, with what it names itself', async () => {
+    const mine = Object.assign(new InsufficientScopeError(['mine']), {
+      headers: { 'X-Mine': '1' },
+      reason: 'debt',
     })
-    expect(types.isNativeError(again)).toBe(true)
-    expect(Object.keys(again).sort()).toEqual(Object.keys(new InsufficientScopeError([])).sort())
-    expect(again.headers).toEqual({ 'WWW-Authenticate': expect.stringContaining('scope="write mine"') })
-    expect(mine.requiredScopes).toEqual(['read', 'mine'])
+    const validate = () => Promise.reject(mine)
+    for (const scope of ['read', 'write', 'read']) {
+      const error = await errorOf(pair.verifier.verify(token, { scopes: [scope], validate }))
+      expect(error).toBeInstanceOf(InsufficientScopeError)
+      expect(types.isNativeError(error)).toBe(true)
+      expect(error).toMatchObject({
+        message: mine.message,
+        stack: mine.stack,
+        code: 'ERR_SCOPE_INSUFFICIENT',
+        requiredScopes: [scope, 'mine'],
+        reason: 'debt',
+      })
+      expect(error.headers).toEqual({
+        'WWW-Authenticate': expect.stringContaining(`scope="${scope} mine"`),
+        'X-Mine': '1',
+      })
+      // What is done to one does not reach the next.
+      Object.assign(error, { reason: 'spoilt', headers: { 'X-Mine': 'spoilt' } })
+    }
+    expect(mine).toMatchObject({ requiredScopes: ['mine'], reason: 'debt' })
+  })
+
+  it('and of a class of their own, which is not copied, without what was added for another request', async () => {
+    class Mine extends InsufficientScopeError {}
+    const mine = new Mine(['mine'])
+    const validate = () => Promise.reject(mine)
+    for (const scope of ['read', 'write']) {
+      const error = await errorOf(pair.verifier.verify(token, { scopes: [scope], validate }))
+      expect(error).toBe(mine)
+      expect(error.headers).toEqual({ 'WWW-Authenticate': expect.stringContaining(`scope="${scope} mine"`) })
+      error.headers = { ...error.headers, 'X-Foo': '1' }
+    }
   })
 
   it('a copy that is thrown again still says what its original named, and can be changed', async () => {
@@ -199,7 +215,6 @@ describe('what an error knows of the operation', () => {
     expect(Object.isFrozen(copy.requiredScopes)).toBe(true)
 
     const mine = Object.defineProperty(new InsufficientScopeError(['mine']), 'extra', { get: () => 'mine' })
-    await refusal(mine, 'read')
     expect(await refusal(mine, 'read')).toMatchObject({ code: 'ERR_SCOPE_INSUFFICIENT', extra: 'mine' })
     expect(toResponse(await refusal(new Proxy(new InsufficientScopeError([]), {}), 'read')).status).toBe(403)
   })

@@ -11,7 +11,7 @@ import type { ProtectedResourceOptions } from './request/protected-resource-opti
 import type { JwtClaims } from './token/claims.js'
 import type { Verifier } from './verifier.js'
 
-export { type Answer, type Decision, findAuth, Gate, type Handlers } from './gate.js'
+export { type Answer, attachAuth, type Decision, Gate, type Handlers } from './gate.js'
 
 /** How an adapter behaves, whatever verifies the tokens. */
 export interface AdapterBehaviour {

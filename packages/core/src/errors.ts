@@ -39,26 +39,35 @@ export abstract class TelnyxAuthError extends Error {
     this.expose = status < 500
     this.requiredScopes = listOfStrings(detail.scopes)
     this.resourceMetadata = undefined
-    origins.set(this, { answer: answers[code], scopes: this.requiredScopes })
+    states.set(this, { answer: answers[code], scopes: this.requiredScopes })
   }
 
   /** The headers of the answer: the challenge of a 400, 401 or 403, the `Retry-After` of a 503. */
   get headers(): Record<string, string> {
-    return { ...this.createHeaders(), ...assigned.get(this) }
+    const state = stateOf(this)
+    state.headers ??= { ...this.createHeaders(), ...state.added }
+    return state.headers
   }
 
-  /** Others add theirs: `@koa/cors` does, so that its headers are on errors too. */
+  /** Others add theirs: `@koa/cors` does, so that its headers are on errors too. They do not take ours away. */
   set headers(value: Record<string, string>) {
-    assigned.set(this, { ...value })
+    const state = stateOf(this)
+    state.added = { ...value }
+    state.headers = { ...this.createHeaders(), ...value }
+  }
+
+  /** Those of the answer, even if a class that was derived from ours has others. */
+  static headersToAnswer(error: TelnyxAuthError): Record<string, string> {
+    return { ...error.createHeaders(), ...error.headers }
   }
 
   protected createHeaders(): Record<string, string> {
-    return answerTo(this).status < 500 ? { 'WWW-Authenticate': formatChallenge(this.challenge) } : {}
+    return stateOf(this).answer.status < 500 ? { 'WWW-Authenticate': formatChallenge(this.challenge) } : {}
   }
 
   /** What the challenge says. */
   protected get challenge(): ChallengeParameters {
-    const { error, description } = answerTo(this)
+    const { error, description } = stateOf(this).answer
     return {
       error,
       // RFC 6750 §3.1: a request without credentials is not told an error code or other error information.
@@ -69,19 +78,29 @@ export abstract class TelnyxAuthError extends Error {
   }
 }
 
-/** What an error was made of, whatever was written to it since. */
-interface Origin {
+/** What is known of an error, whatever is written to it. */
+interface State {
+  /** What it was made as. */
   readonly answer: Answer
+  /** The scopes that it was made with. */
   readonly scopes: readonly string[]
+  /** Its headers, once somebody has read or written them: what is added to them must stay. */
+  headers?: Record<string, string> | undefined
+  /** Those of them that somebody has assigned. */
+  added?: Record<string, string> | undefined
+  /** Whether it says what it was thrown in. */
+  placed?: boolean
 }
 
-export const origins: WeakMap<TelnyxAuthError, Origin> = new WeakMap()
+const states = new WeakMap<TelnyxAuthError, State>()
 
-/** Headers that were assigned to an error. */
-const assigned = new WeakMap<TelnyxAuthError, Record<string, string>>()
-
-function answerTo(error: TelnyxAuthError): Answer {
-  return origins.get(error)?.answer ?? answers[error.code]
+export function stateOf(error: TelnyxAuthError): State {
+  const known = states.get(error)
+  if (known) return known
+  // One that no constructor has made: a proxy, or an object with the prototype of an error.
+  const state = { answer: answers[error.code], scopes: [] }
+  states.set(error, state)
+  return state
 }
 
 /** The errors can be made by anybody, of anything; the answer must be possible all the same. */
@@ -209,10 +228,10 @@ export interface ErrorResponse {
  */
 export function toResponse(error: unknown): ErrorResponse {
   if (!(error instanceof TelnyxAuthError) || error instanceof ConfigurationError) throw error
-  const { status, error: name, description } = answerTo(error)
+  const { status, error: name, description } = stateOf(error).answer
   return {
     status,
-    headers: { ...error.headers, 'Content-Type': 'application/json' },
+    headers: { ...TelnyxAuthError.headersToAnswer(error), 'Content-Type': 'application/json' },
     body: name ? { error: name, error_description: description, code: error.code } : { code: error.code },
   }
 }

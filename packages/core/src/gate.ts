@@ -156,8 +156,8 @@ export class Gate {
   }
 
   async #admit(carrier: object, request: AuthenticatableRequest): Promise<Auth | undefined> {
-    // Who is refused here is nobody, whatever another gate said before.
-    admissions.delete(carrier)
+    // Who is refused here is nobody, whatever another gate said before, and refused again by whoever asks next.
+    admissions.set(carrier, { gate: this, auth: undefined, deferred: { gate: this, request } })
     const auth = await this.#verifier.authenticateIfPresent(request, this.#policy)
     if (!auth && !this.#optional) throw new MissingTokenError()
     admissions.set(carrier, { gate: this, auth })
@@ -165,12 +165,17 @@ export class Gate {
   }
 
   #refuse(error: unknown, demands: readonly CompiledPolicy[]): Answer {
-    // Whatever a `validate` throws: frameworks take some of it (`undefined`, `'route'`) for an order to go on.
-    if (!isError(error)) throw new Error('The request could not be authorized', { cause: error })
-    const explained = this.#explain(error, demands)
-    if (this.#throws) throw explained
-    const response = toResponse(explained)
-    return { ...response, body: JSON.stringify(response.body) }
+    try {
+      if (!isError(error)) throw error
+      const explained = this.#explain(error, demands)
+      if (this.#throws) throw explained
+      const response = toResponse(explained)
+      return { ...response, body: JSON.stringify(response.body) }
+    } catch (thrown) {
+      // Whatever a `validate` throws, or its error when it is looked at: frameworks take some of it (`undefined`,
+      // `'route'`) for an order to go on.
+      throw isError(thrown) ? thrown : new Error('The request could not be authorized', { cause: thrown })
+    }
   }
 
   /** Lets an error say in its challenge all that the operation needs. */
@@ -209,9 +214,30 @@ export function declareGuard<Guard extends object>(policy: CompiledPolicy, guard
 }
 
 /** Who was authenticated with this request; `undefined` for an anonymous caller, `null` as long as nobody looked. */
-export function findAuth(carrier: object): Auth | null | undefined {
+function findAuth(carrier: object): Auth | null | undefined {
   const admission = admissions.get(carrier)
   return admission ? admission.auth : null
+}
+
+/**
+ * Decides about a request, and keeps the property `auth` of what handlers are given up to date. Somebody may have made
+ * it unwritable, or an accessor that throws: `getAuth()` does not depend on it, and neither does what is decided.
+ */
+export async function attachAuth(
+  carrier: object,
+  holder: unknown,
+  decide: () => Promise<Decision>,
+): Promise<Decision> {
+  const before = findAuth(carrier)
+  try {
+    return await decide()
+  } finally {
+    const auth = findAuth(carrier)
+    try {
+      // What others have made of it since is theirs.
+      if (auth !== before) Reflect.set(Object(holder), 'auth', auth)
+    } catch {}
+  }
 }
 
 function admissionOf(carrier: object): Admission {

@@ -5,7 +5,7 @@ import {
   InvalidRequestError,
   InvalidTokenError,
   MissingTokenError,
-  origins,
+  stateOf,
   TelnyxAuthError,
   UnavailableError,
 } from './errors.js'
@@ -18,9 +18,6 @@ export interface Operation {
   readonly resourceMetadata: string | undefined
 }
 
-/** Errors that already say what they were thrown in. */
-const placed = new WeakSet<TelnyxAuthError>()
-
 /** Ours, and not what others derive from them. */
 const CLASSES = [
   MissingTokenError,
@@ -32,36 +29,37 @@ const CLASSES = [
   ConfigurationError,
 ]
 
-/**
- * Lets an error say what it was thrown in. What is not ours is returned as it is; and so is ours, unless it was thrown
- * before, or is frozen: a `validate` may throw the same one every time, and each request gets its own.
- */
+/** Lets an error of ours say what it was thrown in. */
 export function inOperation(error: unknown, { requiredScopes, resourceMetadata }: Operation): unknown {
   if (!(error instanceof TelnyxAuthError)) return error
-  const own = (placed.has(error) || Object.isFrozen(error)) && isCopyable(error) ? copyOf(error) : error
-  placed.add(own)
-  const scopes = origins.get(error)?.scopes ?? []
+  const state = stateOf(error)
   // What cannot be written stays as it is.
-  Reflect.set(own, 'requiredScopes', Object.freeze([...new Set([...requiredScopes, ...scopes])]))
-  Reflect.set(own, 'resourceMetadata', resourceMetadata)
-  return own
+  Reflect.set(error, 'requiredScopes', Object.freeze([...new Set([...requiredScopes, ...state.scopes])]))
+  Reflect.set(error, 'resourceMetadata', resourceMetadata)
+  // The headers are made anew, without what was added to them for another request.
+  state.headers = undefined
+  if (state.placed) state.added = undefined
+  state.placed = true
+  return error
 }
 
-/** Classes that others derive from ours may have private members, and would lose them. */
-function isCopyable(error: TelnyxAuthError): boolean {
-  return CLASSES.some((each) => each.prototype === Object.getPrototypeOf(error))
-}
-
-/** A copy that can be written to, without the headers that somebody may have assigned. */
-function copyOf(error: TelnyxAuthError): TelnyxAuthError {
+/**
+ * A copy of an error of ours: a `validate` may throw the same one every time, frozen or not, and each request gets its
+ * own. Classes that others derive from ours may have private members, and would lose them: those errors are returned
+ * as they are, and so is what is not ours.
+ */
+export function copyOf(error: unknown): unknown {
+  if (!(error instanceof TelnyxAuthError)) return error
+  const prototype = Object.getPrototypeOf(error)
+  if (!CLASSES.some((each) => each.prototype === prototype)) return error
   // A real error: newer versions of V8 give others no stack.
-  const copy: TelnyxAuthError = Object.setPrototypeOf(new Error(), Object.getPrototypeOf(error))
+  const copy: TelnyxAuthError = Object.setPrototypeOf(new Error(), prototype)
   for (const name of Reflect.ownKeys(error)) {
     const value: unknown = Reflect.get(error, name)
     const enumerable = Object.prototype.propertyIsEnumerable.call(error, name)
     Object.defineProperty(copy, name, { value, enumerable, writable: true, configurable: true })
   }
-  const origin = origins.get(error)
-  if (origin) origins.set(copy, origin)
+  const { answer, scopes, added } = stateOf(error)
+  Object.assign(stateOf(copy), { answer, scopes, added })
   return copy
 }

@@ -7,9 +7,15 @@ import { NQCHARS } from './request/challenge.js'
  * Checks that `value` is a plain object with none but the `known` members, and copies these.
  *
  * @param what what a member is called
+ * @param isFurther whether a name that is not known is to be let through
  * @throws {ConfigurationError} that suggests the name that was probably meant
  */
-export function checkNames(value: unknown, known: readonly string[], what: string): Record<string, unknown> {
+export function checkNames(
+  value: unknown,
+  known: readonly string[],
+  what: string,
+  isFurther: (name: string) => boolean = () => false,
+): Record<string, unknown> {
   if (!isPlainObject(value))
     throw new ConfigurationError(`The ${what}s must be a plain object, not ${describe(value)}`)
   const hidden = known.find(
@@ -18,7 +24,7 @@ export function checkNames(value: unknown, known: readonly string[], what: strin
   if (hidden !== undefined)
     throw new ConfigurationError(`The ${what} "${hidden}" is hidden or inherited, and would be overlooked`)
   for (const name of Object.keys(value)) {
-    if (known.includes(name)) continue
+    if (known.includes(name) || isFurther(name)) continue
     const meant = closest(name, known)
     throw new ConfigurationError(
       meant

@@ -61,8 +61,6 @@ function middleware(
   decide: (request: Request, handlers: core.Handlers) => Promise<core.Decision>,
 ): Middleware {
   const self: Middleware = (request, response, next) => {
-    // Somebody may have made it unwritable; getAuth() does not depend on it.
-    const attach = () => void Reflect.set(request, 'auth', core.findAuth(request) ?? undefined)
     const proceed = (answer: core.Decision) => {
       if (!answer) return next()
       // Something else may have answered meanwhile, or begun to.
@@ -73,12 +71,14 @@ function middleware(
         for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value)
         response.end(answer.body)
       } catch (error) {
-        // Express would answer the error with the status that is set already.
+        // Express would answer the error with the status and the headers that are set already.
         response.statusCode = 500
+        if (!response.headersSent) for (const name of Object.keys(answer.headers)) response.removeHeader(name)
         throw error
       }
     }
-    decide(request, handlersOf(self, request)).finally(attach).then(proceed).catch(next)
+    const decision = core.attachAuth(request, request, () => decide(request, handlersOf(self, request)))
+    decision.then(proceed).catch(next)
   }
   return self
 }

@@ -83,8 +83,7 @@ export function getAuth(request: { readonly raw: object }): Auth {
 /** Not an async function: Fastify goes on as soon as that is done, also when a reply could not be sent. */
 function hook(decide: (raw: NodeRequest, handlers: core.Handlers) => Promise<core.Decision>): Hook {
   return (request, reply, done) => {
-    if (typeof done !== 'function') throw new ConfigurationError('A guard is a hook for onRequest')
-    const attach = () => void Reflect.set(request, 'auth', core.findAuth(request.raw))
+    if (typeof done !== 'function') throw new ConfigurationError('Guards are hooks for onRequest')
     const proceed = (answer: core.Decision) => {
       if (!answer) return done()
       if (reply.sent) return
@@ -94,6 +93,7 @@ function hook(decide: (raw: NodeRequest, handlers: core.Handlers) => Promise<cor
       reply.send(answer.body === undefined ? undefined : Buffer.from(answer.body))
     }
     const handlers = () => Reflect.get({ ...request.routeOptions.config }, HANDLERS)
-    decide(request.raw, handlers).finally(attach).then(proceed).catch(done)
+    const decision = core.attachAuth(request.raw, request, () => decide(request.raw, handlers))
+    decision.then(proceed).catch(done)
   }
 }

@@ -45,12 +45,7 @@ export function telnyxAuth(options?: TelnyxAuthOptions): Middleware<TelnyxAuthSt
   return middleware(async (ctx, handlers) => {
     const { req, method, originalUrl: url } = ctx
     const request = { headers: req.headers, rawHeaders: req.rawHeaders, method, url }
-    try {
-      return await gate.authenticate(req, request, handlers)
-    } finally {
-      // Somebody may have made it unwritable; getAuth() does not depend on it.
-      if (ctx.state) Reflect.set(ctx.state, 'auth', core.findAuth(req) ?? undefined)
-    }
+    return gate.authenticate(req, request, handlers)
   })
 }
 
@@ -79,7 +74,7 @@ function middleware<State>(
   decide: (ctx: Context<State>, handlers: core.Handlers) => Promise<core.Decision>,
 ): Middleware<State> {
   const self: Middleware<State> = async (ctx, next) => {
-    const answer = await decide(ctx, handlersOf(self, ctx))
+    const answer = await core.attachAuth(ctx.req, ctx.state, () => decide(ctx, handlersOf(self, ctx)))
     if (!answer) return next()
     ctx.set(answer.headers)
     ctx.status = answer.status

@@ -5,12 +5,14 @@ import {
   InsufficientScopeError,
   InvalidTokenError,
 } from '../errors.js'
+import { copyOf } from '../operation.js'
 import type { JwtClaims } from '../token/claims.js'
 import { checkNames, checkWords, describe } from '../validation.js'
 
 /**
  * The user's own last check. Returning `false` rejects the token (`ERR_TOKEN_REJECTED`, 401); anything that it
- * throws reaches the caller as it is.
+ * throws reaches the caller: an error of this library as a refusal, anything else as it is. An error of a class derived
+ * from one of this library must be made anew each time, because it gets to know what the request needs.
  */
 export type Validate<Claims extends object = JwtClaims> = (
   auth: Auth<Claims>,
@@ -123,7 +125,15 @@ export class CompiledPolicy {
     if (!enough) throw new InsufficientScopeError(this.requiredScopes)
 
     for (const validate of validators)
-      if ((await validate(auth)) === false) throw new InvalidTokenError('ERR_TOKEN_REJECTED')
+      if ((await ask(validate, auth)) === false) throw new InvalidTokenError('ERR_TOKEN_REJECTED')
+  }
+}
+
+async function ask(validate: Validate, auth: Auth): Promise<unknown> {
+  try {
+    return await validate(auth)
+  } catch (error) {
+    throw copyOf(error)
   }
 }
 

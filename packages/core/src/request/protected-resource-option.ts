@@ -59,11 +59,11 @@ export function checkProtectedResource(option: unknown): CheckedProtectedResourc
     throw new ConfigurationError(
       `Option "protectedResource" must be a plain object, or false to have none, not ${describe(option)}`,
     )
-  const members = Object.entries(option).filter(([name]) => name.includes('_'))
-  const { resource, scopes, resourceName, documentation } = checkNames(
-    Object.fromEntries(Object.entries(option).filter(([name]) => !name.includes('_'))),
+  const { resource, scopes, resourceName, documentation, ...members } = checkNames(
+    option,
     ['resource', 'scopes', 'resourceName', 'documentation'],
     'member of "protectedResource"',
+    (name) => name.includes('_'),
   )
   if (resource !== undefined && !isResourceIdentifier(resource))
     throw new ConfigurationError(
@@ -82,7 +82,7 @@ export function checkProtectedResource(option: unknown): CheckedProtectedResourc
       ...(resourceName !== undefined && { resource_name: resourceName }),
       ...(documentation !== undefined && { resource_documentation: documentation }),
       ...Object.fromEntries(
-        members
+        Object.entries(members)
           .filter(([, value]) => value !== undefined)
           .map(([name, value]) => [name, checkMember(name, value)]),
       ),
