@@ -2,7 +2,7 @@ import { InvalidTokenError } from '@telnyx-auth/core'
 import { attachAuth, createGuards, type Decision, Gate } from '@telnyx-auth/core/adapter'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { AUDIENCE, codeOf } from '../support/outcome.js'
+import { AUDIENCE, thrownBy } from '../support/outcome.js'
 
 /** What adapters rely on, without a framework. */
 
@@ -75,6 +75,22 @@ describe('attachAuth', () => {
   })
 })
 
+describe('a gate', () => {
+  it.each([{}, { audience: 'urn:other', optional: true }])(
+    'says nobody where somebody else has forged it: %j',
+    async (options) => {
+      const holder: { auth?: unknown } = { auth: 'forged' }
+      const carrier = {}
+      const gate = new Gate({ ...reach(), optional: true, ...options })
+      await attachAuth(carrier, holder, () => gate.authenticate(carrier, { headers: {} }))
+      expect(holder).toEqual({ auth: undefined })
+      holder.auth = 'forged'
+      await attachAuth(carrier, holder, () => gate.authenticate(carrier, { headers: {} }))
+      expect(holder).toEqual({ auth: undefined })
+    },
+  )
+})
+
 describe('who was refused', () => {
   it('is refused again by whoever asks next, and is nobody', async () => {
     const carrier = {}
@@ -82,7 +98,32 @@ describe('who was refused', () => {
     const weak = await request(['a'])
     expect(await gate.authenticate(carrier, weak)).toMatchObject({ status: 403 })
     expect(await requireAuth()(carrier)).toMatchObject({ status: 403 })
-    expect(await codeOf(Promise.resolve().then(() => Gate.identify(carrier)))).toBe('ERR_TOKEN_MISSING')
+    expect(thrownBy(() => Gate.identify(carrier))).toMatchObject({
+      code: 'ERR_SCOPE_INSUFFICIENT',
+      requiredScopes: ['b'],
+    })
+  })
+
+  it('is not asked for again: a validate may say something else the second time', async () => {
+    const carrier = {}
+    let asked = 0
+    const gate = new Gate({ ...reach(), validate: () => ++asked > 1 })
+    const good = await request(['a'])
+    for (let turn = 0; turn < 3; turn++)
+      expect(await (turn === 0 ? gate.authenticate(carrier, good) : requireAuth()(carrier))).toMatchObject({
+        status: 401,
+      })
+    expect(asked).toBe(1)
+    // Another gate may admit who was refused by the first one.
+    expect(await new Gate(reach()).authenticate(carrier, good)).toBeUndefined()
+    expect(await requireAuth()(carrier)).toBeUndefined()
+  })
+
+  it('as long as the issuer was down is told so again', async () => {
+    const carrier = {}
+    const gate = new Gate({ ...reach(), fetch: () => Promise.reject(new TypeError('fetch failed')) })
+    expect(await gate.authenticate(carrier, await request(['a']))).toMatchObject({ status: 503 })
+    expect(await requireAuth()(carrier)).toMatchObject({ status: 503, headers: { 'Retry-After': '5' } })
   })
 
   it('with an error that throws when it is looked at is refused all the same', async () => {

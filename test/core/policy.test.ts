@@ -176,6 +176,9 @@ describe('what an error knows of the operation', () => {
       const error = await errorOf(pair.verifier.verify(token, { scopes: [scope], validate }))
       expect(error).toBeInstanceOf(InsufficientScopeError)
       expect(types.isNativeError(error)).toBe(true)
+      expect(Object.keys(error).sort()).toEqual(
+        [...Object.keys(new InsufficientScopeError([])), 'reason'].sort(),
+      )
       expect(error).toMatchObject({
         message: mine.message,
         stack: mine.stack,

@@ -4,14 +4,17 @@
  */
 
 import { ConfigurationError } from './errors.js'
-import { type Decision, declareGuard, Gate, type Handlers } from './gate.js'
+import { type Decision, Gate } from './gate.js'
+import { declareGuard, type Handlers } from './guards.js'
 import type { VerifierOptions } from './options.js'
 import { CompiledPolicy, type Policy } from './request/policy.js'
 import type { ProtectedResourceOptions } from './request/protected-resource-option.js'
 import type { JwtClaims } from './token/claims.js'
 import type { Verifier } from './verifier.js'
 
-export { type Answer, attachAuth, type Decision, Gate, type Handlers } from './gate.js'
+export { type Answer, attachAuth, type Decision, Gate } from './gate.js'
+export type { Handlers } from './guards.js'
+export { asError } from './operation.js'
 
 /** How an adapter behaves, whatever verifies the tokens. */
 export interface AdapterBehaviour {

@@ -1,7 +1,8 @@
 import type { Auth } from './auth.js'
 import { systemClock } from './clock.js'
 import { ConfigurationError, MissingTokenError, toResponse } from './errors.js'
-import { inOperation } from './operation.js'
+import { demandsOf, type Handlers } from './guards.js'
+import { asError, copyOf, inOperation } from './operation.js'
 import { resolveOptions, VERIFIER_OPTIONS } from './options.js'
 import type { AuthenticatableRequest } from './request/bearer.js'
 import { CompiledPolicy } from './request/policy.js'
@@ -21,25 +22,18 @@ export interface Answer {
 /** What is decided about a request: go on, or write this. */
 export type Decision = Answer | undefined
 
-/**
- * An array of the functions that are going to handle a request, as far as the framework tells: guards among them say
- * in advance what the operation needs. Only asked when a request is refused.
- */
-export type Handlers = () => unknown
-
 interface Admission {
   readonly gate: Gate
   /** `undefined` for an anonymous caller, `null` as long as nobody looked. */
   readonly auth: Auth | null | undefined
   /** Who is to authenticate what, as soon as a guard asks for it. */
   readonly deferred?: { readonly gate: Gate; readonly request: AuthenticatableRequest }
+  /** Why the gate refused: an application may go on nevertheless, and nobody asks a `validate` twice. */
+  readonly refusal?: { readonly error: unknown }
 }
 
 /** Who was admitted with which request. Not a property of the request: others write to `req.auth` too. */
 const admissions = new WeakMap<object, Admission>()
-
-/** What each `requireAuth()` and `requireScopes()` demands. */
-const guards = new WeakMap<object, CompiledPolicy>()
 
 const BEHAVIOUR = ['optional', 'errors'] as const
 
@@ -127,6 +121,7 @@ export class Gate {
     const admission = admissionOf(carrier)
     const { gate, request } = admission.deferred ?? { gate: admission.gate, request: undefined }
     try {
+      if (admission.refusal) throw copyOf(admission.refusal.error)
       const auth = request ? await gate.#admit(carrier, request) : admission.auth
       if (!auth) throw new MissingTokenError()
       await gate.#verifier.enforce(auth, policy)
@@ -141,9 +136,11 @@ export class Gate {
    *
    * @throws {MissingTokenError} when the caller is anonymous
    * @throws {ConfigurationError} when nobody looked
+   * @throws what the request was refused with, in an application that went on nevertheless
    */
   static identify(carrier: object): Auth {
-    const { gate, auth } = admissionOf(carrier)
+    const { gate, auth, refusal } = admissionOf(carrier)
+    if (refusal) throw gate.#explain(asError(copyOf(refusal.error)), [])
     if (auth === null)
       throw new ConfigurationError('Nobody was authenticated: requireAuth() must come before getAuth()')
     if (auth) return auth
@@ -156,25 +153,27 @@ export class Gate {
   }
 
   async #admit(carrier: object, request: AuthenticatableRequest): Promise<Auth | undefined> {
-    // Who is refused here is nobody, whatever another gate said before, and refused again by whoever asks next.
-    admissions.set(carrier, { gate: this, auth: undefined, deferred: { gate: this, request } })
-    const auth = await this.#verifier.authenticateIfPresent(request, this.#policy)
-    if (!auth && !this.#optional) throw new MissingTokenError()
-    admissions.set(carrier, { gate: this, auth })
-    return auth
+    try {
+      const auth = await this.#verifier.authenticateIfPresent(request, this.#policy)
+      if (!auth && !this.#optional) throw new MissingTokenError()
+      admissions.set(carrier, { gate: this, auth })
+      return auth
+    } catch (error) {
+      // Who is refused here is nobody, whatever another gate said before.
+      admissions.set(carrier, { gate: this, auth: undefined, refusal: { error } })
+      throw error
+    }
   }
 
   #refuse(error: unknown, demands: readonly CompiledPolicy[]): Answer {
     try {
-      if (!isError(error)) throw error
-      const explained = this.#explain(error, demands)
+      const explained = this.#explain(asError(error), demands)
       if (this.#throws) throw explained
       const response = toResponse(explained)
       return { ...response, body: JSON.stringify(response.body) }
     } catch (thrown) {
-      // Whatever a `validate` throws, or its error when it is looked at: frameworks take some of it (`undefined`,
-      // `'route'`) for an order to go on.
-      throw isError(thrown) ? thrown : new Error('The request could not be authorized', { cause: thrown })
+      // An error may itself throw when it is looked at.
+      throw asError(thrown)
     }
   }
 
@@ -187,38 +186,6 @@ export class Gate {
   }
 }
 
-/** What the guards among these functions demand. */
-function demandsOf(handlers: Handlers | undefined): CompiledPolicy[] {
-  try {
-    const known = handlers?.()
-    return Array.isArray(known) ? known.flatMap((handler) => guards.get(handler) ?? []) : []
-  } catch {
-    // Others may have put something else where a framework has its routes. The challenge then says less.
-    return []
-  }
-}
-
-/** A proxy can make the question itself throw, and anything. */
-function isError(value: unknown): value is Error {
-  try {
-    return value instanceof Error
-  } catch {
-    return false
-  }
-}
-
-/** Makes known what a function demands that applies {@link Gate.authorize}. */
-export function declareGuard<Guard extends object>(policy: CompiledPolicy, guard: Guard): Guard {
-  guards.set(guard, policy)
-  return guard
-}
-
-/** Who was authenticated with this request; `undefined` for an anonymous caller, `null` as long as nobody looked. */
-function findAuth(carrier: object): Auth | null | undefined {
-  const admission = admissions.get(carrier)
-  return admission ? admission.auth : null
-}
-
 /**
  * Decides about a request, and keeps the property `auth` of what handlers are given up to date. Somebody may have made
  * it unwritable, or an accessor that throws: `getAuth()` does not depend on it, and neither does what is decided.
@@ -228,14 +195,16 @@ export async function attachAuth(
   holder: unknown,
   decide: () => Promise<Decision>,
 ): Promise<Decision> {
-  const before = findAuth(carrier)
+  const before = admissions.get(carrier)
   try {
     return await decide()
+  } catch (thrown) {
+    throw asError(thrown)
   } finally {
-    const auth = findAuth(carrier)
+    const after = admissions.get(carrier)
     try {
-      // What others have made of it since is theirs.
-      if (auth !== before) Reflect.set(Object(holder), 'auth', auth)
+      // A guard that found nobody new leaves what others have made of it.
+      if (after !== before) Reflect.set(Object(holder), 'auth', after?.auth)
     } catch {}
   }
 }

@@ -63,3 +63,16 @@ export function copyOf(error: unknown): unknown {
   Object.assign(stateOf(copy), { answer, scopes, added })
   return copy
 }
+
+/**
+ * What a framework can be told. Some of what can be thrown (`undefined`, `'route'`), by a `validate` or by whatever else
+ * is asked on the way, it would take for an order to go on.
+ */
+export function asError(thrown: unknown): Error {
+  try {
+    if (thrown instanceof Error) return thrown
+  } catch {
+    // A proxy can make the question itself throw, and anything.
+  }
+  return new Error('The request could not be authorized', { cause: thrown })
+}

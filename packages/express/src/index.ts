@@ -78,7 +78,7 @@ function middleware(
       }
     }
     const decision = core.attachAuth(request, request, () => decide(request, handlersOf(self, request)))
-    decision.then(proceed).catch(next)
+    decision.then(proceed).catch((thrown: unknown) => next(core.asError(thrown)))
   }
   return self
 }

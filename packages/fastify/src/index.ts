@@ -94,6 +94,6 @@ function hook(decide: (raw: NodeRequest, handlers: core.Handlers) => Promise<cor
     }
     const handlers = () => Reflect.get({ ...request.routeOptions.config }, HANDLERS)
     const decision = core.attachAuth(request.raw, request, () => decide(request.raw, handlers))
-    decision.then(proceed).catch(done)
+    decision.then(proceed).catch((thrown: unknown) => done(core.asError(thrown)))
   }
 }
