@@ -27,7 +27,7 @@ export interface Policy<Claims extends object = JwtClaims> {
   readonly anyScope?: readonly string[] | undefined
   /**
    * Authentication context classes, one of which the user must have authenticated with: the claim `acr`
-   * (RFC 9470 §3 and §6.2). Default: any, and none.
+   * (RFC 9470 §3 and §6.2). Default: it does not matter.
    */
   readonly acrValues?: readonly string[] | undefined
   /**
