@@ -33,6 +33,16 @@ describe('a gate that defers', () => {
     new Gate({ ...reach(), scopes: ['b'] }).defer(carrier, weak)
     expect(await requireAuth()(carrier)).toMatchObject({ status: 403 })
   })
+
+  it('asks for itself, whatever another gate refused before', async () => {
+    const carrier = {}
+    const good = await request(['a'])
+    const other = new Gate({ ...reach(), audience: 'urn:other' })
+    expect(await other.authenticate(carrier, good)).toMatchObject({ status: 401 })
+    new Gate(reach()).defer(carrier, good)
+    expect(await requireAuth()(carrier)).toBeUndefined()
+    expect(Gate.identify(carrier).scopes).toEqual(['a'])
+  })
 })
 
 it('a guard names what it needs where its route is not known', async () => {

@@ -110,9 +110,9 @@ export class Gate {
   defer(carrier: object, request: AuthenticatableRequest): Decision {
     const metadata = this.#respond(request)
     if (metadata) return metadata
-    // Another gate may have admitted somebody already, who stays that.
-    const before = admissions.get(carrier)
-    admissions.set(carrier, { gate: this, auth: null, ...before, deferred: { gate: this, request } })
+    // Another gate may have admitted somebody already, who stays that; what it refused, this one is to judge by itself.
+    const { gate, auth } = admissions.get(carrier) ?? { gate: this, auth: null }
+    admissions.set(carrier, { gate, auth, deferred: { gate: this, request } })
     return undefined
   }
 
