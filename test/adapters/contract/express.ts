@@ -1,7 +1,7 @@
 import { getAuth, requireAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
 import express5, { type ErrorRequestHandler } from 'express'
 import express4 from 'express4'
-import { type Harness, isScopes, ownAnswer, type Setup } from './harness.js'
+import { guardsOf, type Harness, optionsOf, ownAnswer, type Setup } from './harness.js'
 
 function harness(name: string, express: typeof express5): Harness {
   return {
@@ -14,17 +14,12 @@ function harness(name: string, express: typeof express5): Harness {
         res.set({ ...setup.headers })
         next()
       })
-      const auth = telnyxAuth({
-        ...setup.options,
-        optional: setup.optional,
-        errors: setup.errors === undefined || setup.errors === 'respond' ? 'respond' : 'throw',
-      })
+      const auth = telnyxAuth(optionsOf(setup))
       const inRoute = setup.placement === 'route'
       if (!inRoute) app.use(auth)
-      for (const { method = 'GET', path, demands = [], handle } of setup.routes) {
-        const guards = demands.map((demand) =>
-          isScopes(demand) ? requireScopes(...demand) : requireAuth(demand),
-        )
+      for (const route of setup.routes) {
+        const { method = 'GET', path, handle } = route
+        const guards = guardsOf(route, { requireAuth, requireScopes })
         const chain = inRoute ? [auth, ...guards] : guards
         app[method === 'GET' ? 'get' : 'post'](path, ...chain, (req, res, next) => {
           Promise.resolve()

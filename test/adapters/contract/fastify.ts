@@ -1,6 +1,6 @@
 import { getAuth, requireAuth, requireScopes, telnyxAuth } from '@telnyx-auth/fastify'
 import fastify from 'fastify'
-import { type Harness, isScopes, ownAnswer, type Setup } from './harness.js'
+import { guardsOf, type Harness, optionsOf, ownAnswer, type Setup } from './harness.js'
 
 export const harnesses: readonly Harness[] = [
   {
@@ -12,15 +12,12 @@ export const harnesses: readonly Harness[] = [
       })
       const inRoute = setup.placement === 'route'
       await app.register(telnyxAuth, {
-        ...setup.options,
-        optional: setup.optional,
-        errors: setup.errors === undefined || setup.errors === 'respond' ? 'respond' : 'throw',
+        ...optionsOf(setup),
         global: !inRoute,
       })
-      for (const { method = 'GET', path: url, demands = [], handle } of setup.routes) {
-        const guards = demands.map((demand) =>
-          isScopes(demand) ? requireScopes(...demand) : requireAuth(demand),
-        )
+      for (const route of setup.routes) {
+        const { method = 'GET', path: url, handle } = route
+        const guards = guardsOf(route, { requireAuth, requireScopes })
         if (inRoute && guards.length === 0) guards.push(requireAuth())
         app.route({
           method,

@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http'
 import { type Auth, type Policy, TelnyxAuthError, type VerifierOptions } from '@telnyx-auth/core'
+import type { Guards } from '@telnyx-auth/core/adapter'
 
 /** The contract says how an API answers, whatever framework it is built with. A harness builds the API with one. */
 export interface Harness {
@@ -43,6 +44,22 @@ interface Who {
   /** `req.auth`, `ctx.state.auth`, `request.auth`. */
   readonly property: Auth | null | undefined
   getAuth(): Auth
+}
+
+/** What `telnyxAuth` is given in every adapter. */
+export function optionsOf({ options, optional, errors = 'respond' }: Setup): VerifierOptions & {
+  optional: boolean | undefined
+  errors: 'respond' | 'throw'
+} {
+  return { ...options, optional, errors: errors === 'respond' ? 'respond' : 'throw' }
+}
+
+/** The guards of a route, as an adapter makes them. */
+export function guardsOf<Guard>(
+  { demands = [] }: Route,
+  { requireAuth, requireScopes }: Guards<Guard>,
+): Guard[] {
+  return demands.map((demand) => (isScopes(demand) ? requireScopes(...demand) : requireAuth(demand)))
 }
 
 export function isScopes(demand: Demand): demand is readonly [string, ...string[]] {

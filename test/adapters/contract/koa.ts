@@ -2,7 +2,7 @@ import Router from '@koa/router'
 import { getAuth, requireAuth, requireScopes, telnyxAuth } from '@telnyx-auth/koa'
 import Koa3 from 'koa'
 import Koa2 from 'koa2'
-import { type Harness, isScopes, ownAnswer, type Setup } from './harness.js'
+import { guardsOf, type Harness, optionsOf, ownAnswer, type Setup } from './harness.js'
 
 function harness(name: string, Koa: typeof Koa3): Harness {
   return {
@@ -23,18 +23,13 @@ function harness(name: string, Koa: typeof Koa3): Harness {
           ctx.body = body
         }
       })
-      const auth = telnyxAuth({
-        ...setup.options,
-        optional: setup.optional,
-        errors: setup.errors === undefined || setup.errors === 'respond' ? 'respond' : 'throw',
-      })
+      const auth = telnyxAuth(optionsOf(setup))
       const inRoute = setup.placement === 'route'
       if (!inRoute) app.use(auth)
       const router = new Router()
-      for (const { method = 'GET', path, demands = [], handle } of setup.routes) {
-        const guards = demands.map((demand) =>
-          isScopes(demand) ? requireScopes(...demand) : requireAuth(demand),
-        )
+      for (const route of setup.routes) {
+        const { method = 'GET', path, handle } = route
+        const guards = guardsOf(route, { requireAuth, requireScopes })
         if (inRoute) guards.unshift(auth)
         router.register(
           path,
