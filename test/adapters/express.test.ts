@@ -6,33 +6,17 @@ import {
   requireScopes,
   telnyxAuth,
 } from '@telnyx-auth/express'
-import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
+import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 import express5, { type ErrorRequestHandler } from 'express'
 import express4 from 'express4'
-import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { serve, settle } from '../support/http.js'
-import { AUDIENCE, thrownBy } from '../support/outcome.js'
+import { createIssuerInReach, METADATA } from '../support/issuer.js'
+import { thrownBy } from '../support/outcome.js'
 
 /** What only Express has; what every framework has is in contract.test.ts and lifecycle.test.ts. */
 
-const METADATA = 'resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"'
-
-let issuer: MockIssuer
-beforeAll(async () => {
-  issuer = await createMockIssuer({ algorithm: 'ES256' })
-})
-
-const bearer = async (
-  options?: Parameters<MockIssuer['issueToken']>[0],
-): Promise<{ authorization: string }> => ({
-  authorization: `Bearer ${await issuer.issueToken(options)}`,
-})
-
-/** Options that reach the issuer of this file. */
-const reach = (): { audience: string; fetch: MockIssuer['fetch'] } => ({
-  audience: AUDIENCE,
-  fetch: issuer.fetch,
-})
+const { issuer, bearer, reach } = await createIssuerInReach()
 
 describe.each([
   ['Express 4', express4],

@@ -8,32 +8,17 @@ import {
   type TelnyxAuthOptions,
   telnyxAuth,
 } from '@telnyx-auth/fastify'
-import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createSignal, settle } from '../support/http.js'
+import { createIssuerInReach, METADATA, type TokenOptions } from '../support/issuer.js'
 import { AUDIENCE } from '../support/outcome.js'
 
 /** What only Fastify has; what every framework has is in contract.test.ts and lifecycle.test.ts. */
 
-const METADATA = 'resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"'
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'
 
-let issuer: MockIssuer
-beforeAll(async () => {
-  issuer = await createMockIssuer({ algorithm: 'ES256' })
-})
-
-type TokenOptions = Parameters<MockIssuer['issueToken']>[0]
-
-const bearer = async (options?: TokenOptions): Promise<{ authorization: string }> => ({
-  authorization: `Bearer ${await issuer.issueToken(options)}`,
-})
-
-const reach = (): { audience: string; fetch: MockIssuer['fetch'] } => ({
-  audience: AUDIENCE,
-  fetch: issuer.fetch,
-})
+const { bearer, reach } = await createIssuerInReach()
 
 function createApp(options: FastifyServerOptions = {}): FastifyInstance {
   const app = fastify(options)

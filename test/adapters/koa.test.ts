@@ -9,32 +9,15 @@ import {
   type TelnyxAuthState,
   telnyxAuth,
 } from '@telnyx-auth/koa'
-import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import Koa3 from 'koa'
 import Koa2 from 'koa2'
-import { beforeAll, describe, expect, expectTypeOf, it, vi } from 'vitest'
+import { describe, expect, expectTypeOf, it, vi } from 'vitest'
 import { serve } from '../support/http.js'
-import { AUDIENCE } from '../support/outcome.js'
+import { createIssuerInReach, METADATA } from '../support/issuer.js'
 
 /** What only Koa has; what every framework has is in contract.test.ts and lifecycle.test.ts. */
 
-const METADATA = 'resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"'
-
-let issuer: MockIssuer
-beforeAll(async () => {
-  issuer = await createMockIssuer({ algorithm: 'ES256' })
-})
-
-const bearer = async (
-  options?: Parameters<MockIssuer['issueToken']>[0],
-): Promise<{ authorization: string }> => ({
-  authorization: `Bearer ${await issuer.issueToken(options)}`,
-})
-
-const reach = (): { audience: string; fetch: MockIssuer['fetch'] } => ({
-  audience: AUDIENCE,
-  fetch: issuer.fetch,
-})
+const { bearer, reach } = await createIssuerInReach()
 
 describe.each([
   ['Koa 2', Koa2],

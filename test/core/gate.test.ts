@@ -1,24 +1,14 @@
 import { InvalidTokenError } from '@telnyx-auth/core'
 import { attachAuth, createGuards, type Decision, Gate } from '@telnyx-auth/core/adapter'
-import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
-import { beforeAll, describe, expect, it } from 'vitest'
-import { AUDIENCE, thrownBy } from '../support/outcome.js'
+import { describe, expect, it } from 'vitest'
+import { createIssuerInReach } from '../support/issuer.js'
+import { thrownBy } from '../support/outcome.js'
 
 /** What adapters rely on, without a framework. */
 
-let issuer: MockIssuer
-beforeAll(async () => {
-  issuer = await createMockIssuer({ algorithm: 'ES256' })
-})
+const { bearer, reach } = await createIssuerInReach()
 
-const reach = (): { audience: string; fetch: MockIssuer['fetch'] } => ({
-  audience: AUDIENCE,
-  fetch: issuer.fetch,
-})
-
-const request = async (scopes: string[]) => ({
-  headers: { authorization: `Bearer ${await issuer.issueToken({ scopes })}` },
-})
+const request = async (scopes: string[]) => ({ headers: await bearer({ scopes }) })
 
 /** Guards that only decide. */
 const { requireAuth, requireScopes } = createGuards((authorize) => (carrier: object) => authorize(carrier))
