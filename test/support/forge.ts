@@ -44,6 +44,11 @@ export class TestClock {
     return this.#elapsedMs
   }
 
+  /** No pause is longer than it has to be. */
+  random(): number {
+    return 0
+  }
+
   advance(seconds: number): void {
     this.#elapsedMs += seconds * 1000
   }

@@ -42,6 +42,11 @@ export class ManualClock implements Clock {
     return this.#monotonicMs
   }
 
+  /** No pause is longer than it has to be. */
+  random(): number {
+    return 0
+  }
+
   advance(seconds: number): void {
     this.advanceWall(seconds)
     this.#monotonicMs += seconds * 1000

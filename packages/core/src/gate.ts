@@ -124,7 +124,9 @@ export class Gate {
       if (admission.refusal) throw copyOf(admission.refusal.error)
       const auth = request ? await gate.#admit(carrier, request) : admission.auth
       if (!auth) throw new MissingTokenError()
-      await gate.#verifier.enforce(auth, policy)
+      const enforced = await gate.#verifier.enforce(auth, policy)
+      // Handlers are to see what the issuer had to say.
+      if (enforced !== auth) admissions.set(carrier, { gate, auth: enforced })
       return undefined
     } catch (error) {
       return gate.#refuse(error, [policy, ...demandsOf(handlers)])

@@ -1,16 +1,15 @@
 import { UnavailableError } from './errors.js'
-import type { AuthorizationServer } from './issuer/authorization-server.js'
-import { IssuerFailure } from './issuer/http.js'
-import type { KeySet } from './issuer/key-set.js'
+import { IssuerFailure } from './issuer/issuer-failure.js'
+import type { TrustedIssuer } from './issuer/trusted-issuer.js'
 
-/** What a verifier knows of its issuer. Ages and durations are in seconds. */
-export interface Health {
+/** What is known of one issuer. Ages and durations are in seconds. */
+export interface IssuerHealth {
   readonly issuer: string
   /** Whether tokens can be checked even while the issuer cannot be asked. */
   readonly ready: boolean
-  /** The age of the metadata document, once there is one. */
+  /** The age of the metadata document, once one was fetched. */
   readonly metadataAgeSeconds?: number
-  /** The age of the keys, once there are any. */
+  /** The age of the keys, once some were fetched. */
   readonly keysAgeSeconds?: number
   /** The ids of the keys at hand. */
   readonly keyIds: readonly string[]
@@ -22,17 +21,30 @@ export interface Health {
   readonly nextRefreshInSeconds: number
 }
 
-/** The state of what is known of an issuer, without asking it. */
-export function describeHealth(server: AuthorizationServer, keySet: KeySet): Health {
-  const { document: keys } = keySet
+/** What a verifier knows: of its issuer, or of the first one where there are several. */
+export interface Health extends IssuerHealth {
+  /** Whether the tokens of every issuer can be checked even while none can be asked. */
+  readonly ready: boolean
+  /** Every issuer, the first one too. */
+  readonly issuers: readonly IssuerHealth[]
+}
+
+/** The state of what is known of the issuers, without asking them. */
+export function describeHealth(first: TrustedIssuer, all: Iterable<TrustedIssuer>): Health {
+  const issuers = Array.from(all, describeIssuer)
+  return { ...describeIssuer(first), ready: issuers.every(({ ready }) => ready), issuers }
+}
+
+function describeIssuer({ rules, server, keySet }: TrustedIssuer): IssuerHealth {
+  const { document: keys, fixed } = keySet
   const { document: metadata } = server
   const failure = keys.failure ?? metadata.failure
   return {
-    issuer: server.issuer,
-    ready: keys.usable,
+    issuer: rules.issuer,
+    ready: keys.usable || fixed,
     ...(metadata.ageMs !== undefined && { metadataAgeSeconds: metadata.ageMs / 1000 }),
-    ...(keys.ageMs !== undefined && { keysAgeSeconds: keys.ageMs / 1000 }),
-    keyIds: keys.value?.flatMap(({ kid }) => kid ?? []) ?? [],
+    ...(keys.ageMs !== undefined && !fixed && { keysAgeSeconds: keys.ageMs / 1000 }),
+    keyIds: keySet.keyIds,
     stale: keys.stale,
     ...(failure && { lastFailure: { ...explain(failure.error), agoSeconds: failure.agoMs / 1000 } }),
     nextRefreshInSeconds: keys.pauseMs / 1000,

@@ -13,14 +13,17 @@ export {
   toResponse,
   UnavailableError,
 } from './errors.js'
-export type { Health } from './health.js'
-export {
-  type FetchFunction,
-  type FetchInit,
-  type FetchResponse,
-  IssuerFailure,
-  type IssuerFailureReason,
-} from './issuer/http.js'
+export { channels, type Events } from './events.js'
+export type { Health, IssuerHealth } from './health.js'
+export type { FetchFunction, FetchInit, FetchResponse } from './issuer/http.js'
+export type {
+  AuthenticateClient,
+  ClientAuthentication,
+  IntrospectionOptions,
+  IntrospectionWhen,
+} from './issuer/introspection-option.js'
+export { IssuerFailure, type IssuerFailureReason } from './issuer/issuer-failure.js'
+export type { IssuerOptions, IssuerSettings, KeysOptions } from './issuer-options.js'
 export type { VerifierOptions } from './options.js'
 export type { AuthenticatableRequest, NodeRequest, WebRequest } from './request/bearer.js'
 export type { Policy, Validate } from './request/policy.js'

@@ -98,3 +98,21 @@ function distance(a: string, b: string): number {
   }
   return previous[b.length] ?? 0
 }
+
+/**
+ * A number within a range.
+ *
+ * @throws {ConfigurationError}
+ */
+export function resolveNumber(
+  options: Record<string, unknown>,
+  name: string,
+  range: { default: number; min: number; max: number },
+): number {
+  const value = options[name]
+  if (value === undefined) return range.default
+  if (typeof value === 'number' && value >= range.min && value <= range.max) return value
+  throw new ConfigurationError(
+    `Option "${name}" must be a number from ${range.min} to ${range.max}, not ${describe(value)}`,
+  )
+}

@@ -2,17 +2,18 @@ import { type CryptoKey, compactVerify, errors } from 'jose'
 import type { Algorithm } from './algorithms.js'
 import { type Auth, createAuth } from './auth.js'
 import { type Clock, systemClock } from './clock.js'
-import { InvalidTokenError, MissingTokenError } from './errors.js'
+import { ConfigurationError, InvalidTokenError, MissingTokenError, UnavailableError } from './errors.js'
 import { describeHealth, type Health } from './health.js'
-import { AuthorizationServer } from './issuer/authorization-server.js'
-import { KeySet } from './issuer/key-set.js'
+import { isPlausibleKid } from './issuer/key-set.js'
+import { TrustedIssuer } from './issuer/trusted-issuer.js'
+import { observed, observedRefusal, type Trace } from './observe.js'
 import { inOperation } from './operation.js'
 import { type ResolvedOptions, resolveOptions, type VerifierOptions } from './options.js'
 import { type AuthenticatableRequest, extractBearerToken } from './request/bearer.js'
 import { CompiledPolicy, type Policy } from './request/policy.js'
 import { describeProtectedResource, type ProtectedResourceMetadata } from './request/protected-resource.js'
 import { checkClaims, checkHeader, checkTimes, type JwtClaims } from './token/claims.js'
-import { parseUnverifiedToken } from './token/unverified-token.js'
+import { isOpaqueToken, parseUnverifiedToken } from './token/unverified-token.js'
 
 /** Decides whether access tokens are good, and what they allow. */
 export interface Verifier<Claims extends object = JwtClaims> {
@@ -50,16 +51,19 @@ export interface Verifier<Claims extends object = JwtClaims> {
 export class TokenVerifier implements Verifier {
   readonly #options: ResolvedOptions
   readonly #clock: Clock
-  readonly #server: AuthorizationServer
-  readonly #keySet: KeySet
+  /** By identifier, so that a token costs the same however many there are. */
+  readonly #issuers: ReadonlyMap<string, TrustedIssuer>
+  readonly #first: TrustedIssuer
   readonly #resource: ProtectedResourceMetadata | undefined
 
   constructor(options: ResolvedOptions, clock: Clock) {
     this.#options = options
     this.#clock = clock
     this.#resource = this.describeResource(options.policy)
-    this.#server = new AuthorizationServer(options.rules.issuer, options.limits, clock)
-    this.#keySet = new KeySet(this.#server, options.limits, clock)
+    const [first, ...others] = options.issuers
+    this.#first = new TrustedIssuer(first, options.limits, clock)
+    const all = [this.#first, ...others.map((issuer) => new TrustedIssuer(issuer, options.limits, clock))]
+    this.#issuers = new Map(all.map((issuer) => [issuer.rules.issuer, issuer]))
   }
 
   async verify(token: string, policy?: Policy): Promise<Auth> {
@@ -67,7 +71,7 @@ export class TokenVerifier implements Verifier {
     return this.#explaining(compiled, async () => {
       // The interface takes a string; JavaScript lets a header that is not there through.
       if (token === undefined || token === null) throw new MissingTokenError()
-      return this.#verifyToken(token, compiled)
+      return observed(this.#clock, (trace) => this.#verifyToken(token, compiled, trace))
     })
   }
 
@@ -88,21 +92,34 @@ export class TokenVerifier implements Verifier {
     request: AuthenticatableRequest,
     policy: CompiledPolicy,
   ): Promise<Auth | undefined> {
-    const token = extractBearerToken(request, this.#options.maxTokenBytes)
-    return token === undefined ? undefined : this.#verifyToken(token, policy)
+    return observed(this.#clock, async (trace) => {
+      const token = extractBearerToken(request, this.#options.maxTokenBytes)
+      return token === undefined ? undefined : this.#verifyToken(token, policy, trace)
+    })
   }
 
-  /** Applies a policy to what was verified before. */
-  async enforce(auth: Auth, policy: CompiledPolicy): Promise<void> {
-    await policy.enforce(auth, this.#clock.now(), this.#options.rules.clockToleranceSeconds)
+  /**
+   * Applies a policy to what was verified before, and asks the issuer where the policy demands it.
+   *
+   * @returns the same, or what the issuer made of it
+   */
+  async enforce(auth: Auth, policy: CompiledPolicy): Promise<Auth> {
+    return observedRefusal(this.#clock, auth.issuer, async () => {
+      const issuer = this.#issuers.get(auth.issuer)
+      const asks = issuer && policy.introspection === 'always' && auth.verifiedBy === 'signature'
+      return this.#applyPolicy(asks ? await this.#confirm(issuer, auth) : auth, policy)
+    })
   }
 
   async preload(): Promise<void> {
-    await this.#keySet.load()
+    const loads = [...this.#issuers.values()].map(({ keySet }) => keySet.load())
+    // Each gets its chance, whatever becomes of the others.
+    await Promise.allSettled(loads)
+    await Promise.all(loads)
   }
 
   health(): Health {
-    return describeHealth(this.#server, this.#keySet)
+    return describeHealth(this.#first, this.#issuers.values())
   }
 
   protectedResourceMetadata(): ProtectedResourceMetadata | undefined {
@@ -118,12 +135,25 @@ export class TokenVerifier implements Verifier {
     policy: CompiledPolicy,
     option: ResolvedOptions['protectedResource'] = this.#options.protectedResource,
   ): ProtectedResourceMetadata | undefined {
-    return describeProtectedResource(option, this.#options.rules, policy)
+    const rules = this.#options.issuers.map((issuer) => issuer.rules)
+    return describeProtectedResource(option, rules, policy)
   }
 
-  /** Checks a policy and fills in the verifier's defaults. */
+  /**
+   * Checks a policy and fills in the verifier's defaults.
+   *
+   * @throws {ConfigurationError}
+   */
   compile(policy: unknown): CompiledPolicy {
-    return CompiledPolicy.from(policy, this.#options.policy)
+    const compiled = CompiledPolicy.from(policy, this.#options.policy)
+    const issuers = [...this.#issuers.values()]
+    const capable = issuers.filter(({ introspects }) => introspects !== undefined)
+    const needed = compiled.introspection === 'always' ? issuers.length : 1
+    if (compiled.introspection !== undefined && capable.length < needed)
+      throw new ConfigurationError(
+        'The policy says "introspection", but the verifier was not told how: set its option "introspection" (for each issuer, where there are several)',
+      )
+    return compiled
   }
 
   /** Lets errors say in their challenge what the operation needs. */
@@ -138,24 +168,73 @@ export class TokenVerifier implements Verifier {
     }
   }
 
-  async #verifyToken(token: string, policy: CompiledPolicy): Promise<Auth> {
-    const { rules, maxTokenBytes, scopeImplies } = this.#options
+  /** @param trace is told what becomes known of the token on the way */
+  async #verifyToken(token: string, policy: CompiledPolicy, trace: Trace = {}): Promise<Auth> {
+    const { maxTokenBytes, scopeImplies } = this.#options
     if (typeof token !== 'string') throw new InvalidTokenError('ERR_TOKEN_MALFORMED')
 
+    const knower = isOpaqueToken(token, maxTokenBytes) ? this.#whoKnowsOpaqueTokens() : undefined
+    if (knower) {
+      trace.issuer = knower.rules.issuer
+      const claims = await knower.introspect(token)
+      return this.#applyPolicy(createAuth(token, claims, 'introspection', scopeImplies), policy)
+    }
+
     const { unverifiedHeader, unverifiedClaims } = parseUnverifiedToken(token, maxTokenBytes)
+    // J11: only the issuer that the token names. One that names nobody we know is refused by the rules of the first.
+    const named = this.#issuers.get(String(unverifiedClaims.iss))
+    if (named) trace.issuer = named.rules.issuer
+    const issuer = named ?? this.#first
+    const { rules } = issuer
     const { algorithm, kid } = checkHeader(unverifiedHeader, rules)
     checkClaims(unverifiedClaims, rules)
     checkTimes(unverifiedClaims, rules.clockToleranceSeconds, this.#clock.now())
 
-    await verifySignature(token, this.#keySet.candidates(kid, algorithm), algorithm)
+    try {
+      await verifySignature(token, issuer.keySet.candidates(kid, algorithm), algorithm)
+      trace.kid = kid
+    } catch (error) {
+      const when = issuer.introspects && (policy.introspection ?? issuer.introspects)
+      if (when === undefined || when === 'opaque' || !isUndecided(error, kid)) throw error
+      const claims = await issuer.introspect(token)
+      return this.#applyPolicy(createAuth(token, claims, 'introspection', scopeImplies), policy)
+    }
 
     // The claims are what the key signed: they are verified from here on. Waiting for a key took time.
     const claims = unverifiedClaims
     checkTimes(claims, rules.clockToleranceSeconds, this.#clock.now())
     const auth = createAuth(token, claims, 'signature', scopeImplies)
-    await this.enforce(auth, policy)
+    const always = (policy.introspection ?? issuer.introspects) === 'always'
+    return this.#applyPolicy(always ? await this.#confirm(issuer, auth) : auth, policy)
+  }
+
+  /**
+   * Who is asked about tokens that only their issuer can read, if anybody: they do not say whose they are, and nobody
+   * is told another's tokens.
+   */
+  #whoKnowsOpaqueTokens(): TrustedIssuer | undefined {
+    const knowing = [...this.#issuers.values()].filter(({ introspects }) => introspects !== undefined)
+    const chosen = knowing.filter(({ introspects }) => introspects === 'opaque')
+    const [knower, ...others] = chosen.length > 0 ? chosen : knowing
+    return others.length === 0 ? knower : undefined
+  }
+
+  /** Who calls, now that the issuer was asked whether the token is still good. */
+  async #confirm(issuer: TrustedIssuer, auth: Auth): Promise<Auth> {
+    const claims = await issuer.confirm(auth.token, auth.claims)
+    return claims ? createAuth(auth.token, claims, 'both', this.#options.scopeImplies) : auth
+  }
+
+  async #applyPolicy(auth: Auth, policy: CompiledPolicy): Promise<Auth> {
+    await policy.enforce(auth, this.#clock.now(), this.#first.rules.clockToleranceSeconds)
     return auth
   }
+}
+
+/** Whether nothing is said against a token, but that its key is not known or cannot be had. */
+function isUndecided(error: unknown, kid: string | undefined): boolean {
+  const notFound = error instanceof InvalidTokenError && error.code === 'ERR_KEY_NOT_FOUND'
+  return error instanceof UnavailableError || (notFound && (kid === undefined || isPlausibleKid(kid)))
 }
 
 /**

@@ -1,16 +1,40 @@
 import type { Clock } from '../clock.js'
 import { UnavailableError } from '../errors.js'
-import { CachedDocument, lifetimeOf } from './cached-document.js'
-import { fetchJson, type HttpLimits, IssuerFailure, isSecureUrl } from './http.js'
+import { watched } from '../events.js'
+import { CachedDocument, type Loaded, lifetimeOf } from './cached-document.js'
+import type { Deadline } from './deadline.js'
+import { type HttpLimits, isSecureUrl, type JsonDocument } from './http.js'
+import type { IssuerClient } from './issuer-client.js'
+import { invalidDocument } from './issuer-failure.js'
+import { describeFailure, unavailable } from './unavailable.js'
 
-/** The members of the metadata document that are used (RFC 8414 §2). */
+/** The members of the metadata document that are used (RFC 8414 §2); one that cannot be used is left out. */
 export interface AuthorizationServerMetadata {
-  readonly issuer: string
-  readonly jwksUri: string
+  readonly jwksUri?: string | undefined
+  readonly introspectionEndpoint?: string | undefined
+}
+
+/** Where an issuer's endpoints are, as far as it is not to be discovered. */
+export interface KnownEndpoints {
+  readonly jwksUri?: string | undefined
+  readonly introspectionEndpoint?: string | undefined
+  /** The whole document: then none is fetched. */
+  readonly metadata?: AuthorizationServerMetadata | undefined
+}
+
+/** What an issuer's documents are fetched with. */
+export interface IssuerAccess {
+  readonly client: IssuerClient
+  readonly limits: HttpLimits
+  readonly clock: Clock
+  /** How long documents are used past their lifetime while the issuer cannot be asked. */
+  readonly maxStaleMs: number
 }
 
 /** Metadata hardly ever changes; without a `max-age` it is asked for again once an hour. */
 const DEFAULT_LIFETIME_MS = 60 * 60_000
+/** Metadata that are younger are not asked for again because something in them does not work. */
+const TRUSTED_FOR_MS = 60_000
 
 /**
  * The URL of an issuer's metadata: the well-known segment goes between the host and the path, after a slash
@@ -22,59 +46,138 @@ export function metadataUrl(issuer: string): string {
   return `${origin}/.well-known/oauth-authorization-server${path.replace(/\/$/, '')}`
 }
 
-/** An issuer's metadata document: discovered, checked and cached. */
+/** An issuer's metadata: discovered, checked and cached. */
 export class AuthorizationServer {
   readonly issuer: string
   readonly document: CachedDocument<AuthorizationServerMetadata>
+  readonly #known: KnownEndpoints
+  readonly #access: IssuerAccess
+  #etag: string | undefined
 
-  constructor(issuer: string, limits: HttpLimits, clock: Clock) {
+  /** @param needsKeys whether the metadata are of no use without the place of the keys */
+  constructor(issuer: string, known: KnownEndpoints, needsKeys: boolean, access: IssuerAccess) {
     this.issuer = issuer
-    const url = metadataUrl(issuer)
-    this.document = new CachedDocument(async () => {
-      const started = clock.monotonic()
-      const { value, cacheControl } = await fetchJson(url, 'application/json', limits)
-      const invalid = (message: string) =>
-        new IssuerFailure('invalid-document', message, {
-          host: new URL(url).host,
-          durationMs: clock.monotonic() - started,
-          status: 200,
-        })
-      return {
-        value: validateMetadata(value, issuer, invalid),
-        lifetimeMs: lifetimeOf(cacheControl, DEFAULT_LIFETIME_MS),
-      }
-    }, clock)
+    this.#known = known
+    this.#access = access
+    const { client, limits, clock, maxStaleMs } = access
+    this.document = new CachedDocument({
+      clock,
+      timeoutMs: limits.timeoutMs,
+      maxStaleMs,
+      waitMs: () => client.waitMs,
+      load: (deadline) => this.#load(needsKeys && known.jwksUri === undefined, deadline),
+      failed: (error) =>
+        watched('refreshFailed')?.publish({
+          issuer,
+          document: 'metadata',
+          code: 'ERR_DISCOVERY_FAILED',
+          ...describeFailure(error),
+          pauseMs: this.document.pauseMs,
+        }),
+    })
   }
 
   /**
-   * The metadata.
+   * Where the keys are.
    *
    * @throws {UnavailableError} `ERR_DISCOVERY_FAILED`
    */
-  async metadata(): Promise<AuthorizationServerMetadata> {
+  async jwksUri(deadline: Deadline): Promise<string> {
+    const uri = this.#known.jwksUri ?? (await this.#metadata(deadline)).jwksUri
+    // It was made sure of when the metadata were validated.
+    if (uri === undefined) throw new TypeError('The metadata were accepted without a "jwks_uri"')
+    return uri
+  }
+
+  /**
+   * Where the keys are according to metadata that were asked for just now: for when they are not where they were.
+   *
+   * @returns `before` when that is still the place, or nothing newer is to be had
+   */
+  async jwksUriAfter(before: string, deadline: Deadline): Promise<string> {
+    const { document } = this
+    const isOld = (document.ageMs ?? 0) > TRUSTED_FOR_MS
+    if (this.#known.jwksUri !== undefined || this.#known.metadata || !isOld) return before
+    // The failure to be told of is the one that led here. Without time left, the next load is the one that profits.
+    const isOver = deadline.isOver
+    const refreshed = document.refresh(isOver ? undefined : deadline).catch(() => undefined)
+    return (isOver ? undefined : await refreshed)?.jwksUri ?? before
+  }
+
+  /**
+   * Where tokens are introspected.
+   *
+   * @throws {UnavailableError} `ERR_DISCOVERY_FAILED`, `ERR_INTROSPECTION_UNAVAILABLE`
+   */
+  async introspectionEndpoint(deadline: Deadline): Promise<string> {
+    const endpoint =
+      this.#known.introspectionEndpoint ?? (await this.#metadata(deadline)).introspectionEndpoint
+    if (endpoint !== undefined) return endpoint
+    throw new UnavailableError('ERR_INTROSPECTION_UNAVAILABLE', {
+      retryAfterSeconds: 60,
+      cause: invalidDocument(
+        'The metadata have no "introspection_endpoint" that is an https URL',
+        this.issuer,
+      ),
+    })
+  }
+
+  async #metadata(deadline: Deadline): Promise<AuthorizationServerMetadata> {
+    if (this.#known.metadata) return this.#known.metadata
     try {
-      return await this.document.get()
+      return await this.document.get(deadline)
     } catch (cause) {
-      throw new UnavailableError('ERR_DISCOVERY_FAILED', {
-        retryAfterSeconds: Math.max(1, Math.ceil(this.document.pauseMs / 1000)),
-        cause,
-      })
+      throw unavailable('ERR_DISCOVERY_FAILED', cause, this.document.pauseMs)
     }
+  }
+
+  async #load(needsKeys: boolean, deadline: Deadline): Promise<Loaded<AuthorizationServerMetadata>> {
+    const { document } = this
+    const headers = conditional('application/json', document.value && this.#etag)
+    const answer = await this.#access.client.get({ url: metadataUrl(this.issuer), headers }, deadline)
+    const lifetimeMs = lifetimeOf(answer.cacheControl, DEFAULT_LIFETIME_MS)
+    if (answer.value === undefined && document.value) return { value: document.value, lifetimeMs }
+    const value = validateMetadata(answer.value, this.issuer, needsKeys)
+    if (typeof value === 'string')
+      throw this.#access.client.reject(invalidDocument(value, this.issuer, answer.durationMs))
+    this.#etag = etagOf(answer)
+    return { value, lifetimeMs }
   }
 }
 
-function validateMetadata(
+/**
+ * Checks a metadata document.
+ *
+ * @param needsKeys whether it must say where the keys are
+ * @returns what is used of it, or a sentence that says what is wrong
+ */
+export function validateMetadata(
   value: unknown,
   issuer: string,
-  invalid: (message: string) => IssuerFailure,
-): AuthorizationServerMetadata {
+  needsKeys: boolean,
+): AuthorizationServerMetadata | string {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw invalid('The metadata is not a JSON object')
-  const document: { issuer?: unknown; jwks_uri?: unknown } = value
+    return 'The metadata are not a JSON object'
+  const document: { issuer?: unknown; jwks_uri?: unknown; introspection_endpoint?: unknown } = value
   // RFC 8414 §3.3: identical to the identifier that was asked for, or nothing in the document is used.
-  if (document.issuer !== issuer) throw invalid('The "issuer" of the metadata is not the one that was asked')
-  const jwksUri = document.jwks_uri
-  if (typeof jwksUri !== 'string') throw invalid('The metadata has no "jwks_uri"')
-  if (!isSecureUrl(jwksUri)) throw invalid('The "jwks_uri" of the metadata is not an https URL')
-  return { issuer, jwksUri }
+  if (document.issuer !== issuer) return 'The "issuer" of the metadata is not the one that was asked'
+  const { jwks_uri: jwksUri, introspection_endpoint: endpoint } = document
+  if (needsKeys && typeof jwksUri !== 'string') return 'The metadata have no "jwks_uri"'
+  if (needsKeys && !isSecureUrl(jwksUri)) return 'The "jwks_uri" of the metadata is not an https URL'
+  return {
+    jwksUri: isSecureUrl(jwksUri) ? jwksUri : undefined,
+    introspectionEndpoint: isSecureUrl(endpoint) ? endpoint : undefined,
+  }
+}
+
+/** An entity tag that can be sent back as it came (RFC 9110 §8.8.3). */
+export function etagOf({ etag }: JsonDocument): string | undefined {
+  return etag !== null && /^(W\/)?"[\x21\x23-\x7e]{0,256}"$/.test(etag) ? etag : undefined
+}
+
+/** The headers of a request that is content with hearing that a document is still the same (RFC 9110 §13.1.2). */
+export function conditional(accept: string, etag: string | undefined): Record<string, string> {
+  if (etag === undefined) return { accept }
+  // Else the `fetch` of Node sends `no-cache`, for which some servers answer with the whole document in any case.
+  return { accept, 'if-none-match': etag, 'cache-control': 'max-age=0' }
 }

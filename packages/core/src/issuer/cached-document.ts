@@ -1,4 +1,7 @@
 import type { Clock } from '../clock.js'
+import { Deadline } from './deadline.js'
+import { IssuerFailure } from './issuer-failure.js'
+import { Backoff } from './pacing.js'
 
 /** A freshly loaded value and how long it may be used without asking again. */
 export interface Loaded<T> {
@@ -6,17 +9,41 @@ export interface Loaded<T> {
   readonly lifetimeMs: number
 }
 
+/** What is kept of a document, and of how it came. */
+interface Kept<T> extends Loaded<T> {
+  /** When it was asked for: what the issuer changed afterwards is not in it. */
+  readonly askedAt: number
+  /** Which load it was, counted from 1. */
+  readonly load: number
+}
+
+/** How a document is loaded and kept. */
+export interface DocumentPlan<T> {
+  readonly clock: Clock
+  readonly timeoutMs: number
+  /** How long it may be used past its lifetime while the issuer cannot be asked. */
+  readonly maxStaleMs: number
+  /** @throws what {@link CachedDocument.refresh} rejects with */
+  load(deadline: Deadline): Promise<Loaded<T>>
+  /** Milliseconds for which nobody may be asked, whatever the document's own pauses. */
+  waitMs?(): number
+  /** Called after each load. */
+  loaded?(value: T, before: T | undefined): void
+  failed?(error: unknown): void
+}
+
 /** The shortest and the longest time that a document is taken to be fresh, whatever its headers say. */
 const MIN_LIFETIME_MS = 60_000
 const MAX_LIFETIME_MS = 24 * 60 * 60_000
 /** The part of its lifetime after which a document that is used is refreshed in the background. */
 const REFRESH_AFTER = 0.8
-/** How long a document is used past its lifetime while the issuer cannot be asked. */
-const MAX_STALE_MS = 24 * 60 * 60_000
-/** For this long, a failure says that the issuer is in trouble; an older one says nothing. */
-const RECENT_FAILURE_MS = 60_000
-/** After a failure, nobody asks again for this long. */
-const PAUSE_AFTER_FAILURE_MS = 5_000
+/**
+ * For this long, a failure says that the issuer is in trouble; an older one says nothing. Longer than every pause, so
+ * that of a busy service nobody ever waits for an issuer that fails.
+ */
+const RECENT_FAILURE_MS = 5 * 60_000
+/** How long a load is waited for while there is something to go on with. */
+const PATIENCE_MS = 1_000
 
 /**
  * The lifetime that a response's `Cache-Control` asks for (RFC 9111 §5.2.2), within one minute and one day.
@@ -34,15 +61,18 @@ export function lifetimeOf(cacheControl: string | null, defaultMs: number): numb
  * background by use (there is no timer), and used beyond its lifetime while the issuer cannot be asked.
  */
 export class CachedDocument<T> {
-  readonly #load: () => Promise<Loaded<T>>
+  readonly #plan: DocumentPlan<T>
   readonly #clock: Clock
-  #current: { readonly value: T; readonly lifetimeMs: number; readonly loadedAt: number } | undefined
-  #loading: Promise<T> | undefined
+  readonly #backoff: Backoff
+  #current: Kept<T> | undefined
+  #loading: { readonly promise: Promise<T>; readonly startedAt: number } | undefined
   #failure: { readonly error: unknown; readonly at: number } | undefined
+  #loads = 0
 
-  constructor(load: () => Promise<Loaded<T>>, clock: Clock) {
-    this.#load = load
-    this.#clock = clock
+  constructor(plan: DocumentPlan<T>) {
+    this.#plan = plan
+    this.#clock = plan.clock
+    this.#backoff = new Backoff(plan.clock)
   }
 
   /** The value at hand, whatever its age. */
@@ -50,24 +80,34 @@ export class CachedDocument<T> {
     return this.#current?.value
   }
 
+  /** How many loads have begun. */
+  get loads(): number {
+    return this.#loads
+  }
+
+  /** Which of them the value at hand is from; 0 when there is none. */
+  get load(): number {
+    return this.#current?.load ?? 0
+  }
+
   /** Whether a load is under way. */
   get loading(): boolean {
     return this.#loading !== undefined
   }
 
-  /** Milliseconds since the value was loaded. */
+  /** Milliseconds since the value was asked for. */
   get ageMs(): number | undefined {
-    return this.#current && this.#clock.monotonic() - this.#current.loadedAt
+    return this.#current && this.#clock.monotonic() - this.#current.askedAt
   }
 
   /** Whether there is a value that may be used, be it because the issuer cannot be asked. */
   get usable(): boolean {
-    return this.#current !== undefined && (this.ageMs ?? 0) < this.#current.lifetimeMs + MAX_STALE_MS
+    return this.#isYoungerThan(1, this.#plan.maxStaleMs)
   }
 
   /** Whether the value is older than its lifetime. */
   get stale(): boolean {
-    return this.#current !== undefined && (this.ageMs ?? 0) >= this.#current.lifetimeMs
+    return this.#current !== undefined && !this.#isYoungerThan(1)
   }
 
   /** What the last load failed with; `undefined` once one has succeeded since. */
@@ -77,56 +117,77 @@ export class CachedDocument<T> {
 
   /** Milliseconds until the document may be asked for again; 0 when it may be now. */
   get pauseMs(): number {
-    return this.#failure
-      ? Math.max(0, this.#failure.at + PAUSE_AFTER_FAILURE_MS - this.#clock.monotonic())
-      : 0
+    return this.#failure ? Math.max(this.#backoff.waitMs, this.#plan.waitMs?.() ?? 0) : 0
   }
 
   /**
    * The value, fresh if that is possible. Rejects with what the load failed with, only when there is no value
    * that may still be used.
+   *
+   * @param deadline of whoever cannot go on without it
    */
-  async get(): Promise<T> {
+  async get(deadline?: Deadline): Promise<T> {
     const current = this.#current
-    if (!current) return this.refresh()
-    const ageMs = this.#clock.monotonic() - current.loadedAt
-    if (ageMs < current.lifetimeMs * REFRESH_AFTER) return current.value
-    const { usable } = this
+    if (!current || !this.usable) return this.refresh(deadline)
+    if (this.#isYoungerThan(REFRESH_AFTER)) return current.value
     const refreshed = this.refresh()
+    refreshed.catch(() => undefined)
     // Nobody waits who need not: not before the lifetime is over, and not for an issuer that is in trouble.
-    const inTrouble = (this.failure?.agoMs ?? Number.POSITIVE_INFINITY) < RECENT_FAILURE_MS
-    if (ageMs < current.lifetimeMs || (inTrouble && usable)) {
-      refreshed.catch(() => undefined)
+    if (!this.stale || (this.failure?.agoMs ?? Number.POSITIVE_INFINITY) < RECENT_FAILURE_MS)
       return current.value
-    }
-    return refreshed.catch((error: unknown) => {
-      if (usable) return current.value
-      throw error
-    })
+    return this.#waitAWhile(refreshed, current.value)
   }
 
   /**
    * Loads the document anew, joining a load under way. A failure leaves the value at hand as it is and is
    * repeated, without asking, to all who come before the pause after it is over.
    */
-  refresh(): Promise<T> {
-    if (this.#loading) return this.#loading
+  refresh(deadline?: Deadline): Promise<T> {
+    if (this.#loading) return this.#loading.promise
     if (this.#failure && this.pauseMs > 0) return Promise.reject(this.#failure.error)
-    this.#loading = this.#load()
+    const startedAt = this.#clock.monotonic()
+    const load = ++this.#loads
+    const loading = deadline
+      ? this.#plan.load(deadline)
+      : Deadline.within(this.#plan.timeoutMs, (own) => this.#plan.load(own))
+    const promise = loading
       .then(
-        ({ value, lifetimeMs }) => {
-          this.#current = { value, lifetimeMs, loadedAt: this.#clock.monotonic() }
+        (loaded) => {
+          const before = this.#current?.value
+          this.#current = { ...loaded, askedAt: startedAt, load }
           this.#failure = undefined
-          return value
+          this.#backoff.succeeded()
+          this.#plan.loaded?.(loaded.value, before)
+          return loaded.value
         },
         (error: unknown) => {
           this.#failure = { error, at: this.#clock.monotonic() }
+          const retryAfterSeconds = error instanceof IssuerFailure ? error.retryAfterSeconds : undefined
+          this.#backoff.failed((retryAfterSeconds ?? 0) * 1000)
+          this.#plan.failed?.(error)
           throw error
         },
       )
       .finally(() => {
         this.#loading = undefined
       })
-    return this.#loading
+    this.#loading = { promise, startedAt }
+    return promise
+  }
+
+  #isYoungerThan(partOfLifetime: number, andMs = 0): boolean {
+    return (
+      this.#current !== undefined && (this.ageMs ?? 0) < this.#current.lifetimeMs * partOfLifetime + andMs
+    )
+  }
+
+  /** Those who come while a load takes long do not wait for it as the first ones have. */
+  async #waitAWhile(refreshed: Promise<T>, otherwise: T): Promise<T> {
+    const startedAt = this.#loading?.startedAt
+    const leftMs = startedAt === undefined ? PATIENCE_MS : startedAt + PATIENCE_MS - this.#clock.monotonic()
+    if (leftMs <= 0) return otherwise
+    return Deadline.within(leftMs, ({ over }) =>
+      Promise.race([refreshed, over.then(() => otherwise)]).catch(() => otherwise),
+    )
   }
 }

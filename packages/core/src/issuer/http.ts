@@ -1,4 +1,14 @@
-/** The one place that fetches: scheme, redirects, time and size are decided here. */
+/** The one place that fetches: scheme, redirects, time, size and repetition are decided here. */
+
+import type { Clock } from '../clock.js'
+import type { Deadline } from './deadline.js'
+import {
+  IssuerFailure,
+  type IssuerFailureDetail,
+  type IssuerFailureReason,
+  parseRetryAfter,
+  systemCodeOf,
+} from './issuer-failure.js'
 
 /** What this library asks of a `fetch`. The global one, undici's, and those of test kits all fit. */
 export type FetchFunction = (url: string, init: FetchInit) => Promise<FetchResponse>
@@ -7,6 +17,7 @@ export type FetchFunction = (url: string, init: FetchInit) => Promise<FetchRespo
 export interface FetchInit {
   method: string
   headers: Record<string, string>
+  body?: string
   redirect: 'manual'
   signal: AbortSignal
 }
@@ -24,56 +35,32 @@ export interface FetchResponse {
   } | null
 }
 
-/** What went wrong in a request to the issuer. */
-export type IssuerFailureReason =
-  /** No complete answer within the time limit. */
-  | 'timeout'
-  /** No connection, or a broken one; `cause` is what `fetch` threw. */
-  | 'network'
-  /** A redirect, which is never followed (RFC 8414 §3, RFC 9700 §4.11). */
-  | 'redirect'
-  /** A status other than 200. */
-  | 'status'
-  /** A body beyond the size limit. */
-  | 'too-large'
-  /** A body that is not what was asked for. */
-  | 'invalid-document'
-
-/** Why a document of the issuer could not be had: the `cause` of an `UnavailableError`. Holds nothing of the body. */
-export class IssuerFailure extends Error {
-  override readonly name = 'IssuerFailure'
-  readonly reason: IssuerFailureReason
-  /** Host and port that were asked. */
-  readonly host: string
-  /** How long it took, in milliseconds. */
-  readonly durationMs: number
-  /** The status of the answer, where there was one. */
-  declare readonly status?: number
-
-  constructor(
-    reason: IssuerFailureReason,
-    message: string,
-    detail: { host: string; durationMs: number; status?: number; cause?: unknown },
-  ) {
-    super(message, detail.cause === undefined ? {} : { cause: detail.cause })
-    this.reason = reason
-    this.host = detail.host
-    this.durationMs = detail.durationMs
-    if (detail.status !== undefined) this.status = detail.status
-  }
-}
-
-/** What is allowed to a request. */
+/** What is allowed to requests. */
 export interface HttpLimits {
   readonly fetch: FetchFunction
+  /** For all the requests that one question needs, bodies included. */
   readonly timeoutMs: number
   readonly maxResponseBytes: number
+  /** How often a request that failed for a passing reason is repeated at once. */
+  readonly retries: number
 }
 
-/** A JSON document and the one header that says how long it may be kept. */
+/** A request for a JSON document. */
+export interface JsonRequest {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  /** The parameters of a POST; without them, it is a GET. Repeating either must have no effect. */
+  readonly form?: URLSearchParams
+}
+
+/** A JSON document and what says how long it may be kept. */
 export interface JsonDocument {
+  /** `undefined` where the document is still the one that `If-None-Match` named (RFC 9110 §15.4.5). */
   readonly value: unknown
   readonly cacheControl: string | null
+  readonly etag: string | null
+  readonly bytes: number
+  readonly durationMs: number
 }
 
 const LOOPBACK_HOST = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])$/
@@ -83,72 +70,129 @@ const LOOPBACK_HOST = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])$/
  * can stand in between (RFC 8414 §2 and §6.1). Without credentials, and without
  * what `URL` would drop or repair silently: white space, control characters, backslashes, missing slashes.
  */
-export function isSecureUrl(value: string): boolean {
-  if (!/^https?:\/\/[^\s/?#@\\\p{Cc}]+([/?#][^\s\\\p{Cc}]*)?$/u.test(value) || !URL.canParse(value))
+export function isSecureUrl(value: unknown): value is string {
+  if (
+    typeof value !== 'string' ||
+    !/^https?:\/\/[^\s/?#@\\\p{Cc}]+([/?#][^\s\\\p{Cc}]*)?$/u.test(value) ||
+    !URL.canParse(value)
+  )
     return false
   const url = new URL(value)
   return url.protocol === 'https:' || LOOPBACK_HOST.test(url.hostname)
 }
 
 /**
- * Gets a JSON document.
+ * Asks for a JSON document, once more where that may help.
  *
+ * @param retries how often at the most
  * @throws {IssuerFailure} when there is no complete answer with status 200 and JSON in its body within the limits.
  */
-export async function fetchJson(url: string, accept: string, limits: HttpLimits): Promise<JsonDocument> {
+export async function requestJson(
+  request: JsonRequest,
+  limits: HttpLimits,
+  deadline: Deadline,
+  clock: Clock,
+  retries: number = limits.retries,
+): Promise<JsonDocument> {
+  for (let attempts = 1; ; attempts++) {
+    try {
+      return await attempt(request, limits, deadline, clock)
+    } catch (failure) {
+      if (!(failure instanceof IssuerFailure)) throw failure
+      failure.attempts = attempts
+      if (attempts > retries || !isPassing(failure) || deadline.isOver) throw failure
+    }
+  }
+}
+
+/** A connection that broke, or a server in the middle of a restart; not one that asked to be left alone. */
+function isPassing({ reason, status, retryAfterSeconds }: IssuerFailure): boolean {
+  if (retryAfterSeconds !== undefined) return false
+  return reason === 'network' || (reason === 'status' && [500, 502, 503, 504].includes(status ?? 0))
+}
+
+async function attempt(
+  { url, headers, form }: JsonRequest,
+  { fetch, timeoutMs, maxResponseBytes }: HttpLimits,
+  deadline: Deadline,
+  clock: Clock,
+): Promise<JsonDocument> {
   const started = performance.now()
   const { host } = new URL(url)
   const failure = (
     reason: IssuerFailureReason,
     message: string,
-    detail?: { status?: number; cause?: unknown },
+    detail: Omit<IssuerFailureDetail, 'host' | 'durationMs'> = {},
   ) => new IssuerFailure(reason, message, { host, durationMs: performance.now() - started, ...detail })
+  /** What was thrown is kept where nothing secret was sent: it may quote the request. */
+  const broken = (message: string, cause: unknown, status?: number) =>
+    failure('network', message, { status, code: systemCodeOf(cause), ...(!form && { cause }) })
 
+  if (deadline.isOver) throw failure('timeout', `No time was left of ${timeoutMs} ms`)
   const abort = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  // Raced with the work and not only signalled to it: a `fetch` that ignores its signal must not hang a request.
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(failure('timeout', `No complete answer within ${limits.timeoutMs} ms`))
-    }, limits.timeoutMs)
-  })
+  const init: FetchInit = { method: 'GET', headers: { ...headers }, redirect: 'manual', signal: abort.signal }
+  if (form) {
+    init.method = 'POST'
+    init.headers['content-type'] = 'application/x-www-form-urlencoded'
+    init.body = form.toString()
+  }
 
   let reader: BodyReader | undefined
   // An async function, so that what a `fetch` of the user's throws at once is a rejection too.
-  const request = async () =>
-    limits.fetch(url, { method: 'GET', headers: { accept }, redirect: 'manual', signal: abort.signal })
+  const send = async () => fetch(url, init)
   const work = async (): Promise<JsonDocument> => {
-    const response = await request().catch((cause: unknown) => {
-      throw failure('network', 'The request failed', { cause })
+    const response = await send().catch((cause: unknown) => {
+      throw broken('The request failed', cause)
     })
     reader = response.body?.getReader()
     // Nobody waits any more for what comes after the deadline.
     if (abort.signal.aborted) release(reader)
     const { status } = response
+    const cacheControl = response.headers.get('cache-control')
+    const etag = response.headers.get('etag')
+    const answer = (value: unknown, bytes: number) => ({
+      value,
+      cacheControl,
+      etag,
+      bytes,
+      durationMs: performance.now() - started,
+    })
+    if (status === 304 && 'if-none-match' in headers) return answer(undefined, 0)
     if (response.redirected || (status >= 300 && status < 400))
       throw failure('redirect', 'The answer is a redirect', { status })
-    if (status !== 200) throw failure('status', `The answer has the status ${status}`, { status })
+    if (status !== 200) {
+      const retryAfterSeconds = parseRetryAfter(response.headers.get('retry-after'), clock.now())
+      // RFC 7662 §2.3, RFC 6749 §5.2
+      if (form && (status === 401 || status === 403))
+        throw failure('credentials', 'The credentials of this API are not accepted', {
+          status,
+          retryAfterSeconds,
+        })
+      throw failure('status', `The answer has the status ${status}`, { status, retryAfterSeconds })
+    }
 
     const tooLarge = () =>
-      failure('too-large', `The body is larger than ${limits.maxResponseBytes} bytes`, { status })
-    if (Number(response.headers.get('content-length')) > limits.maxResponseBytes) throw tooLarge()
-    const bytes = await readBody(reader, limits.maxResponseBytes, started + limits.timeoutMs).catch(
-      (cause: unknown) => {
-        throw failure('network', 'The connection broke', { status, cause })
-      },
-    )
+      failure('too-large', `The body is larger than ${maxResponseBytes} bytes`, { status })
+    if (Number(response.headers.get('content-length')) > maxResponseBytes) throw tooLarge()
+    const bytes = await readBody(reader, maxResponseBytes, deadline).catch((cause: unknown) => {
+      throw broken('The connection broke', cause, status)
+    })
     if (!bytes) throw tooLarge()
 
     const value = parseJson(bytes)
     // The parser's own error is not kept as the cause: it quotes the body.
     if (value === undefined) throw failure('invalid-document', 'The body is not JSON', { status })
-    return { value, cacheControl: response.headers.get('cache-control') }
+    return answer(value, bytes.length)
   }
+  // Raced with the work and not only signalled to it: a `fetch` that ignores its signal must not hang a request.
+  const timeout = deadline.over.then(() => {
+    throw failure('timeout', `No complete answer within ${timeoutMs} ms`)
+  })
 
   try {
-    return await Promise.race([work(), deadline])
+    return await Promise.race([work(), timeout])
   } finally {
-    clearTimeout(timer)
+    timeout.catch(() => undefined)
     // Whatever was not read, or not even answered, does not hold the connection.
     abort.abort()
     release(reader)
@@ -168,7 +212,7 @@ type BodyReader = ReturnType<NonNullable<FetchResponse['body']>['getReader']>
 async function readBody(
   reader: BodyReader | undefined,
   maxBytes: number,
-  deadline: number,
+  deadline: Deadline,
 ): Promise<Buffer | undefined> {
   const chunks: Uint8Array[] = []
   let size = 0
@@ -180,7 +224,7 @@ async function readBody(
     if (size > maxBytes) return undefined
     if (value.byteLength > 0) chunks.push(value)
     // Pieces that are at hand, empty ones without end above all, leave no room for a timer to fire.
-    if (performance.now() > deadline) throw new Error('The time is over')
+    if (deadline.isOver) throw new Error('The time is over')
   }
 }
 

@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto'
 import { type CryptoKey, importJWK } from 'jose'
 import { type Algorithm, algorithmsOf } from '../algorithms.js'
 
@@ -12,11 +13,58 @@ const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
 
 const MIN_RSA_BITS = 2048
 
+/** A member of a JWK Set that may be imported: nothing about it forbids its use to verify signatures. */
+interface UsableKey {
+  readonly kid: string | undefined
+  readonly jwk: Readonly<Record<string, unknown>>
+  readonly algorithms: readonly Algorithm[]
+}
+
 /**
- * Imports one member of a JWK Set; `undefined` when it cannot be used to verify signatures. Judged one by
- * one, so that a member of an unknown kind does not spoil the others (RFC 7517 §5).
+ * The keys of a JWK Set (RFC 7517 §5) that can be used to verify signatures. They are judged one by one, so that a member
+ * of an unknown kind does not spoil the others.
  */
+export async function importKeySet(value: unknown): Promise<readonly VerificationKey[]> {
+  const imported = await Promise.all(membersOf(value).map(importVerificationKey))
+  return imported.filter((key) => key !== undefined)
+}
+
+/** Whether at least one of them can be used, as far as can be told at once. */
+export function hasUsableKey(value: unknown): boolean {
+  return membersOf(value).some((member) => {
+    const { jwk } = selectUsable(member) ?? {}
+    if (!jwk) return false
+    try {
+      createPublicKey({ key: jwk, format: 'jwk' })
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+function membersOf(value: unknown): readonly unknown[] {
+  if (typeof value !== 'object' || value === null) return []
+  const { keys }: { keys?: unknown } = value
+  return Array.isArray(keys) ? keys : []
+}
+
+/** Imports one member of a JWK Set; `undefined` when it cannot be used to verify signatures. */
 export async function importVerificationKey(member: unknown): Promise<VerificationKey | undefined> {
+  const usable = selectUsable(member)
+  if (!usable) return undefined
+  const { kid, jwk } = usable
+  const algorithms = new Map<Algorithm, CryptoKey>()
+  for (const algorithm of usable.algorithms) {
+    const key = await importJWK({ ...jwk, alg: algorithm, key_ops: ['verify'] }, algorithm).catch(
+      () => undefined,
+    )
+    if (key && !(key instanceof Uint8Array)) algorithms.set(algorithm, key)
+  }
+  return algorithms.size > 0 ? { kid, algorithms } : undefined
+}
+
+function selectUsable(member: unknown): UsableKey | undefined {
   if (typeof member !== 'object' || member === null || Array.isArray(member)) return undefined
   const jwk: Record<string, unknown> = { ...member }
 
@@ -28,15 +76,8 @@ export async function importVerificationKey(member: unknown): Promise<Verificati
   if (keyOps !== undefined && !(Array.isArray(keyOps) && keyOps.includes('verify'))) return undefined
   if (jwk.kty === 'RSA' && !isStrongRsaKey(jwk)) return undefined
   if (jwk.kty === 'OKP' && !isStrongEd25519Key(jwk)) return undefined
-
-  const algorithms = new Map<Algorithm, CryptoKey>()
-  for (const algorithm of algorithmsOf(jwk)) {
-    const key = await importJWK({ ...jwk, alg: algorithm, key_ops: ['verify'] }, algorithm).catch(
-      () => undefined,
-    )
-    if (key && !(key instanceof Uint8Array)) algorithms.set(algorithm, key)
-  }
-  return algorithms.size > 0 ? { kid, algorithms } : undefined
+  const algorithms = algorithmsOf(jwk)
+  return algorithms.length > 0 ? { kid, jwk, algorithms } : undefined
 }
 
 /** RFC 7518 §3.3: 2048 bits or more. An exponent of 1 or an even one makes signatures that anybody can forge. */

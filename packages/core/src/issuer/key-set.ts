@@ -1,57 +1,95 @@
 import type { CryptoKey } from 'jose'
 import type { Algorithm } from '../algorithms.js'
-import type { Clock } from '../clock.js'
 import { InvalidTokenError, UnavailableError } from '../errors.js'
-import type { AuthorizationServer } from './authorization-server.js'
-import { CachedDocument, lifetimeOf } from './cached-document.js'
-import { fetchJson, type HttpLimits, IssuerFailure } from './http.js'
-import { importVerificationKey, type VerificationKey } from './json-web-key.js'
+import { watched } from '../events.js'
+import { type AuthorizationServer, conditional, etagOf, type IssuerAccess } from './authorization-server.js'
+import { CachedDocument, type Loaded, lifetimeOf } from './cached-document.js'
+import type { Deadline } from './deadline.js'
+import { IssuerFailure, invalidDocument } from './issuer-failure.js'
+import { importKeySet, type VerificationKey } from './json-web-key.js'
+import { Budget } from './pacing.js'
+import { describeFailure, unavailable } from './unavailable.js'
 
-/** How long a JWK Set is fresh when its response does not say. */
-const DEFAULT_LIFETIME_MS = 5 * 60_000
-/** How many times tokens with an unknown key may have the keys fetched again, and in which time. */
-const REFETCHES = { limit: 2, perMs: 30_000 }
+/** How the keys of an issuer are kept; durations in milliseconds. */
+export interface KeyOptions {
+  /** How long a JWK Set is fresh when its response does not say. */
+  readonly lifetimeMs: number
+  /** How long keys are used past their lifetime while the issuer cannot be asked. */
+  readonly maxStaleMs: number
+  /** In which time tokens with unknown keys may have the keys fetched twice. */
+  readonly cooldownMs: number
+  /** The JWK Set, where it is given: then none is fetched. */
+  readonly jwks?: unknown
+}
+
+/** How many times tokens with an unknown key may have the keys fetched again within the cooldown. */
+const REFETCHES = 2
 /**
  * What a key id must look like to be worth a refetch. Wide enough for thumbprints, UUIDs, base64 and URLs;
  * an id that no issuer would choose is only compared with the keys at hand.
  */
 const PLAUSIBLE_KID = /^(?!.*\.\.)[\w.~:/+=@#-]{1,256}$/
+/** Whether an issuer may have chosen this key id. */
+export function isPlausibleKid(kid: string): boolean {
+  return PLAUSIBLE_KID.test(kid)
+}
+
+type Keys = readonly VerificationKey[]
 
 /** An issuer's JWK Set (RFC 7517): loaded, cached and refreshed, and the selection of a token's key from it. */
 export class KeySet {
-  readonly document: CachedDocument<readonly VerificationKey[]>
-  readonly #clock: Clock
-  /** When the keys were last fetched again for such tokens. */
-  #refetches: number[] = []
+  readonly document: CachedDocument<Keys>
+  /** Whether the set was given, and never changes. */
+  readonly fixed: boolean
+  readonly #server: AuthorizationServer
+  readonly #access: IssuerAccess
+  readonly #options: KeyOptions
+  readonly #refetches: Budget
+  /** What the set at hand was fetched from, and its entity tag. */
+  #source: { readonly uri: string; readonly etag: string | undefined } | undefined
+  /** The last load whose keys were seen to be used past their lifetime. */
+  #staleLoad = 0
 
-  constructor(server: AuthorizationServer, limits: HttpLimits, clock: Clock) {
-    this.#clock = clock
-    this.document = new CachedDocument(async () => {
-      const { jwksUri } = await server.metadata()
-      const started = clock.monotonic()
-      const { value, cacheControl } = await fetchJson(
-        jwksUri,
-        'application/jwk-set+json, application/json',
-        limits,
-      )
-      const keys = await importKeys(value)
-      if (keys.length === 0)
-        throw new IssuerFailure('invalid-document', 'The JWK Set holds no key that can be used', {
-          host: new URL(jwksUri).host,
-          durationMs: clock.monotonic() - started,
-          status: 200,
-        })
-      return { value: keys, lifetimeMs: lifetimeOf(cacheControl, DEFAULT_LIFETIME_MS) }
-    }, clock)
+  constructor(server: AuthorizationServer, access: IssuerAccess, options: KeyOptions) {
+    const { client, limits, clock } = access
+    const { jwks } = options
+    this.#server = server
+    this.#access = access
+    this.#options = options
+    this.#refetches = new Budget(REFETCHES, options.cooldownMs, clock)
+    this.fixed = jwks !== undefined
+    this.document = new CachedDocument<Keys>({
+      clock,
+      timeoutMs: limits.timeoutMs,
+      maxStaleMs: options.maxStaleMs,
+      waitMs: () => Math.max(client.waitMs, server.document.usable ? 0 : server.document.pauseMs),
+      load: async (deadline) =>
+        this.fixed
+          ? { value: await importKeySet(jwks), lifetimeMs: Number.POSITIVE_INFINITY }
+          : this.#load(deadline),
+      loaded: (keys, before) => this.#noteLoaded(keys, before),
+      failed: (error) => this.#noteFailed(error),
+    })
+  }
+
+  /** The ids of the keys at hand. */
+  get keyIds(): readonly string[] {
+    return idsOf(this.document.value ?? [])
   }
 
   /**
-   * Loads the keys, unless they are at hand.
+   * The keys, fresh if that is possible.
    *
    * @throws {UnavailableError} `ERR_DISCOVERY_FAILED`, `ERR_KEYS_UNAVAILABLE`
    */
-  async load(): Promise<readonly VerificationKey[]> {
-    return this.#orUnavailable(this.document.get())
+  async load(): Promise<Keys> {
+    const keys = await this.#orUnavailable(this.document.get())
+    const { stale, load, ageMs = 0 } = this.document
+    if (stale && load !== this.#staleLoad) {
+      this.#staleLoad = load
+      watched('keysStale')?.publish({ issuer: this.#server.issuer, keysAgeMs: ageMs })
+    }
+    return keys
   }
 
   /**
@@ -66,21 +104,23 @@ export class KeySet {
     kid: string | undefined,
     algorithm: Algorithm,
   ): AsyncGenerator<CryptoKey, void, undefined> {
-    const atHand = this.document.value
+    // What was asked for before this token came may be from before its key.
+    const { loads } = this.document
     let keys = await this.load()
     let matching = match(keys, kid)
     let usable = serving(matching, algorithm)
     yield* usable
 
-    const unknown = kid === undefined || (matching.length === 0 && PLAUSIBLE_KID.test(kid))
-    // A set that has just been loaded has nothing newer behind it.
-    if (unknown && keys === atHand) {
-      keys = await this.#refetch(keys)
-      if (keys !== atHand) {
-        matching = match(keys, kid)
-        usable = serving(matching, algorithm)
-        yield* usable
-      }
+    const mayBeNew = kid === undefined || (matching.length === 0 && isPlausibleKid(kid))
+    while (mayBeNew && !this.fixed && this.document.load <= loads) {
+      const newer = await this.#refetch(keys)
+      if (!newer) break
+      if (newer === keys) continue
+      keys = newer
+      matching = match(keys, kid)
+      usable = serving(matching, algorithm)
+      yield* usable
+      if (usable.length > 0 && kid !== undefined) break
     }
     if (usable.length > 0) return
     // RFC 8725 §3.1: each key is used with its own algorithm only.
@@ -90,29 +130,79 @@ export class KeySet {
 
   /**
    * Fetches the keys again because a token may be signed with a newer one: as often as the budget allows, whatever
-   * the number of tokens, and of failures.
+   * the number of tokens.
    *
    * @param keys the set that was tried
-   * @returns `keys` when the budget is used up and they are the last that the issuer had to say
+   * @returns `undefined` when the budget is used up, and `keys` are the last that the issuer had to say
    */
-  async #refetch(keys: readonly VerificationKey[]): Promise<readonly VerificationKey[]> {
+  async #refetch(keys: Keys): Promise<Keys | undefined> {
+    const { document } = this
     // Another token may have had them fetched while this one was tried.
-    const atHand = this.document.value
-    if (atHand !== undefined && atHand !== keys) return atHand
-    // A load under way is joined and a pause repeats its failure: neither asks the issuer.
-    if (!this.document.loading && this.document.pauseMs === 0) {
-      const now = this.#clock.monotonic()
-      this.#refetches = this.#refetches.filter((at) => now - at < REFETCHES.perMs)
-      const [oldest] = this.#refetches
-      if (oldest !== undefined && this.#refetches.length >= REFETCHES.limit) {
-        // Whether the token is good cannot be told while the issuer fails: that is not the caller's fault.
-        if (this.document.failure)
-          throw this.#unavailable(this.document.failure.error, oldest + REFETCHES.perMs - now)
-        return keys
-      }
-      this.#refetches.push(now)
+    if (document.value !== undefined && document.value !== keys) return document.value
+    // A load under way is joined, and a pause repeats its failure: neither asks the issuer.
+    if (!document.loading && document.pauseMs === 0 && this.#refetches.waitMs > 0) {
+      // Whether the token is good cannot be told while the issuer fails: that is not the caller's fault.
+      if (document.failure) throw this.#unavailable(document.failure.error, this.#refetches.waitMs)
+      return undefined
     }
-    return this.#orUnavailable(this.document.refresh())
+    return this.#orUnavailable(document.refresh())
+  }
+
+  async #load(deadline: Deadline): Promise<Loaded<Keys>> {
+    const uri = await this.#server.jwksUri(deadline)
+    try {
+      return await this.#fetch(uri, deadline)
+    } catch (failure) {
+      if (!(failure instanceof IssuerFailure) || !mayHaveMoved(failure)) throw failure
+      const uriNow = await this.#server.jwksUriAfter(uri, deadline)
+      if (uriNow === uri) throw failure
+      return this.#fetch(uriNow, deadline)
+    }
+  }
+
+  async #fetch(uri: string, deadline: Deadline): Promise<Loaded<Keys>> {
+    const { client } = this.#access
+    const before = this.document.value
+    const etag = before && this.#source?.uri === uri ? this.#source.etag : undefined
+    const headers = conditional('application/jwk-set+json, application/json', etag)
+    const answer = await client.get({ url: uri, headers }, deadline)
+    const lifetimeMs = lifetimeOf(answer.cacheControl, this.#options.lifetimeMs)
+    if (answer.value === undefined && before) return { value: before, lifetimeMs }
+    const keys = await importKeySet(answer.value)
+    if (keys.length === 0)
+      throw client.reject(
+        invalidDocument('The JWK Set holds no key that can be used', uri, answer.durationMs),
+      )
+    this.#source = { uri, etag: etagOf(answer) }
+    return { value: keys, lifetimeMs }
+  }
+
+  #noteLoaded(keys: Keys, before: Keys | undefined): void {
+    // The first load is on nobody's account; whatever came later is as good as a refetch.
+    if (before) this.#refetches.spend()
+    const { issuer } = this.#server
+    watched('keysRefreshed')?.publish({ issuer, keyIds: idsOf(keys), durationMs: this.document.ageMs ?? 0 })
+    if (!before || before === keys) return
+    const rotated = watched('keysRotated')
+    if (!rotated) return
+    const [now, then] = [new Set(idsOf(keys)), new Set(idsOf(before))]
+    const added = [...now].filter((kid) => !then.has(kid))
+    const removed = [...then].filter((kid) => !now.has(kid))
+    if (added.length > 0 || removed.length > 0) rotated.publish({ issuer, added, removed })
+  }
+
+  #noteFailed(error: unknown): void {
+    const { reason, host, status, durationMs } = describeFailure(error)
+    watched('refreshFailed')?.publish({
+      issuer: this.#server.issuer,
+      document: 'keys',
+      code: error instanceof UnavailableError ? 'ERR_DISCOVERY_FAILED' : 'ERR_KEYS_UNAVAILABLE',
+      reason,
+      host,
+      status,
+      durationMs,
+      pauseMs: this.document.pauseMs,
+    })
   }
 
   async #orUnavailable<T>(loading: Promise<T>): Promise<T> {
@@ -123,28 +213,24 @@ export class KeySet {
     }
   }
 
-  /** One failure answers many requests, each with an error of its own and the time that is left now. */
-  #unavailable(error: unknown, retryAfterMs: number): UnavailableError {
-    const discovery = error instanceof UnavailableError
-    return new UnavailableError(discovery ? error.code : 'ERR_KEYS_UNAVAILABLE', {
-      retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)),
-      cause: discovery ? error.cause : error,
-    })
+  #unavailable(error: unknown, retryAfterMs: number): Error {
+    return unavailable('ERR_KEYS_UNAVAILABLE', error, retryAfterMs)
   }
 }
 
-async function importKeys(value: unknown): Promise<readonly VerificationKey[]> {
-  if (typeof value !== 'object' || value === null) return []
-  const { keys }: { keys?: unknown } = value
-  if (!Array.isArray(keys)) return []
-  const imported = await Promise.all(keys.map(importVerificationKey))
-  return imported.filter((key) => key !== undefined)
+/** Whether the keys may be somewhere else now; an overloaded or broken server says nothing about that. */
+function mayHaveMoved({ reason, status = 0 }: IssuerFailure): boolean {
+  return reason === 'status' ? status < 500 && status !== 429 : reason !== 'too-large'
 }
 
-function match(keys: readonly VerificationKey[], kid: string | undefined): readonly VerificationKey[] {
+function idsOf(keys: Keys): string[] {
+  return keys.flatMap(({ kid }) => kid ?? [])
+}
+
+function match(keys: Keys, kid: string | undefined): Keys {
   return kid === undefined ? keys : keys.filter((key) => key.kid === kid)
 }
 
-function serving(keys: readonly VerificationKey[], algorithm: Algorithm): readonly CryptoKey[] {
+function serving(keys: Keys, algorithm: Algorithm): readonly CryptoKey[] {
   return keys.flatMap((key) => key.algorithms.get(algorithm) ?? [])
 }

@@ -5,6 +5,7 @@ import {
   InsufficientScopeError,
   InvalidTokenError,
 } from '../errors.js'
+import { checkWhen, type IntrospectionWhen } from '../issuer/introspection-option.js'
 import { copyOf } from '../operation.js'
 import type { JwtClaims } from '../token/claims.js'
 import { checkNames, checkWords, describe } from '../validation.js'
@@ -35,6 +36,11 @@ export interface Policy<Claims extends object = JwtClaims> {
    * §6.2), which must be there then. Default: it does not matter.
    */
   readonly maxAgeSeconds?: number | undefined
+  /**
+   * Whether the issuer is asked about the token (RFC 7662), where a verifier knows how to. Default: as the option
+   * `introspection` of the verifier says. Of a route, behind the check of all requests, only `'always'` adds something.
+   */
+  readonly introspection?: IntrospectionWhen | undefined
   /** A last check of your own. Default: none. One of the verifier and one of the call are both asked. */
   readonly validate?: Validate<Claims> | undefined
 }
@@ -44,6 +50,7 @@ const POLICY_MEMBERS = [
   'anyScope',
   'acrValues',
   'maxAgeSeconds',
+  'introspection',
   'validate',
 ] as const satisfies (keyof Policy)[]
 
@@ -52,6 +59,7 @@ interface Demands {
   readonly anyScope: readonly string[]
   readonly acrValues: readonly string[]
   readonly maxAgeSeconds: number | undefined
+  readonly introspection: IntrospectionWhen | undefined
   readonly validators: readonly Validate[]
 }
 
@@ -64,6 +72,7 @@ export class CompiledPolicy {
     anyScope: [],
     acrValues: [],
     maxAgeSeconds: undefined,
+    introspection: undefined,
     validators: [],
   })
 
@@ -84,7 +93,7 @@ export class CompiledPolicy {
 
   /** The same from an object that has other members too, whose names were checked already. */
   static fromMembers(members: Record<string, unknown>, defaults: CompiledPolicy): CompiledPolicy {
-    const { scopes, anyScope, acrValues, maxAgeSeconds, validate } = members
+    const { scopes, anyScope, acrValues, maxAgeSeconds, introspection, validate } = members
     if (validate !== undefined && typeof validate !== 'function')
       throw new ConfigurationError(`Option "validate" must be a function, not ${describe(validate)}`)
     const before = defaults.#demands
@@ -94,8 +103,14 @@ export class CompiledPolicy {
       acrValues:
         acrValues === undefined ? before.acrValues : checkAlternatives(acrValues, 'acrValues', 'value'),
       maxAgeSeconds: maxAgeSeconds === undefined ? before.maxAgeSeconds : checkMaxAge(maxAgeSeconds),
+      introspection: introspection === undefined ? before.introspection : checkWhen(introspection),
       validators: isValidate(validate) ? [...before.validators, validate] : before.validators,
     })
+  }
+
+  /** For which tokens the issuer is asked, where the policy says so. */
+  get introspection(): IntrospectionWhen | undefined {
+    return this.#demands.introspection
   }
 
   /** All the scopes that the operation needs or could use: what a challenge names. */

@@ -49,11 +49,11 @@ const WELL_KNOWN = '/.well-known/oauth-protected-resource'
  */
 export function describeProtectedResource(
   checked: CheckedProtectedResource | false | undefined,
-  rules: { readonly issuer: string; readonly audience: ReadonlySet<string> | null },
+  rules: readonly { readonly issuer: string; readonly audience: ReadonlySet<string> | null }[],
   policy: CompiledPolicy,
 ): ProtectedResourceMetadata | undefined {
   if (checked === false) return undefined
-  const resource = checked?.resource ?? identifierAmong(rules.audience)
+  const resource = checked?.resource ?? identifierAmong(rules)
   if (resource === undefined) {
     if (checked === undefined) return undefined
     throw new ConfigurationError(
@@ -65,7 +65,7 @@ export function describeProtectedResource(
   scopes.delete('offline_access')
   return new ProtectedResource({
     resource,
-    authorization_servers: [rules.issuer],
+    authorization_servers: rules.map(({ issuer }) => issuer),
     // RFC 9728 §3.2: what would be empty is left out.
     ...(scopes.size > 0 && { scopes_supported: [...scopes] }),
     bearer_methods_supported: ['header'],
@@ -132,7 +132,9 @@ function withoutSlash(path: string): string {
 }
 
 /** The identifier that needs no option: RFC 9728 §1.2 allows `https` only. */
-function identifierAmong(audience: ReadonlySet<string> | null): string | undefined {
-  const [only, ...others] = audience ?? []
+function identifierAmong(
+  rules: readonly { readonly audience: ReadonlySet<string> | null }[],
+): string | undefined {
+  const [only, ...others] = new Set(rules.flatMap(({ audience }) => [...(audience ?? [undefined])]))
   return others.length === 0 && isResourceIdentifier(only) && only.startsWith('https:') ? only : undefined
 }

@@ -17,7 +17,20 @@ export interface UnverifiedToken {
 }
 
 /** No access token nests deeper; a limit keeps every later walk over the claims from exhausting the stack. */
-const MAX_DEPTH = 64
+export const MAX_DEPTH = 64
+
+/** What a Bearer credential is made of (RFC 6750 §2.1); dots and signs alone are no token of anybody's. */
+const OPAQUE = /^(?=.*[A-Za-z0-9])[A-Za-z0-9\-._~+/]+=*$/
+
+/**
+ * Whether a token is not meant to be a signed JWT: it does not have the three parts of one (RFC 7519 §3), so that only
+ * its issuer can read it. Whatever has three parts is judged as a JWT.
+ */
+export function isOpaqueToken(token: string, maxTokenBytes: number): boolean {
+  if (token.length > maxTokenBytes || !OPAQUE.test(token)) return false
+  const payloadEnd = token.indexOf('.', token.indexOf('.') + 1)
+  return payloadEnd <= 0 || token.includes('.', payloadEnd + 1)
+}
 
 /**
  * Reads the compact serialization of a signed JWT (RFC 7519 §7.2, RFC 7515 §7.1): exactly one spelling is

@@ -1,0 +1,93 @@
+import { channel } from 'node:diagnostics_channel'
+import type { ErrorCode } from './error-codes.js'
+import type { IssuerFailureReason } from './issuer/issuer-failure.js'
+
+/**
+ * What operators can watch: each is published on the `node:diagnostics_channel` channel that {@link channels} names.
+ * No token, no secret, and of the claims at most the issuer, one that was configured. Durations are in milliseconds.
+ */
+export interface Events {
+  /** A token was found to be good, and enough for what was asked. */
+  readonly tokenAccepted: {
+    readonly issuer: string
+    /** The id of the issuer's key that made the signature, where it has one and there was one. */
+    readonly kid?: string | undefined
+    readonly verifiedBy: 'signature' | 'introspection' | 'both'
+    readonly durationMs: number
+  }
+  /** A token, or its use here, was refused; or could not be decided about: then the code is one of the 503s. */
+  readonly tokenRejected: {
+    readonly code: ErrorCode
+    /** The issuer that the token names, where it is one of those that were configured. */
+    readonly issuer?: string | undefined
+    readonly durationMs: number
+  }
+  /** The keys of an issuer were loaded, or found to be what they were. */
+  readonly keysRefreshed: {
+    readonly issuer: string
+    readonly keyIds: readonly string[]
+    readonly durationMs: number
+  }
+  /** The metadata or the keys of an issuer could not be loaded. */
+  readonly refreshFailed: {
+    readonly issuer: string
+    readonly document: 'metadata' | 'keys'
+    readonly code: 'ERR_DISCOVERY_FAILED' | 'ERR_KEYS_UNAVAILABLE'
+    readonly reason: IssuerFailureReason | 'error'
+    readonly host?: string | undefined
+    readonly status?: number | undefined
+    readonly durationMs?: number | undefined
+    /** For how long it is not asked again. */
+    readonly pauseMs: number
+  }
+  /** The keys of an issuer are not the ones that they were. */
+  readonly keysRotated: {
+    readonly issuer: string
+    readonly added: readonly string[]
+    readonly removed: readonly string[]
+  }
+  /** Tokens begin to be checked with keys that are past their lifetime, because there are no newer ones. */
+  readonly keysStale: {
+    readonly issuer: string
+    readonly keysAgeMs: number
+  }
+  /** An issuer was asked about a token (RFC 7662). */
+  readonly introspectionAsked: {
+    readonly issuer: string
+    readonly outcome: 'active' | 'inactive' | 'failed'
+    /** Why it failed. `credentials`: those of this API are not accepted. */
+    readonly reason?: IssuerFailureReason | 'error' | undefined
+    readonly status?: number | undefined
+    readonly durationMs: number
+  }
+  /** The introspection endpoint of an issuer is left alone, after failures. */
+  readonly introspectionResting: {
+    readonly issuer: string
+    readonly pauseMs: number
+  }
+}
+
+/** The names of the channels. */
+export const channels: { readonly [Name in keyof Events]: `telnyx-auth:${string}` } = Object.freeze({
+  tokenAccepted: 'telnyx-auth:token:accepted',
+  tokenRejected: 'telnyx-auth:token:rejected',
+  keysRefreshed: 'telnyx-auth:keys:refreshed',
+  refreshFailed: 'telnyx-auth:refresh:failed',
+  keysRotated: 'telnyx-auth:keys:rotated',
+  keysStale: 'telnyx-auth:keys:stale',
+  introspectionAsked: 'telnyx-auth:introspection:asked',
+  introspectionResting: 'telnyx-auth:introspection:resting',
+})
+
+/** Kept, because looking one up by its name takes time. */
+const opened = new Map<string, ReturnType<typeof channel>>(
+  Object.entries(channels).map(([event, name]) => [event, channel(name)]),
+)
+
+/** Where an event is to be published; `undefined` when nobody listens, so that nothing is built then. */
+export function watched<Name extends keyof Events>(
+  name: Name,
+): { publish(event: Events[Name]): void } | undefined {
+  const target = opened.get(name)
+  return target?.hasSubscribers ? target : undefined
+}

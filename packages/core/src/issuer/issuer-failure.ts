@@ -1,0 +1,89 @@
+/** What went wrong in a request to the issuer. */
+export type IssuerFailureReason =
+  /** No complete answer within the time limit. */
+  | 'timeout'
+  /** No connection, or a broken one; `code` says more, where the system does. */
+  | 'network'
+  /** A redirect, which is never followed (RFC 8414 §3, RFC 9700 §4.11). */
+  | 'redirect'
+  /** A status other than 200. */
+  | 'status'
+  /** Status 401 or 403: the credentials of this API are not accepted for introspection (RFC 7662 §2.3). */
+  | 'credentials'
+  /** A body beyond the size limit. */
+  | 'too-large'
+  /** A body that is not what was asked for. */
+  | 'invalid-document'
+
+/** The fields of an {@link IssuerFailure}. */
+export interface IssuerFailureDetail {
+  readonly host: string
+  readonly durationMs: number
+  readonly status?: number | undefined
+  readonly code?: string | undefined
+  readonly retryAfterSeconds?: number | undefined
+  readonly cause?: unknown
+}
+
+/**
+ * Why the issuer could not be asked: the `cause` of an `UnavailableError`. Holds nothing of the body, nor of what was
+ * sent.
+ */
+export class IssuerFailure extends Error {
+  override readonly name = 'IssuerFailure'
+  readonly reason: IssuerFailureReason
+  /** Host and port that were asked. */
+  readonly host: string
+  /** How long it took, in milliseconds. */
+  readonly durationMs: number
+  /** The status of the answer, where there was one. */
+  declare readonly status?: number
+  /** The system's code for what befell the connection, such as `ECONNREFUSED`, where there is one. */
+  declare readonly code?: string
+  /** How long the issuer asked to be left alone (`Retry-After`, RFC 9110 §10.2.3), in seconds, 300 at the most. */
+  declare readonly retryAfterSeconds?: number
+  /** How many requests were made until this was the outcome. */
+  attempts = 1
+
+  constructor(reason: IssuerFailureReason, message: string, detail: IssuerFailureDetail) {
+    super(message, detail.cause === undefined ? {} : { cause: detail.cause })
+    const { status, code, retryAfterSeconds } = detail
+    this.reason = reason
+    this.host = detail.host
+    this.durationMs = detail.durationMs
+    if (status !== undefined) this.status = status
+    if (code !== undefined) this.code = code
+    if (retryAfterSeconds !== undefined) this.retryAfterSeconds = retryAfterSeconds
+  }
+}
+
+/** However long an issuer asks to be left alone, it is asked again after this. */
+const MAX_RETRY_AFTER_SECONDS = 300
+
+/**
+ * What `Retry-After` asks for, in seconds or as a date (RFC 9110 §10.2.3), within bounds.
+ *
+ * @param now seconds since the epoch
+ */
+export function parseRetryAfter(header: string | null, now: number): number | undefined {
+  const value = header?.trim() ?? ''
+  // The one form of a date that is to be sent (RFC 9110 §5.6.7); `Date.parse` alone takes anything for one.
+  const date = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} [\d:]{8} GMT$/.test(value) ? Date.parse(value) : NaN
+  const seconds = /^\d+$/.test(value) ? Number(value) : date / 1000 - now
+  return Number.isNaN(seconds) ? undefined : Math.min(Math.max(seconds, 0), MAX_RETRY_AFTER_SECONDS)
+}
+
+/** The code that the system gave to a failure of the network; nothing else of an error, which may quote a request. */
+export function systemCodeOf(error: unknown): string | undefined {
+  for (let each = error, depth = 0; typeof each === 'object' && each !== null && depth < 5; depth++) {
+    const { code, cause }: { code?: unknown; cause?: unknown } = each
+    if (typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,63}$/.test(code)) return code
+    each = cause
+  }
+  return undefined
+}
+
+/** What makes a document that was had as good as none. */
+export function invalidDocument(message: string, url: string, durationMs = 0): IssuerFailure {
+  return new IssuerFailure('invalid-document', message, { host: new URL(url).host, durationMs, status: 200 })
+}

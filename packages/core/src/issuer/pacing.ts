@@ -1,0 +1,82 @@
+/** How often an issuer is asked: pure, with time and chance passed in. */
+
+import type { Clock } from '../clock.js'
+
+/** At most so many events in any span of time. */
+export class Budget {
+  readonly #limit: number
+  readonly #perMs: number
+  readonly #clock: Clock
+  #spent: number[] = []
+
+  constructor(limit: number, perMs: number, clock: Clock) {
+    this.#limit = limit
+    this.#perMs = perMs
+    this.#clock = clock
+  }
+
+  /** How many more are allowed now. */
+  get left(): number {
+    return Math.max(0, this.#limit - this.#recent().length)
+  }
+
+  /** Milliseconds until one more is allowed; 0 when one is now. */
+  get waitMs(): number {
+    const decisive = this.#recent().at(-this.#limit)
+    return decisive === undefined ? 0 : decisive + this.#perMs - this.#clock.monotonic()
+  }
+
+  spend(): void {
+    this.#spent.push(this.#clock.monotonic())
+  }
+
+  #recent(): readonly number[] {
+    const now = this.#clock.monotonic()
+    this.#spent = this.#spent.filter((at) => now - at < this.#perMs)
+    return this.#spent
+  }
+}
+
+const FIRST_PAUSE_MS = 5_000
+/** Not longer: an issuer that is well again is to be found so soon. */
+const LONGEST_PAUSE_MS = 60_000
+/** By so much a pause is longer, at the most, than it has to be. */
+const JITTER = 0.25
+
+/** Pauses after failures: each one longer than the last, and spread by chance. */
+export class Backoff {
+  readonly #clock: Clock
+  #failures = 0
+  #until = Number.NEGATIVE_INFINITY
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** How many times it has failed in a row. */
+  get failures(): number {
+    return this.#failures
+  }
+
+  /** Milliseconds that are left of the pause. */
+  get waitMs(): number {
+    return Math.max(0, this.#until - this.#clock.monotonic())
+  }
+
+  /**
+   * @param atLeastMs how long the other side asked to be left alone
+   * @param tolerated how many failures in a row are no reason for a pause yet
+   */
+  failed(atLeastMs = 0, tolerated = 0): void {
+    this.#failures++
+    const step = this.#failures - tolerated - 1
+    const pauseMs = step < 0 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** step, LONGEST_PAUSE_MS)
+    const spread = 1 + JITTER * this.#clock.random()
+    this.#until = this.#clock.monotonic() + Math.max(pauseMs, atLeastMs) * spread
+  }
+
+  succeeded(): void {
+    this.#failures = 0
+    this.#until = Number.NEGATIVE_INFINITY
+  }
+}

@@ -1,0 +1,94 @@
+import type { Clock } from '../clock.js'
+import { ConfigurationError, UnavailableError } from '../errors.js'
+import {
+  type AcceptedClaims,
+  checkIntrospectedClaims,
+  checkTimes,
+  type JwtClaims,
+  type TokenRules,
+} from '../token/claims.js'
+import { AuthorizationServer, type KnownEndpoints } from './authorization-server.js'
+import type { HttpLimits } from './http.js'
+import { Introspection } from './introspection.js'
+import type { CheckedIntrospection, IntrospectionWhen } from './introspection-option.js'
+import { IssuerClient } from './issuer-client.js'
+import { type KeyOptions, KeySet } from './key-set.js'
+
+/** What is configured of one issuer, checked. */
+export interface ResolvedIssuer {
+  readonly rules: TokenRules
+  readonly known: KnownEndpoints
+  readonly keys: KeyOptions
+  readonly introspection: CheckedIntrospection | undefined
+}
+
+/** One issuer whose tokens are accepted: what they are measured against, and all that only it knows. */
+export class TrustedIssuer {
+  readonly rules: TokenRules
+  readonly server: AuthorizationServer
+  readonly keySet: KeySet
+  readonly #clock: Clock
+  readonly #options: CheckedIntrospection | undefined
+  readonly #introspection: Introspection | undefined
+
+  constructor({ rules, known, keys, introspection }: ResolvedIssuer, limits: HttpLimits, clock: Clock) {
+    const access = { client: new IssuerClient(limits, clock), limits, clock, maxStaleMs: keys.maxStaleMs }
+    this.rules = rules
+    this.server = new AuthorizationServer(rules.issuer, known, keys.jwks === undefined, access)
+    this.keySet = new KeySet(this.server, access, keys)
+    this.#clock = clock
+    this.#options = introspection
+    this.#introspection = introspection && new Introspection(introspection, this.server, limits, clock)
+  }
+
+  /** For which tokens it is asked, unless a policy says otherwise; `undefined` when it cannot be asked. */
+  get introspects(): IntrospectionWhen | undefined {
+    return this.#options?.when
+  }
+
+  /**
+   * What the issuer says of a token that is active, measured against the same rules as a JWT (RFC 7662 §2.2).
+   *
+   * @throws {InvalidTokenError}
+   * @throws {UnavailableError}
+   * @throws {ConfigurationError} when nothing was said about how to ask
+   */
+  async introspect(token: string): Promise<AcceptedClaims> {
+    const said = await this.#askAbout(token)
+    return { ...said, iss: this.rules.issuer }
+  }
+
+  /**
+   * The claims of a token that was found to be good here, as far as the issuer has nothing newer to say; `undefined`
+   * when it cannot be asked, and need not be.
+   *
+   * @throws as {@link introspect}
+   */
+  async confirm(token: string, claims: JwtClaims): Promise<AcceptedClaims | undefined> {
+    try {
+      const said = await this.#askAbout(token)
+      const ends = [claims.exp, said.exp].filter((exp) => exp !== undefined)
+      return {
+        ...said,
+        ...claims,
+        ...(said.scope !== undefined && { scope: said.scope }),
+        ...(ends.length > 0 && { exp: Math.min(...ends) }),
+        iss: this.rules.issuer,
+      }
+    } catch (error) {
+      if (this.#options?.onUnavailable === 'accept' && error instanceof UnavailableError) return undefined
+      throw error
+    }
+  }
+
+  async #askAbout(token: string): Promise<JwtClaims> {
+    if (!this.#introspection)
+      throw new ConfigurationError(
+        'A policy demands introspection, but the verifier was not told how: set its option "introspection" (for each issuer, where there are several)',
+      )
+    const claims: Record<string, unknown> = await this.#introspection.claimsOf(token)
+    checkIntrospectedClaims(claims, this.rules)
+    checkTimes(claims, this.rules.clockToleranceSeconds, this.#clock.now())
+    return claims
+  }
+}

@@ -1,0 +1,53 @@
+import type { Auth } from './auth.js'
+import type { Clock } from './clock.js'
+import { MissingTokenError, TelnyxAuthError } from './errors.js'
+import { watched } from './events.js'
+
+/** What becomes known of a token on its way. */
+export interface Trace {
+  /** The issuer, one of ours. */
+  issuer?: string
+  /** The id of the issuer's key that made the signature. */
+  kid?: string | undefined
+}
+
+/** Tells operators what became of a token; without operators, it is just the work. */
+export async function observed<T extends Auth | undefined>(
+  clock: Clock,
+  work: (trace?: Trace) => Promise<T>,
+): Promise<T> {
+  if (!watched('tokenAccepted') && !watched('tokenRejected')) return work()
+  const started = clock.monotonic()
+  const trace: Trace = {}
+  try {
+    const auth = await work(trace)
+    if (auth)
+      watched('tokenAccepted')?.publish({
+        issuer: auth.issuer,
+        kid: trace.kid,
+        verifiedBy: auth.verifiedBy,
+        durationMs: clock.monotonic() - started,
+      })
+    return auth
+  } catch (error) {
+    publishRefusal(error, trace.issuer, clock.monotonic() - started)
+    throw error
+  }
+}
+
+/** The same for a token that was accepted already, and is asked to do more. */
+export async function observedRefusal<T>(clock: Clock, issuer: string, work: () => Promise<T>): Promise<T> {
+  const started = clock.monotonic()
+  try {
+    return await work()
+  } catch (error) {
+    publishRefusal(error, issuer, clock.monotonic() - started)
+    throw error
+  }
+}
+
+function publishRefusal(error: unknown, issuer: string | undefined, durationMs: number): void {
+  // Without a token, nothing was refused; and what a `validate` throws of its own has none of our codes.
+  if (error instanceof TelnyxAuthError && !(error instanceof MissingTokenError))
+    watched('tokenRejected')?.publish({ code: error.code, issuer, durationMs })
+}
