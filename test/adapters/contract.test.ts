@@ -24,6 +24,8 @@ beforeAll(async () => {
 })
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['Date'], now: NOW * 1000 })
+  // No pause is longer than it has to be.
+  vi.spyOn(Math, 'random').mockReturnValue(0)
   return () => void vi.useRealTimers()
 })
 

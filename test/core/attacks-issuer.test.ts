@@ -306,8 +306,8 @@ describe('attacks 37 and 38, D4: an issuer that does not give what it should', (
       expect(headers['Retry-After']).toMatch(/^[1-9]\d*$/)
       expect(headers['WWW-Authenticate']).toBeUndefined()
     }
-    // One failure answered all three.
-    expect(issuer.urls).toEqual([METADATA_URL])
+    // One failure, and one more to be sure, answered all three.
+    expect(issuer.urls).toEqual([METADATA_URL, METADATA_URL])
   })
 
   it('R, and not U, for what is bad whatever the issuer would say; and it is not asked', async () => {
@@ -349,7 +349,8 @@ describe('attacks 37 and 38, D4: an issuer that does not give what it should', (
     const outcomes = await Promise.allSettled(Array.from({ length: 500 }, () => verifier.verify(token)))
     expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true)
     await expectRefusal(verifier.verify(token), 'U', 'ERR_KEYS_UNAVAILABLE')
-    expect(issuer.keyRequests).toBe(1)
+    // And once more, to be sure.
+    expect(issuer.keyRequests).toBe(2)
   })
 
   it('keys at hand work through an outage of a day, and not for ever', async () => {

@@ -192,7 +192,7 @@ describe('what a failure tells', () => {
     issuer.fault('jwks', { status: 500 })
     await codeOf(verifier.preload())
     clock.advance(2)
-    expect(verifier.health()).toEqual({
+    const health = {
       issuer: 'https://api.telnyx.com',
       ready: false,
       metadataAgeSeconds: 2,
@@ -200,7 +200,8 @@ describe('what a failure tells', () => {
       stale: false,
       lastFailure: { reason: 'status', message: 'The answer has the status 500', agoSeconds: 2 },
       nextRefreshInSeconds: 3,
-    })
+    }
+    expect(verifier.health()).toEqual({ ...health, issuers: [health] })
   })
 })
 
@@ -233,7 +234,8 @@ describe('what a request leaves behind', () => {
     })
     issuer.fault('metadata', fault)
     await codeOf(untilTimeout(() => verifier.preload()))
-    expect(signals.map(({ aborted }) => aborted)).toEqual([true])
+    expect(signals.length).toBeGreaterThan(0)
+    expect(signals.every(({ aborted }) => aborted)).toBe(true)
   })
 
   it('no body that comes after the deadline', async () => {

@@ -255,6 +255,7 @@ describe('what the package exports', () => {
       'MissingTokenError',
       'TelnyxAuthError',
       'UnavailableError',
+      'channels',
       'createVerifier',
       'toResponse',
       'verify',

@@ -59,6 +59,7 @@ describe('attack 37: bodies', () => {
     const { verifier } = await createPair({
       verifier: {
         maxResponseBytes: 100,
+        retries: 0,
         fetch: async () => ({
           status: 200,
           headers: new Headers(headers),

@@ -107,7 +107,7 @@ const OWN_NAMES: readonly string[] = [
 
 /** The names of all options of a verifier. */
 export const VERIFIER_OPTIONS: readonly string[] = [
-  ...new Set([...OWN_NAMES, ...ISSUER_OPTIONS, ...CompiledPolicy.MEMBERS]),
+  ...new Set(['issuer', ...ISSUER_OPTIONS, ...OWN_NAMES, ...CompiledPolicy.MEMBERS]),
 ]
 
 /**

@@ -83,7 +83,9 @@ export class KeySet {
    * @throws {UnavailableError} `ERR_DISCOVERY_FAILED`, `ERR_KEYS_UNAVAILABLE`
    */
   async load(): Promise<Keys> {
-    const keys = await this.#orUnavailable(this.document.get())
+    const keys = await this.document.get().catch((error: unknown) => {
+      throw this.#unavailable(error, this.document.pauseMs)
+    })
     const { stale, load, ageMs = 0 } = this.document
     if (stale && load !== this.#staleLoad) {
       this.#staleLoad = load
@@ -112,7 +114,7 @@ export class KeySet {
     yield* usable
 
     const mayBeNew = kid === undefined || (matching.length === 0 && isPlausibleKid(kid))
-    while (mayBeNew && !this.fixed && this.document.load <= loads) {
+    while (mayBeNew && !this.fixed && (this.document.value !== keys || this.document.load <= loads)) {
       const newer = await this.#refetch(keys)
       if (!newer) break
       if (newer === keys) continue
@@ -145,7 +147,11 @@ export class KeySet {
       if (document.failure) throw this.#unavailable(document.failure.error, this.#refetches.waitMs)
       return undefined
     }
-    return this.#orUnavailable(document.refresh())
+    try {
+      return await document.refresh()
+    } catch (error) {
+      throw this.#unavailable(error, Math.max(document.pauseMs, this.#refetches.waitMs))
+    }
   }
 
   async #load(deadline: Deadline): Promise<Loaded<Keys>> {
@@ -178,7 +184,7 @@ export class KeySet {
   }
 
   #noteLoaded(keys: Keys, before: Keys | undefined): void {
-    // The first load is on nobody's account; whatever came later is as good as a refetch.
+    // The first load is on nobody's account; whatever comes later is as good as a refetch.
     if (before) this.#refetches.spend()
     const { issuer } = this.#server
     watched('keysRefreshed')?.publish({ issuer, keyIds: idsOf(keys), durationMs: this.document.ageMs ?? 0 })
@@ -192,6 +198,8 @@ export class KeySet {
   }
 
   #noteFailed(error: unknown): void {
+    const attempts = error instanceof IssuerFailure ? error.attempts : 1
+    if (this.document.value) for (let spent = 0; spent < attempts; spent++) this.#refetches.spend()
     const { reason, host, status, durationMs } = describeFailure(error)
     watched('refreshFailed')?.publish({
       issuer: this.#server.issuer,
@@ -203,14 +211,6 @@ export class KeySet {
       durationMs,
       pauseMs: this.document.pauseMs,
     })
-  }
-
-  async #orUnavailable<T>(loading: Promise<T>): Promise<T> {
-    try {
-      return await loading
-    } catch (error) {
-      throw this.#unavailable(error, this.document.pauseMs)
-    }
   }
 
   #unavailable(error: unknown, retryAfterMs: number): Error {
