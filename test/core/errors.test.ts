@@ -259,6 +259,7 @@ describe('what the package exports', () => {
       'createVerifier',
       'toResponse',
       'verify',
+      'watch',
     ])
   })
 })

@@ -144,6 +144,19 @@ describe('the snippets of the README', () => {
     })
   })
 
+  it('metrics/server.js runs unchanged', async () => {
+    const { issuer, ask } = await serveSnippet('examples/metrics/server.js')
+    expect((await ask('/', await issuer.issueToken())).status).toBe(200)
+    expect((await ask('/', await issuer.issueToken({ expiresInSeconds: -60 }))).status).toBe(401)
+    expect((await ask('/')).status).toBe(401)
+    expect(await (await ask('/ready')).json()).toMatchObject({ ready: true, issuer: issuer.issuer })
+    const metrics = await (await ask('/metrics')).text()
+    expect(metrics).toContain('auth_tokens_total{code="OK"} 1\n')
+    expect(metrics).toContain('auth_tokens_total{code="ERR_TOKEN_EXPIRED"} 1\n')
+    expect(metrics).not.toContain('ERR_TOKEN_MISSING')
+    expect(metrics).toMatch(/^auth_keys_age_seconds [\d.e-]+$/m)
+  })
+
   it('standalone/verify.js runs unchanged', async () => {
     const issuer = await createMockIssuer({ algorithm: 'ES256' })
     onTestFinished(() => issuer.close())
@@ -356,7 +369,7 @@ const CONSUMERS: Readonly<Record<string, string>> = {
     secure.get('/', { onRequest: requireScopes('a') }, async (request) => getAuth(request).subject)
   `,
   'mock-issuer': `
-    import { createVerifier, type Verifier } from '@telnyx-auth/core'
+    import { channels, createVerifier, type Events, type Verifier, watch } from '@telnyx-auth/core'
     import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 
     const issuer = await createMockIssuer({ algorithm: 'EdDSA' })
@@ -371,6 +384,15 @@ const CONSUMERS: Readonly<Record<string, string>> = {
     const answer = verifier.protectedResourceMetadata()?.respond(new Request('https://api.example.com'))
     if (answer) new Response(JSON.stringify(answer.body), answer)
     createVerifier({ audience: null, fetch, protectedResource: false })
+    createVerifier({
+      issuer: ['https://api.telnyx.com', { issuer: 'https://id.example.com', algorithms: ['ES256'], introspection: { when: 'opaque', authMethod: async ({ endpoint }) => ({ headers: { authorization: endpoint } }) } }],
+      keys: { maxStaleSeconds: 3600 },
+      retries: 0,
+    })
+    await verifier.verify('x', { introspection: 'always' })
+    const stop: () => void = watch('tokenRejected', ({ code }: Events['tokenRejected']) => console.log(code, channels.keysStale))
+    const ready: boolean = verifier.health().issuers.every((each) => each.ready)
+    console.log(stop, ready)
   `,
 }
 
@@ -451,6 +473,12 @@ describe('TypeScript', () => {
     ['a misspelt member of the resource', "USE{ protectedResource: { ressource: 'x' } })", /ressource/],
     ['no scope', 'requireScopes()', /arguments/],
     ['a misspelt policy', "requireAuth({ scope: ['a'] })", /scope/],
+    ['how to ask, in a policy', "requireAuth({ introspection: { when: 'always' } })", /IntrospectionWhen/],
+    [
+      'when to ask alone, of a verifier',
+      "USE{ audience: 'x', introspection: 'always' })",
+      /introspection|audience/,
+    ],
     [
       'a change of the result',
       "createVerifier().verify('x').then((auth) => { auth.scopes.push('admin') })",

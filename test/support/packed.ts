@@ -25,6 +25,7 @@ const DEPENDENCIES = {
   '@types/koa': 'test',
   fastify: 'test',
   '@modelcontextprotocol/sdk': 'test',
+  'prom-client': 'test',
   '@types/node': 'test',
 }
 

@@ -1,4 +1,4 @@
-import { channel } from 'node:diagnostics_channel'
+import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { ErrorCode } from './error-codes.js'
 import type { IssuerFailureReason } from './issuer/issuer-failure.js'
 
@@ -90,4 +90,20 @@ export function watched<Name extends keyof Events>(
 ): { publish(event: Events[Name]): void } | undefined {
   const target = opened.get(name)
   return target?.hasSubscribers ? target : undefined
+}
+
+/**
+ * Listens to an event. The same as `subscribe(channels[event], listener)` of `node:diagnostics_channel`, with types. What
+ * a listener throws becomes an `uncaughtException`, and changes nothing about the token.
+ *
+ * @returns a function that ends it
+ */
+export function watch<Name extends keyof Events>(
+  event: Name,
+  listener: (event: Events[Name]) => void,
+): () => void {
+  // Node types messages as unknown, because anybody can publish; on these channels, this library does.
+  const onMessage = (message: unknown) => listener(message as Events[Name])
+  subscribe(channels[event], onMessage)
+  return () => void unsubscribe(channels[event], onMessage)
 }

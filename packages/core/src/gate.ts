@@ -74,7 +74,9 @@ export class Gate {
       )
 
     this.#verifier = verifier ?? new TokenVerifier(resolveOptions(rest, process.env), systemClock)
-    this.#policy = CompiledPolicy.fromMembers(verifier ? rest : {}, this.#verifier.compile(undefined))
+    this.#policy = this.#verifier.supporting(
+      CompiledPolicy.fromMembers(verifier ? rest : {}, this.#verifier.compile(undefined)),
+    )
     this.#resource = this.#verifier.describeResource(
       this.#policy,
       checkProtectedResource(rest.protectedResource),

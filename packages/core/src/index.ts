@@ -13,7 +13,7 @@ export {
   toResponse,
   UnavailableError,
 } from './errors.js'
-export { channels, type Events } from './events.js'
+export { channels, type Events, watch } from './events.js'
 export type { Health, IssuerHealth } from './health.js'
 export type { FetchFunction, FetchInit, FetchResponse } from './issuer/http.js'
 export type {

@@ -54,6 +54,10 @@ export class TokenVerifier implements Verifier {
   /** By identifier, so that a token costs the same however many there are. */
   readonly #issuers: ReadonlyMap<string, TrustedIssuer>
   readonly #first: TrustedIssuer
+  /** Those that can be asked about tokens. */
+  readonly #introspecting: readonly TrustedIssuer[]
+  /** The one that is asked about tokens which do not say whose they are: nobody is told another's tokens. */
+  readonly #knower: TrustedIssuer | undefined
   readonly #resource: ProtectedResourceMetadata | undefined
 
   constructor(options: ResolvedOptions, clock: Clock) {
@@ -64,6 +68,8 @@ export class TokenVerifier implements Verifier {
     this.#first = new TrustedIssuer(first, options.limits, clock)
     const all = [this.#first, ...others.map((issuer) => new TrustedIssuer(issuer, options.limits, clock))]
     this.#issuers = new Map(all.map((issuer) => [issuer.rules.issuer, issuer]))
+    this.#introspecting = all.filter(({ introspects }) => introspects !== undefined)
+    this.#knower = onlyOne(this.#introspecting)
   }
 
   async verify(token: string, policy?: Policy): Promise<Auth> {
@@ -145,15 +151,21 @@ export class TokenVerifier implements Verifier {
    * @throws {ConfigurationError}
    */
   compile(policy: unknown): CompiledPolicy {
-    const compiled = CompiledPolicy.from(policy, this.#options.policy)
-    const issuers = [...this.#issuers.values()]
-    const capable = issuers.filter(({ introspects }) => introspects !== undefined)
-    const needed = compiled.introspection === 'always' ? issuers.length : 1
-    if (compiled.introspection !== undefined && capable.length < needed)
-      throw new ConfigurationError(
-        'The policy says "introspection", but the verifier was not told how: set its option "introspection" (for each issuer, where there are several)',
-      )
-    return compiled
+    return this.supporting(CompiledPolicy.from(policy, this.#options.policy))
+  }
+
+  /**
+   * The same policy, if everything in it can be done.
+   *
+   * @throws {ConfigurationError} when it demands introspection, and nothing was said about how to ask
+   */
+  supporting(policy: CompiledPolicy): CompiledPolicy {
+    if (policy.introspection === undefined) return policy
+    const needed = policy.introspection === 'always' ? this.#issuers.size : 1
+    if (this.#introspecting.length >= needed) return policy
+    throw new ConfigurationError(
+      'The policy says "introspection", but the verifier was not told how: set its option "introspection" (for each issuer, where there are several)',
+    )
   }
 
   /** Lets errors say in their challenge what the operation needs. */
@@ -173,8 +185,8 @@ export class TokenVerifier implements Verifier {
     const { maxTokenBytes, scopeImplies } = this.#options
     if (typeof token !== 'string') throw new InvalidTokenError('ERR_TOKEN_MALFORMED')
 
-    const knower = isOpaqueToken(token, maxTokenBytes) ? this.#whoKnowsOpaqueTokens() : undefined
-    if (knower) {
+    const knower = this.#knower
+    if (knower && isOpaqueToken(token, maxTokenBytes)) {
       trace.issuer = knower.rules.issuer
       const claims = await knower.introspect(token)
       return this.#applyPolicy(createAuth(token, claims, 'introspection', scopeImplies), policy)
@@ -182,7 +194,8 @@ export class TokenVerifier implements Verifier {
 
     const { unverifiedHeader, unverifiedClaims } = parseUnverifiedToken(token, maxTokenBytes)
     // J11: only the issuer that the token names. One that names nobody we know is refused by the rules of the first.
-    const named = this.#issuers.get(String(unverifiedClaims.iss))
+    const { iss } = unverifiedClaims
+    const named = typeof iss === 'string' ? this.#issuers.get(iss) : undefined
     if (named) trace.issuer = named.rules.issuer
     const issuer = named ?? this.#first
     const { rules } = issuer
@@ -208,17 +221,6 @@ export class TokenVerifier implements Verifier {
     return this.#applyPolicy(always ? await this.#confirm(issuer, auth) : auth, policy)
   }
 
-  /**
-   * Who is asked about tokens that only their issuer can read, if anybody: they do not say whose they are, and nobody
-   * is told another's tokens.
-   */
-  #whoKnowsOpaqueTokens(): TrustedIssuer | undefined {
-    const knowing = [...this.#issuers.values()].filter(({ introspects }) => introspects !== undefined)
-    const chosen = knowing.filter(({ introspects }) => introspects === 'opaque')
-    const [knower, ...others] = chosen.length > 0 ? chosen : knowing
-    return others.length === 0 ? knower : undefined
-  }
-
   /** Who calls, now that the issuer was asked whether the token is still good. */
   async #confirm(issuer: TrustedIssuer, auth: Auth): Promise<Auth> {
     const claims = await issuer.confirm(auth.token, auth.claims)
@@ -229,6 +231,13 @@ export class TokenVerifier implements Verifier {
     await policy.enforce(auth, this.#clock.now(), this.#first.rules.clockToleranceSeconds)
     return auth
   }
+}
+
+/** The one that opaque tokens can be from; `undefined` where they could be from several. */
+function onlyOne(introspecting: readonly TrustedIssuer[]): TrustedIssuer | undefined {
+  const chosen = introspecting.filter(({ introspects }) => introspects === 'opaque')
+  const [one, ...others] = chosen.length > 0 ? chosen : introspecting
+  return others.length === 0 ? one : undefined
 }
 
 /** Whether nothing is said against a token, but that its key is not known or cannot be had. */
