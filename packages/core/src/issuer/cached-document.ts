@@ -38,7 +38,7 @@ const MAX_LIFETIME_MS = 24 * 60 * 60_000
 /** The part of its lifetime after which a document that is used is refreshed in the background. */
 const REFRESH_AFTER = 0.8
 /**
- * For this long, a failure says that the issuer is in trouble; an older one says nothing. Longer than every pause, so
+ * For this long, a failure says that the issuer is in trouble; an older one says nothing. As long as the longest pause, so
  * that of a busy service nobody ever waits for an issuer that fails.
  */
 const RECENT_FAILURE_MS = 5 * 60_000

@@ -40,7 +40,7 @@ export class IssuerFailure extends Error {
   declare readonly status?: number
   /** The system's code for what befell the connection, such as `ECONNREFUSED`, where there is one. */
   declare readonly code?: string
-  /** How long the issuer asked to be left alone (`Retry-After`, RFC 9110 §10.2.3), in seconds, 300 at the most. */
+  /** How long the issuer asked to be left alone (`Retry-After`, RFC 9110 §10.2.3), in seconds, 240 at the most. */
   declare readonly retryAfterSeconds?: number
   /** How many requests were made until this was the outcome. */
   attempts = 1
@@ -57,8 +57,11 @@ export class IssuerFailure extends Error {
   }
 }
 
-/** However long an issuer asks to be left alone, it is asked again after this. */
-const MAX_RETRY_AFTER_SECONDS = 300
+/**
+ * However long an issuer asks to be left alone, it is asked again after this, and a quarter more by chance: within the
+ * five minutes for which a failure counts as recent.
+ */
+const MAX_RETRY_AFTER_SECONDS = 240
 
 /**
  * What `Retry-After` asks for, in seconds or as a date (RFC 9110 §10.2.3), within bounds.
