@@ -61,8 +61,13 @@ export class Introspection {
     // Never the token itself: what is kept in memory is of no use to anybody.
     const digest = hash('sha256', token, 'base64url')
     const now = this.#clock.monotonic()
+    const known = this.#active.get(digest, now) ?? this.#inactive.get(digest, now)
     const answer =
-      this.#active.get(digest, now) ?? this.#inactive.get(digest, now) ?? (await this.#askOnce(digest, token))
+      known ??
+      (await this.#askOnce(digest, token).catch((error: unknown) => {
+        // Each caller gets an error of its own: it is told what its request needs.
+        throw unavailable('ERR_INTROSPECTION_UNAVAILABLE', error, this.#rest.waitMs)
+      }))
     if (!answer.active) throw new InvalidTokenError('ERR_TOKEN_INACTIVE')
     return answer.claims
   }
@@ -79,8 +84,7 @@ export class Introspection {
   async #askUnlessResting(digest: string, token: string): Promise<Answer> {
     const inTrouble = this.#rest.failures > TOLERATED_FAILURES
     // After a rest, one request is enough to find out; the others are not to wait for it.
-    if (this.#rest.waitMs > 0 || (inTrouble && this.#probing))
-      throw unavailable('ERR_INTROSPECTION_UNAVAILABLE', this.#failure, this.#rest.waitMs)
+    if (this.#rest.waitMs > 0 || (inTrouble && this.#probing)) throw this.#failure
     this.#probing = inTrouble
     const started = this.#clock.monotonic()
     const asked = (outcome: 'active' | 'inactive' | 'failed', detail?: object) =>
@@ -100,7 +104,8 @@ export class Introspection {
     } catch (error) {
       const { reason, status } = describeFailure(error)
       asked('failed', { reason, status })
-      throw this.#noteFailure(error)
+      this.#noteFailure(error)
+      throw error
     } finally {
       if (inTrouble) this.#probing = false
     }
@@ -147,16 +152,14 @@ export class Introspection {
     if (keptMs > 0) this.#active.set(digest, answer, ENTRY_BYTES + 2 * bytes, now + keptMs)
   }
 
-  #noteFailure(error: unknown): UnavailableError {
+  #noteFailure(error: unknown): void {
     // Those who asked at the same time and fail as well have nothing to add.
-    if (this.#rest.waitMs === 0) {
-      this.#failure = error
-      const known = error instanceof IssuerFailure || error instanceof UnavailableError
-      this.#rest.failed(((known && error.retryAfterSeconds) || 0) * 1000, TOLERATED_FAILURES)
-      const pauseMs = this.#rest.waitMs
-      if (pauseMs > 0) watched('introspectionResting')?.publish({ issuer: this.#server.issuer, pauseMs })
-    }
-    return unavailable('ERR_INTROSPECTION_UNAVAILABLE', error, this.#rest.waitMs)
+    if (this.#rest.waitMs > 0) return
+    this.#failure = error
+    const known = error instanceof IssuerFailure || error instanceof UnavailableError
+    this.#rest.failed(((known && error.retryAfterSeconds) || 0) * 1000, TOLERATED_FAILURES)
+    const pauseMs = this.#rest.waitMs
+    if (pauseMs > 0) watched('introspectionResting')?.publish({ issuer: this.#server.issuer, pauseMs })
   }
 }
 
