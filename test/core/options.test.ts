@@ -1,8 +1,9 @@
+import { inspect } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import { ConfigurationError, createVerifier } from '@telnyx-auth/core'
 import { createGuards, Gate } from '@telnyx-auth/core/adapter'
 import { describe, expect, it, vi } from 'vitest'
-import { VERIFIER_OPTIONS } from '../../packages/core/src/options.js'
+import { resolveOptions, VERIFIER_OPTIONS } from '../../packages/core/src/options.js'
 import { closest } from '../../packages/core/src/validation.js'
 import { thrownBy } from '../support/outcome.js'
 
@@ -331,6 +332,418 @@ describe('an adapter', () => {
   })
 })
 
+/** Nothing of this may be repeated by a message, whatever is wrong with it or beside it. */
+const SECRET = 'hunter2-not-for-messages'
+const telnyx = 'https://api.telnyx.com'
+const credentials = { clientId: 'api', clientSecret: SECRET }
+
+/** Without any variable that says something. */
+function clearEnvironment(): void {
+  for (const name of [
+    'TELNYX_AUTH_AUDIENCE',
+    'TELNYX_AUTH_ISSUER',
+    'TELNYX_CLIENT_ID',
+    'TELNYX_CLIENT_SECRET',
+  ])
+    vi.stubEnv(name, undefined)
+}
+
+describe('issuers, keys and introspection: what is refused, at once and in one sentence', () => {
+  it.each([
+    // several issuers
+    [{ issuer: [null] }, /entry of "issuer".*plain object.*not null$/],
+    [{ issuer: [5] }, /entry of "issuer".*not 5$/],
+    [{ issuer: [undefined] }, /not undefined$/],
+    [{ issuer: new Array(1) }, /not undefined$/],
+    [{ issuer: [[telnyx]] }, /entry of "issuer".*not an array$/],
+    [{ issuer: [''] }, /Every entry of option "issuer".*https URL/],
+    [{ issuer: [telnyx, 'http://id.example.com'] }, /Every entry of option "issuer".*loopback/],
+    [{ issuer: [{}] }, /Every entry of option "issuer".*not undefined$/],
+    [{ issuer: [{ issuer: [telnyx] }] }, /Every entry of option "issuer".*not an array$/],
+    [{ issuer: [{ issuer: `https://u:${SECRET}@id.example.com` }] }, /credentials/],
+    [{ issuer: [telnyx, telnyx] }, /same issuer twice$/],
+    [{ issuer: [{ issuer: telnyx }, telnyx] }, /same issuer twice$/],
+    [{ issuer: [{ isuer: telnyx }] }, /no member of an entry of "issuer" "isuer"; did you mean "issuer"\?$/],
+    [{ issuer: [{ issuer: telnyx, audiance: 'x' }] }, /did you mean "audience"\?$/],
+    [{ issuer: [{ issuer: telnyx, clockToleranceSeconds: 5 }] }, /no member.*"clockToleranceSeconds"/],
+    [{ issuer: [{ issuer: telnyx, fetch: () => undefined }] }, /no member.*"fetch"/],
+    [{ issuer: [{ issuer: telnyx, scopes: ['a'] }] }, /no member.*"scopes"/],
+    [{ issuer: [Object.create({ issuer: telnyx })] }, /entry of "issuer"/],
+    [{ issuer: [Object.defineProperty({}, 'issuer', { value: telnyx })] }, /"issuer" is hidden/],
+    [{ issuer: [{ issuer: telnyx, audience: '' }] }, /"audience".*not an empty string$/],
+    [{ issuer: [{ issuer: telnyx, audience: [] }] }, /"audience".*not an empty array$/],
+    [{ issuer: [{ issuer: telnyx, profile: 'jwt' }] }, /"profile"/],
+    [{ issuer: [{ issuer: telnyx, algorithms: ['none'] }] }, /"algorithms".*"none"/],
+    [{ issuer: [{ issuer: telnyx, algorithms: [] }] }, /"algorithms".*not an empty array$/],
+    [{ issuer: [{ issuer: telnyx, keys: { cooldownSeconds: 0 } }] }, /"cooldownSeconds"/],
+    [{ issuer: { issuer: telnyx } }, /"issuer".*not an object$/],
+    [{ issuer: [telnyx], jwksUri: 'https://id.example.com/jwks' }, /"jwksUri" is for one issuer/],
+    [{ issuer: [telnyx], jwks: { keys: [] } }, /"jwks" is for one issuer/],
+    [{ issuer: [telnyx], metadata: { issuer: telnyx } }, /"metadata" is for one issuer/],
+    [
+      { issuer: [telnyx], introspectionEndpoint: 'https://x.example' },
+      /"introspectionEndpoint" is for one issuer/,
+    ],
+    [{ issuer: [telnyx], introspection: credentials }, /"introspection" is for one issuer/],
+    [
+      {
+        issuer: ['https://a.example', 'https://b.example'].map((issuer) => ({
+          issuer,
+          introspection: { ...credentials, when: 'opaque' },
+        })),
+      },
+      /Only one issuer can introspect opaque tokens/,
+    ],
+    // keys
+    [{ keys: null }, /"keys".*plain object.*not null$/],
+    [{ keys: [] }, /"keys".*not an empty array$/],
+    [{ keys: 300 }, /"keys".*not 300$/],
+    [{ keys: new Map() }, /"keys".*not an instance of a class$/],
+    [
+      { keys: { lifeTimeSecs: 300 } },
+      /no member of "keys" "lifeTimeSecs"; did you mean "lifetimeSeconds"\?$/,
+    ],
+    [{ keys: { maxStaleSecs: 1 } }, /did you mean "maxStaleSeconds"\?$/],
+    [{ keys: { coolDownSecs: 1 } }, /did you mean "cooldownSeconds"\?$/],
+    [{ keys: { banana: 1 } }, /no member of "keys" "banana"; there are "lifetimeSeconds"/],
+    [{ keys: { lifetimeSeconds: 59 } }, /"lifetimeSeconds".*60 to 86400, not 59$/],
+    [{ keys: { lifetimeSeconds: 86_401 } }, /"lifetimeSeconds".*not 86401$/],
+    [{ keys: { lifetimeSeconds: '300' } }, /"lifetimeSeconds".*not a string$/],
+    [{ keys: { lifetimeSeconds: Number.NaN } }, /"lifetimeSeconds".*not NaN$/],
+    [{ keys: { maxStaleSeconds: -1 } }, /"maxStaleSeconds".*0 to 2592000, not -1$/],
+    [{ keys: { maxStaleSeconds: 2_592_001 } }, /"maxStaleSeconds"/],
+    [{ keys: { maxStaleSeconds: Number.POSITIVE_INFINITY } }, /"maxStaleSeconds".*not Infinity$/],
+    [{ keys: { cooldownSeconds: 0 } }, /"cooldownSeconds".*1 to 3600, not 0$/],
+    [{ keys: { cooldownSeconds: 3601 } }, /"cooldownSeconds"/],
+    [{ keys: { cooldownSeconds: null } }, /"cooldownSeconds".*not null$/],
+    // retries
+    [{ retries: -1 }, /"retries".*0 to 3, not -1$/],
+    [{ retries: 4 }, /"retries".*not 4$/],
+    [{ retries: '1' }, /"retries".*not a string$/],
+    [{ retries: true }, /"retries".*not a boolean$/],
+    [{ retrys: 1 }, /did you mean "retries"\?$/],
+    // given keys and endpoints
+    [{ jwks: {} }, /"jwks".*JWK Set.*not an object without one$/],
+    [{ jwks: SECRET }, /"jwks".*not a string$/],
+    [{ jwks: null }, /"jwks".*not null$/],
+    [{ jwks: { keys: [{ kty: 'oct', k: SECRET }] } }, /"jwks".*public key/],
+    [{ jwksUri: 'http://id.example.com/jwks' }, /"jwksUri".*https URL.*which this one is not$/],
+    [{ jwksUri: `https://u:${SECRET}@id.example.com/jwks` }, /"jwksUri".*without credentials/],
+    [{ jwksUri: 5 }, /"jwksUri".*not 5$/],
+    [{ jwkUri: 'https://id.example.com/jwks' }, /did you mean "jwksUri"\?$/],
+    [
+      { jwks: { keys: [] }, jwksUri: 'https://id.example.com/jwks' },
+      /"jwks" and "jwksUri" exclude each other$/,
+    ],
+    [{ metadata: {} }, /"metadata" is not usable: .*"issuer"/],
+    [{ metadata: 'https://id.example.com' }, /"metadata" is not usable/],
+    [{ metadata: { issuer: telnyx } }, /"metadata" is not usable: .*"jwks_uri"$/],
+    [
+      { introspectionEndpoint: 'https://id.example.com/introspect' },
+      /does nothing without.*"introspection"$/,
+    ],
+    [
+      { introspection: credentials, introspectionEndpoint: `https://u:${SECRET}@id.example.com/` },
+      /"introspectionEndpoint"/,
+    ],
+    // introspection
+    [{ introspection: 'fallback' }, /"introspection" of a verifier must be an object/],
+    [{ introspection: SECRET }, /"introspection" of a verifier must be an object/],
+    [{ introspection: null }, /"introspection".*not null$/],
+    [{ introspection: true }, /"introspection".*not a boolean$/],
+    [{ introspection: [] }, /"introspection".*not an empty array$/],
+    [{ introspection: false }, /"introspection".*not a boolean$/],
+    [{ introspection: {} }, /needs "clientId".*TELNYX_CLIENT_ID/],
+    [{ introspection: { clientId: 'api' } }, /needs "clientSecret".*TELNYX_CLIENT_SECRET/],
+    [{ introspection: { clientSecret: SECRET } }, /needs "clientId"/],
+    [{ introspection: { ...credentials, clientId: '' } }, /"clientId".*not an empty string$/],
+    [{ introspection: { ...credentials, clientSecret: '' } }, /"clientSecret".*not an empty string$/],
+    [{ introspection: { ...credentials, clientSecret: null } }, /"clientSecret".*not null$/],
+    [{ introspection: { ...credentials, clientSecret: [SECRET] } }, /"clientSecret".*not an array$/],
+    [{ introspection: { ...credentials, clientSecret: { SECRET } } }, /"clientSecret".*not an object$/],
+    [{ introspection: { ...credentials, clientSecret: Buffer.from(SECRET) } }, /"clientSecret"/],
+    [{ introspection: { ...credentials, clientId: 5 } }, /"clientId".*not 5$/],
+    [
+      { introspection: { ...credentials, when: 'sometimes' } },
+      /"fallback", "always" or "opaque", not a string$/,
+    ],
+    [{ introspection: { ...credentials, when: SECRET } }, /"fallback", "always" or "opaque"/],
+    [{ introspection: { ...credentials, when: null } }, /not null$/],
+    [{ introspection: { ...credentials, authMethod: 'none' } }, /"authMethod".*not a string$/],
+    [{ introspection: { ...credentials, authMethod: SECRET } }, /"authMethod"/],
+    [{ introspection: { ...credentials, authMethod: null } }, /"authMethod".*not null$/],
+    [
+      { introspection: { ...credentials, authMethod: () => ({}) } },
+      /not used where "authMethod" is a function/,
+    ],
+    [{ introspection: { clientSecret: SECRET, authMethod: () => ({}) } }, /not used where "authMethod"/],
+    [{ introspection: { ...credentials, onUnavailable: 'ignore' } }, /"onUnavailable".*"reject" or "accept"/],
+    [{ introspection: { ...credentials, onUnavailable: true } }, /"onUnavailable".*not a boolean$/],
+    [{ introspection: { ...credentials, cacheSeconds: -1 } }, /"cacheSeconds".*0 to 3600, not -1$/],
+    [{ introspection: { ...credentials, cacheSeconds: 3601 } }, /"cacheSeconds"/],
+    [{ introspection: { ...credentials, cacheSeconds: SECRET } }, /"cacheSeconds".*not a string$/],
+    [{ introspection: { ...credentials, cacheSeconds: Number.NaN } }, /"cacheSeconds".*not NaN$/],
+    [{ introspection: { ...credentials, inactiveCacheSeconds: -1 } }, /"inactiveCacheSeconds".*0 to 3600/],
+    [{ introspection: { ...credentials, inactiveCacheSeconds: 3601 } }, /"inactiveCacheSeconds"/],
+    [{ introspection: { ...credentials, secret: SECRET } }, /no member of "introspection" "secret"/],
+    [{ introspection: { ...credentials, clientID: 'x' } }, /did you mean "clientId"\?$/],
+    [{ introspection: { ...credentials, authMehtod: 'x' } }, /did you mean "authMethod"\?$/],
+    [{ introspection: { ...credentials, cache: 5 } }, /no member of "introspection" "cache"/],
+    [
+      { introspection: Object.defineProperty({ clientId: 'api' }, 'clientSecret', { value: SECRET }) },
+      /"clientSecret" is hidden/,
+    ],
+    [{ introspection: Object.create(credentials) }, /"introspection"/],
+    [{ introspecton: credentials }, /did you mean "introspection"\?$/],
+  ])('%o', (options, message) => {
+    clearEnvironment()
+    const error = thrownBy(() => make({ audience, ...options }))
+    expect(error).toBeInstanceOf(ConfigurationError)
+    expect(error.message).toMatch(message)
+    expect(error.message).not.toMatch(/\. [A-Z]|\n/)
+    const shown = inspect(error, { depth: Infinity, showHidden: true, maxStringLength: null })
+    expect(shown).not.toContain(SECRET)
+    expect(thrownBy(() => new Gate({ audience, ...options })).message).toBe(error.message)
+  })
+})
+
+describe('issuers, keys and introspection: what is accepted', () => {
+  it.each([
+    { issuer: [telnyx] },
+    { issuer: Object.freeze(['https://a.example', Object.freeze({ issuer: 'https://b.example' })]) },
+    { issuer: [{ issuer: telnyx, audience: null, profile: undefined, keys: undefined, jwks: undefined }] },
+    { issuer: [{ issuer: 'http://127.0.0.1:4010', algorithms: ['ES256'] }] },
+    { issuer: [telnyx, `${telnyx}/`] },
+    { issuer: [telnyx], introspection: undefined, jwks: undefined, jwksUri: undefined },
+    { issuer: [{ issuer: telnyx, introspection: credentials }] },
+    { keys: {} },
+    { keys: { lifetimeSeconds: 60, maxStaleSeconds: 0, cooldownSeconds: 1 } },
+    { keys: { lifetimeSeconds: 86_400, maxStaleSeconds: 2_592_000, cooldownSeconds: 3600 } },
+    { keys: { lifetimeSeconds: undefined } },
+    { retries: 0 },
+    { retries: 3 },
+    { jwksUri: 'https://keys.example.com/jwks?v=1' },
+    { introspection: credentials },
+    { introspection: { ...credentials, cacheSeconds: 0, inactiveCacheSeconds: 0 } },
+    { introspection: { ...credentials, cacheSeconds: 3600, inactiveCacheSeconds: 3600 } },
+    { introspection: { ...credentials, authMethod: 'client_secret_post', onUnavailable: 'accept' } },
+    { introspection: { authMethod: () => ({}), when: 'always' } },
+    { introspection: { ...credentials, when: undefined, authMethod: undefined, cacheSeconds: undefined } },
+  ])('%j', (options) => {
+    clearEnvironment()
+    expect(() => make({ audience, ...options })).not.toThrow()
+    expect(() => new Gate({ audience, ...options })).not.toThrow()
+  })
+
+  it('is not told by what a verifier shows of itself', () => {
+    const verifier = createVerifier({ audience, introspection: credentials })
+    const shown = inspect(verifier, { depth: Infinity, showHidden: true, getters: true })
+    expect(`${shown}${JSON.stringify(verifier)}${JSON.stringify(verifier.health())}`).not.toContain(SECRET)
+  })
+})
+
+describe('issuers, keys and introspection: defaults', () => {
+  const resolve = (options: object, environment = {}) => resolveOptions({ audience, ...options }, environment)
+
+  it('are those that the documentation says', () => {
+    const { issuers, limits } = resolve({})
+    expect(issuers).toHaveLength(1)
+    expect(issuers[0]).toMatchObject({
+      rules: { issuer: telnyx, audience: new Set([audience]), profile: 'telnyx', clockToleranceSeconds: 5 },
+      keys: { lifetimeMs: 300_000, maxStaleMs: 86_400_000, cooldownMs: 30_000, jwks: undefined },
+      introspection: undefined,
+    })
+    expect(issuers[0].rules.algorithms.size).toBe(11)
+    expect(limits).toMatchObject({ timeoutMs: 5000, maxResponseBytes: 262_144, retries: 1 })
+    expect(resolve({ introspection: credentials }).issuers[0].introspection).toMatchObject({
+      when: 'fallback',
+      cacheMs: 30_000,
+      inactiveCacheMs: 10_000,
+      onUnavailable: 'reject',
+    })
+  })
+
+  it('are replaced by what is said', () => {
+    const { issuers, limits } = resolve({
+      keys: { lifetimeSeconds: 60, maxStaleSeconds: 1, cooldownSeconds: 2 },
+      introspection: {
+        ...credentials,
+        when: 'always',
+        cacheSeconds: 1,
+        inactiveCacheSeconds: 2,
+        onUnavailable: 'accept',
+      },
+      retries: 0,
+    })
+    expect(issuers[0]).toMatchObject({
+      keys: { lifetimeMs: 60_000, maxStaleMs: 1000, cooldownMs: 2000 },
+      introspection: { when: 'always', cacheMs: 1000, inactiveCacheMs: 2000, onUnavailable: 'accept' },
+    })
+    expect(limits.retries).toBe(0)
+  })
+
+  it('of an entry are what the verifier says; undefined says nothing, null turns the audience off', () => {
+    const shared = {
+      profile: 'rfc9068',
+      algorithms: ['ES256'],
+      clockToleranceSeconds: 9,
+      keys: { lifetimeSeconds: 60 },
+    }
+    const { issuers } = resolve({
+      ...shared,
+      issuer: [
+        telnyx,
+        {
+          issuer: 'https://a.example',
+          audience: undefined,
+          profile: undefined,
+          algorithms: undefined,
+          keys: undefined,
+        },
+        { issuer: 'https://b.example', audience: null, profile: 'telnyx', algorithms: ['RS256', 'ES256'] },
+        { issuer: 'https://c.example', audience: ['urn:c', 'urn:d'], keys: { lifetimeSeconds: 600 } },
+      ],
+    })
+    const inherited = {
+      rules: {
+        audience: new Set([audience]),
+        profile: 'rfc9068',
+        algorithms: new Set(['ES256']),
+        clockToleranceSeconds: 9,
+      },
+      keys: { lifetimeMs: 60_000 },
+    }
+    expect(issuers).toMatchObject([
+      inherited,
+      inherited,
+      {
+        rules: {
+          issuer: 'https://b.example',
+          audience: null,
+          profile: 'telnyx',
+          algorithms: new Set(['RS256', 'ES256']),
+          clockToleranceSeconds: 9,
+        },
+        keys: { lifetimeMs: 60_000 },
+      },
+      { rules: { audience: new Set(['urn:c', 'urn:d']), profile: 'rfc9068' }, keys: { lifetimeMs: 600_000 } },
+    ])
+  })
+})
+
+describe('issuers and introspection: environment', () => {
+  const authorization = async (options: object, environment: Record<string, string>) => {
+    const { issuers } = resolveOptions({ audience, ...options }, environment)
+    const [{ introspection }] = issuers
+    const request = { issuer: telnyx, endpoint: `${telnyx}/introspect` }
+    return (await introspection?.authenticate(request))?.headers?.authorization
+  }
+  const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
+  const environment = { TELNYX_CLIENT_ID: 'env-id', TELNYX_CLIENT_SECRET: SECRET }
+
+  it('an audience serves all issuers that have none of their own', () => {
+    const issuer = ['https://a.example', { issuer: 'https://b.example', audience: 'urn:b' }]
+    const { issuers } = resolveOptions({ issuer }, { TELNYX_AUTH_AUDIENCE: 'urn:x, urn:y' })
+    expect(issuers.map(({ rules }) => rules.audience)).toEqual([
+      new Set(['urn:x', 'urn:y']),
+      new Set(['urn:b']),
+    ])
+    expect(thrownBy(() => resolveOptions({ issuer }, {})).message).toMatch(/No audience is configured/)
+    // Each has its own: then none is missing.
+    const own = issuer.slice(1)
+    expect(() => resolveOptions({ issuer: own }, {})).not.toThrow()
+  })
+
+  it('an issuer is overruled by an array, and is never one itself', () => {
+    const variables = { TELNYX_AUTH_ISSUER: 'https://env.example', TELNYX_AUTH_AUDIENCE: audience }
+    const named = (options: object) =>
+      resolveOptions(options, variables).issuers.map(({ rules }) => rules.issuer)
+    expect(named({})).toEqual(['https://env.example'])
+    expect(named({ issuer: ['https://a.example'] })).toEqual(['https://a.example'])
+    const two = { ...variables, TELNYX_AUTH_ISSUER: 'https://a.example, https://b.example' }
+    expect(thrownBy(() => resolveOptions({}, two))).toBeInstanceOf(ConfigurationError)
+  })
+
+  it('credentials are filled in, one by one, and only where introspection is on', async () => {
+    expect(await authorization({ introspection: {} }, environment)).toBe(basic(`env-id:${SECRET}`))
+    expect(await authorization({ introspection: { clientId: 'own' } }, environment)).toBe(
+      basic(`own:${SECRET}`),
+    )
+    expect(await authorization({ introspection: { clientSecret: 'own' } }, environment)).toBe(
+      basic('env-id:own'),
+    )
+    expect(await authorization({ introspection: { clientId: undefined } }, environment)).toBe(
+      basic(`env-id:${SECRET}`),
+    )
+    expect(await authorization({}, environment)).toBeUndefined()
+    const none = { introspection: { authMethod: () => ({}) } }
+    expect(await authorization(none, environment)).toBeUndefined()
+    // RFC 6749 §2.3.1: form-encoded first.
+    expect(await authorization({ introspection: { clientId: 'a:b', clientSecret: 'c d+é' } }, {})).toBe(
+      basic('a%3Ab:c+d%2B%C3%A9'),
+    )
+  })
+
+  it.each([
+    { TELNYX_CLIENT_ID: '', TELNYX_CLIENT_SECRET: SECRET },
+    { TELNYX_CLIENT_ID: 'env-id', TELNYX_CLIENT_SECRET: '' },
+    { TELNYX_CLIENT_SECRET: SECRET },
+    { TELNYX_CLIENT_ID: 'env-id' },
+  ])('an empty variable is none: %j', (variables) => {
+    const error = thrownBy(() => resolveOptions({ audience, introspection: {} }, variables))
+    expect(error).toBeInstanceOf(ConfigurationError)
+    expect(error.message).not.toContain(SECRET)
+  })
+
+  it('is read when a verifier is made, not before', () => {
+    clearEnvironment()
+    const options = { audience, introspection: {} }
+    expect(thrownBy(() => createVerifier(options)).message).toMatch(/TELNYX_CLIENT_ID/)
+    vi.stubEnv('TELNYX_CLIENT_ID', 'env-id')
+    expect(thrownBy(() => createVerifier(options)).message).toMatch(/TELNYX_CLIENT_SECRET/)
+    vi.stubEnv('TELNYX_CLIENT_SECRET', SECRET)
+    expect(() => createVerifier(options)).not.toThrow()
+  })
+
+  it('is for Telnyx alone where there are several issuers', async () => {
+    const issuer = [{ issuer: telnyx, introspection: {} }, 'https://b.example']
+    expect(await authorization({ issuer }, environment)).toBe(basic(`env-id:${SECRET}`))
+    for (const other of ['https://b.example', `${telnyx}/`, telnyx.replace('api', 'API')])
+      for (const introspection of [{}, { clientId: 'own' }, { clientSecret: 'own' }]) {
+        const entry = { issuer: other, introspection }
+        const error = thrownBy(() => resolveOptions({ audience, issuer: [entry, telnyx] }, environment))
+        expect(error).toBeInstanceOf(ConfigurationError)
+        expect(error.message).toMatch(/for https:\/\/api\.telnyx\.com alone/)
+        expect(error.message).not.toContain(SECRET)
+      }
+  })
+})
+
+describe('introspection in policies', () => {
+  it.each(['sometimes', '', null, true, {}, { when: 'always' }, ['always'], SECRET])(
+    'refused: %j',
+    async (value) => {
+      const verifier = createVerifier({ audience, introspection: credentials })
+      const refused: unknown = Reflect.apply(verifier.verify, verifier, ['x', { introspection: value }])
+      await expect(refused).rejects.toMatchObject({ code: 'ERR_CONFIGURATION' })
+      const { requireAuth } = createGuards(() => ({}))
+      const error = thrownBy(() => Reflect.apply(requireAuth, undefined, [{ introspection: value }]))
+      expect(error).toBeInstanceOf(ConfigurationError)
+      expect(error.message).toMatch(/"introspection" must say "fallback", "always" or "opaque"/)
+      expect(error.message).not.toContain(SECRET)
+    },
+  )
+
+  it.each(['fallback', 'always', 'opaque'] as const)('%s needs a verifier that can ask', (introspection) => {
+    const verifier = createVerifier({ audience })
+    const error = thrownBy(() => new Gate({ verifier, introspection }))
+    expect(error).toBeInstanceOf(ConfigurationError)
+    expect(error.message).toMatch(/set its option "introspection"/)
+    const asking = createVerifier({ audience, introspection: credentials })
+    expect(() => new Gate({ verifier: asking, introspection })).not.toThrow()
+  })
+})
+
 describe('suggestions', () => {
   it.each([
     ['audiences', 'audience'],
@@ -341,6 +754,12 @@ describe('suggestions', () => {
     ['anyScopes', 'anyScope'],
     ['AUDIENCE', 'audience'],
     ['ftech', 'fetch'],
+    ['retrys', 'retries'],
+    ['introspect', 'introspection'],
+    ['jwk', 'jwks'],
+    ['key', 'keys'],
+    ['jwksURI', 'jwksUri'],
+    ['meta', undefined],
     ['banana', undefined],
     ['x', undefined],
   ])('%s: %s', (name, meant) => {

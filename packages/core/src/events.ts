@@ -40,7 +40,7 @@ export interface Events {
     /** For how long it is not asked again. */
     readonly pauseMs: number
   }
-  /** The keys of an issuer are not the ones that they were. */
+  /** The ids of an issuer's keys are not the ones that they were. */
   readonly keysRotated: {
     readonly issuer: string
     readonly added: readonly string[]

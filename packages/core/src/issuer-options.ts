@@ -174,7 +174,8 @@ function resolveIssuer(given: Given, issuer: string, environment: Environment): 
     clientSecret: environment.TELNYX_CLIENT_SECRET,
   })
   const known = resolveKnown(given, issuer)
-  if (known.introspectionEndpoint !== undefined && given.metadata === undefined && !introspection)
+  const algorithms = resolveAlgorithms(given.algorithms)
+  if (given.introspectionEndpoint !== undefined && !introspection)
     throw new ConfigurationError(
       'Option "introspectionEndpoint" does nothing without the option "introspection"',
     )
@@ -187,11 +188,11 @@ function resolveIssuer(given: Given, issuer: string, environment: Environment): 
       issuer,
       audience: resolveAudience(given.audience, environment),
       profile: resolveProfile(given.profile),
-      algorithms: resolveAlgorithms(given.algorithms),
+      algorithms,
       clockToleranceSeconds: resolveNumber(given, 'clockToleranceSeconds', { default: 5, min: 0, max: 600 }),
     },
     known,
-    keys: resolveKeys(given),
+    keys: resolveKeys(given, algorithms),
     introspection,
   }
 }
@@ -222,7 +223,7 @@ function resolveKnown(
   }
 }
 
-function resolveKeys({ keys, jwks }: Given): KeyOptions {
+function resolveKeys({ keys, jwks }: Given, algorithms: ReadonlySet<Algorithm>): KeyOptions {
   const given = checkNames(
     keys === undefined ? {} : keys,
     ['lifetimeSeconds', 'maxStaleSeconds', 'cooldownSeconds'] satisfies (keyof KeysOptions)[],
@@ -234,16 +235,16 @@ function resolveKeys({ keys, jwks }: Given): KeyOptions {
     lifetimeMs: seconds('lifetimeSeconds', { default: 300, min: 60, max: 86_400 }),
     maxStaleMs: seconds('maxStaleSeconds', { default: 86_400, min: 0, max: 30 * 86_400 }),
     cooldownMs: seconds('cooldownSeconds', { default: 30, min: 1, max: 3600 }),
-    jwks: resolveKeySet(jwks),
+    jwks: resolveKeySet(jwks, algorithms),
   }
 }
 
-function resolveKeySet(jwks: unknown): unknown {
+function resolveKeySet(jwks: unknown, algorithms: ReadonlySet<Algorithm>): unknown {
   if (jwks === undefined) return undefined
   const copy = copyOfJson(jwks)
-  if (!hasUsableKey(copy))
+  if (!hasUsableKey(copy, algorithms))
     throw new ConfigurationError(
-      `Option "jwks" must be a JWK Set with at least one public key that can be used to verify signatures, not ${describe(jwks)}${typeof jwks === 'object' && jwks !== null ? ' without one' : ''}`,
+      `Option "jwks" must be a JWK Set with at least one public key that can be used to verify signatures with an allowed algorithm, not ${describe(jwks)}${typeof jwks === 'object' && jwks !== null ? ' without one' : ''}`,
     )
   return copy
 }

@@ -134,7 +134,7 @@ export function resolveOptions(options: unknown, environment: Environment): Reso
         min: 1,
         max: 16_777_216,
       }),
-      retries: resolveNumber(given, 'retries', { default: 1, min: 0, max: 3 }),
+      retries: Math.floor(resolveNumber(given, 'retries', { default: 1, min: 0, max: 3 })),
     },
     maxTokenBytes: resolveNumber(given, 'maxTokenBytes', { default: 16_384, min: 1, max: 1_048_576 }),
     scopeImplies,

@@ -29,13 +29,13 @@ export async function importKeySet(value: unknown): Promise<readonly Verificatio
   return imported.filter((key) => key !== undefined)
 }
 
-/** Whether at least one of them can be used, as far as can be told at once. */
-export function hasUsableKey(value: unknown): boolean {
+/** Whether at least one of them serves one of these algorithms, as far as can be told at once. */
+export function hasUsableKey(value: unknown, algorithms: ReadonlySet<Algorithm>): boolean {
   return membersOf(value).some((member) => {
-    const { jwk } = selectUsable(member) ?? {}
-    if (!jwk) return false
+    const usable = selectUsable(member)
+    if (!usable?.algorithms.some((algorithm) => algorithms.has(algorithm))) return false
     try {
-      createPublicKey({ key: jwk, format: 'jwk' })
+      createPublicKey({ key: usable.jwk, format: 'jwk' })
       return true
     } catch {
       return false
