@@ -23,6 +23,7 @@ import {
   rejectionOf,
   TestClock,
 } from '../support/forge.js'
+import { settle } from '../support/http.js'
 import { untilTimeout } from '../support/outcome.js'
 
 /** Attacks 35–39: what the issuer, or whoever answers in its place, can do. */
@@ -283,14 +284,17 @@ describe('attacks 37 and 38, D4: an issuer that does not give what it should', (
     // Metadata are fresh for an hour, keys for five minutes.
     clock.advance(place === 'metadata' ? 3000 : 290)
     await expect(untilTimeout(() => verifier.verify(token))).resolves.toBeDefined()
+    await settle()
     clock.advance(290)
     const later = goodToken(key, { exp: clock.now() + 60, iat: clock.now() })
     await expect(untilTimeout(() => verifier.verify(later))).resolves.toBeDefined()
+    await settle()
 
     // And the issuer is believed again when it is well.
     Object.assign(issuer, { metadata, jwks })
     issuer.publish(key.jwk, next.jwk)
-    clock.advance(60)
+    // The longest pause: four minutes, where the issuer asks for more.
+    clock.advance(240)
     await expect(verifier.verify(goodToken(next, { exp: clock.now() + 60 }))).resolves.toBeDefined()
   })
 

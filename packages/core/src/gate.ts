@@ -26,6 +26,8 @@ interface Admission {
   readonly gate: Gate
   /** `undefined` for an anonymous caller, `null` as long as nobody looked. */
   readonly auth: Auth | null | undefined
+  /** The policies that were satisfied on the way, the gate's own first. */
+  readonly satisfied: CompiledPolicy[]
   /** Who is to authenticate what, as soon as a guard asks for it. */
   readonly deferred?: { readonly gate: Gate; readonly request: AuthenticatableRequest }
   /** Why the gate refused: an application may go on nevertheless, and nobody asks a `validate` twice. */
@@ -113,8 +115,8 @@ export class Gate {
     const metadata = this.#respond(request)
     if (metadata) return metadata
     // Another gate may have admitted somebody already, who stays that; what it refused, this one is to judge by itself.
-    const { gate, auth } = admissions.get(carrier) ?? { gate: this, auth: null }
-    admissions.set(carrier, { gate, auth, deferred: { gate: this, request } })
+    const { gate, auth, satisfied } = admissions.get(carrier) ?? { gate: this, auth: null, satisfied: [] }
+    admissions.set(carrier, { gate, auth, satisfied, deferred: { gate: this, request } })
     return undefined
   }
 
@@ -126,9 +128,11 @@ export class Gate {
       if (admission.refusal) throw copyOf(admission.refusal.error)
       const auth = request ? await gate.#admit(carrier, request) : admission.auth
       if (!auth) throw new MissingTokenError()
-      const enforced = await gate.#verifier.enforce(auth, policy)
+      const { satisfied } = admissionOf(carrier)
+      const enforced = await gate.#verifier.enforce(auth, policy, satisfied)
+      satisfied.push(policy)
       // Handlers are to see what the issuer had to say.
-      if (enforced !== auth) admissions.set(carrier, { gate, auth: enforced })
+      if (enforced !== auth) admissions.set(carrier, { gate, auth: enforced, satisfied })
       return undefined
     } catch (error) {
       return gate.#refuse(error, [policy, ...demandsOf(handlers)])
@@ -160,11 +164,11 @@ export class Gate {
     try {
       const auth = await this.#verifier.authenticateIfPresent(request, this.#policy)
       if (!auth && !this.#optional) throw new MissingTokenError()
-      admissions.set(carrier, { gate: this, auth })
+      admissions.set(carrier, { gate: this, auth, satisfied: [this.#policy] })
       return auth
     } catch (error) {
       // Who is refused here is nobody, whatever another gate said before.
-      admissions.set(carrier, { gate: this, auth: undefined, refusal: { error } })
+      admissions.set(carrier, { gate: this, auth: undefined, satisfied: [], refusal: { error } })
       throw error
     }
   }

@@ -107,13 +107,23 @@ export class TokenVerifier implements Verifier {
   /**
    * Applies a policy to what was verified before, and asks the issuer where the policy demands it.
    *
+   * @param satisfied what it was measured against before: where the issuer names other scopes now, it is so once more
    * @returns the same, or what the issuer made of it
+   * @throws {ConfigurationError} when the policy demands what cannot be done
    */
-  async enforce(auth: Auth, policy: CompiledPolicy): Promise<Auth> {
+  async enforce(
+    auth: Auth,
+    policy: CompiledPolicy,
+    satisfied: readonly CompiledPolicy[] = [],
+  ): Promise<Auth> {
     return observedRefusal(this.#clock, auth.issuer, async () => {
+      this.supporting(policy)
       const issuer = this.#issuers.get(auth.issuer)
       const asks = issuer && policy.introspection === 'always' && auth.verifiedBy === 'signature'
-      return this.#applyPolicy(asks ? await this.#confirm(issuer, auth) : auth, policy)
+      const confirmed = asks ? await this.#confirm(issuer, auth) : auth
+      if (confirmed.scopes.join(' ') !== auth.scopes.join(' '))
+        for (const each of satisfied) await this.#applyPolicy(confirmed, each)
+      return this.#applyPolicy(confirmed, policy)
     })
   }
 

@@ -33,6 +33,8 @@ export interface IssuerAccess {
 
 /** Metadata hardly ever changes; without a `max-age` it is asked for again once an hour. */
 const DEFAULT_LIFETIME_MS = 60 * 60_000
+/** Half of what the keys have, so that there is time to ask for these as well. */
+const PATIENCE_MS = 500
 /** Metadata that are younger are not asked for again because something in them does not work. */
 const TRUSTED_FOR_MS = 60_000
 
@@ -64,6 +66,7 @@ export class AuthorizationServer {
       clock,
       timeoutMs: limits.timeoutMs,
       maxStaleMs,
+      patienceMs: PATIENCE_MS,
       waitMs: () => client.waitMs,
       load: (deadline) => this.#load(needsKeys && known.jwksUri === undefined, deadline),
       failed: (error) =>
@@ -90,28 +93,15 @@ export class AuthorizationServer {
   }
 
   /**
-   * Where the keys are according to metadata that were asked for just now: for when they are not where they were.
-   *
-   * @returns `before` when that is still the place, or nothing newer is to be had
-   */
-  async jwksUriAfter(before: string, deadline: Deadline): Promise<string> {
-    const { document } = this
-    const isOld = (document.ageMs ?? 0) > TRUSTED_FOR_MS
-    if (this.#known.jwksUri !== undefined || this.#known.metadata || !isOld) return before
-    // The failure to be told of is the one that led here. Without time left, the next load is the one that profits.
-    const isOver = deadline.isOver
-    const refreshed = document.refresh(isOver ? undefined : deadline).catch(() => undefined)
-    return (isOver ? undefined : await refreshed)?.jwksUri ?? before
-  }
-
-  /**
    * Where tokens are introspected.
    *
    * @throws {UnavailableError} `ERR_DISCOVERY_FAILED`, `ERR_INTROSPECTION_UNAVAILABLE`
    */
   async introspectionEndpoint(deadline: Deadline): Promise<string> {
     const endpoint =
-      this.#known.introspectionEndpoint ?? (await this.#metadata(deadline)).introspectionEndpoint
+      this.#known.introspectionEndpoint ??
+      (await this.#metadata(deadline)).introspectionEndpoint ??
+      (await this.#newerMetadata(deadline))?.introspectionEndpoint
     if (endpoint !== undefined) return endpoint
     throw new UnavailableError('ERR_INTROSPECTION_UNAVAILABLE', {
       retryAfterSeconds: 60,
@@ -120,6 +110,28 @@ export class AuthorizationServer {
         this.issuer,
       ),
     })
+  }
+
+  /** Where the keys are now, for when they are not where they were: `before` when nothing newer is to be had. */
+  async jwksUriAfter(before: string, deadline: Deadline): Promise<string> {
+    if (this.#known.jwksUri !== undefined) return before
+    return (await this.#newerMetadata(deadline))?.jwksUri ?? before
+  }
+
+  /** The same for introspection. */
+  async introspectionEndpointAfter(before: string, deadline: Deadline): Promise<string> {
+    if (this.#known.introspectionEndpoint !== undefined) return before
+    return (await this.#newerMetadata(deadline))?.introspectionEndpoint ?? before
+  }
+
+  /** Metadata that were asked for just now, because something in the others does not work. */
+  async #newerMetadata(deadline: Deadline): Promise<AuthorizationServerMetadata | undefined> {
+    const { document } = this
+    if (this.#known.metadata || (document.ageMs ?? 0) <= TRUSTED_FOR_MS) return undefined
+    // The failure to be told of is the one that led here. Without time left, the next to ask is the one that profits.
+    const { isOver } = deadline
+    const refreshed = document.refresh(isOver ? undefined : deadline).catch(() => undefined)
+    return isOver ? undefined : refreshed
   }
 
   async #metadata(deadline: Deadline): Promise<AuthorizationServerMetadata> {

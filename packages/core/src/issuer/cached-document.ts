@@ -23,6 +23,8 @@ export interface DocumentPlan<T> {
   readonly timeoutMs: number
   /** How long it may be used past its lifetime while the issuer cannot be asked. */
   readonly maxStaleMs: number
+  /** How long a load is waited for while there is something to go on with. */
+  readonly patienceMs: number
   /** @throws what {@link CachedDocument.refresh} rejects with */
   load(deadline: Deadline): Promise<Loaded<T>>
   /** Milliseconds for which nobody may be asked, whatever the document's own pauses. */
@@ -38,12 +40,10 @@ const MAX_LIFETIME_MS = 24 * 60 * 60_000
 /** The part of its lifetime after which a document that is used is refreshed in the background. */
 const REFRESH_AFTER = 0.8
 /**
- * For this long, a failure says that the issuer is in trouble; an older one says nothing. As long as the longest pause, so
- * that of a busy service nobody ever waits for an issuer that fails.
+ * For this long, a failure says that the issuer is in trouble; an older one says nothing. A minute longer than the longest
+ * pause, so that of a busy service nobody ever waits for an issuer that fails.
  */
-const RECENT_FAILURE_MS = 5 * 60_000
-/** How long a load is waited for while there is something to go on with. */
-const PATIENCE_MS = 1_000
+const RECENT_FAILURE_MS = 6 * 60_000
 
 /**
  * The lifetime that a response's `Cache-Control` asks for (RFC 9111 §5.2.2), within one minute and one day.
@@ -184,7 +184,8 @@ export class CachedDocument<T> {
   /** Those who come while a load takes long do not wait for it as the first ones have. */
   async #waitAWhile(refreshed: Promise<T>, otherwise: T): Promise<T> {
     const startedAt = this.#loading?.startedAt
-    const leftMs = startedAt === undefined ? PATIENCE_MS : startedAt + PATIENCE_MS - this.#clock.monotonic()
+    const { patienceMs } = this.#plan
+    const leftMs = startedAt === undefined ? patienceMs : startedAt + patienceMs - this.#clock.monotonic()
     if (leftMs <= 0) return otherwise
     return Deadline.within(leftMs, ({ over }) =>
       Promise.race([refreshed, over.then(() => otherwise)]).catch(() => otherwise),

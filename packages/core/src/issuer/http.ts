@@ -84,11 +84,12 @@ export function isSecureUrl(value: unknown): value is string {
 /**
  * Asks for a JSON document, once more where that may help.
  *
+ * @param prepare makes the request, anew for each time
  * @param retries how often at the most
  * @throws {IssuerFailure} when there is no complete answer with status 200 and JSON in its body within the limits.
  */
 export async function requestJson(
-  request: JsonRequest,
+  prepare: () => JsonRequest | Promise<JsonRequest>,
   limits: HttpLimits,
   deadline: Deadline,
   clock: Clock,
@@ -96,7 +97,7 @@ export async function requestJson(
 ): Promise<JsonDocument> {
   for (let attempts = 1; ; attempts++) {
     try {
-      return await attempt(request, limits, deadline, clock)
+      return await attempt(await prepare(), limits, deadline, clock)
     } catch (failure) {
       if (!(failure instanceof IssuerFailure)) throw failure
       failure.attempts = attempts
@@ -175,6 +176,7 @@ async function attempt(
       failure('too-large', `The body is larger than ${maxResponseBytes} bytes`, { status })
     if (Number(response.headers.get('content-length')) > maxResponseBytes) throw tooLarge()
     const bytes = await readBody(reader, maxResponseBytes, deadline).catch((cause: unknown) => {
+      if (deadline.isOver) throw failure('timeout', `No complete answer within ${timeoutMs} ms`, { status })
       throw broken('The connection broke', cause, status)
     })
     if (!bytes) throw tooLarge()

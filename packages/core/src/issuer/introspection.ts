@@ -5,11 +5,12 @@ import { InvalidTokenError, UnavailableError } from '../errors.js'
 import { watched } from '../events.js'
 import type { JwtClaims } from '../token/claims.js'
 import { MAX_DEPTH } from '../token/unverified-token.js'
+import { isPlainObject } from '../validation.js'
 import type { AuthorizationServer } from './authorization-server.js'
 import { Deadline } from './deadline.js'
 import { type HttpLimits, type JsonDocument, requestJson } from './http.js'
 import type { AuthenticateClient, CheckedIntrospection } from './introspection-option.js'
-import { IssuerFailure, invalidDocument } from './issuer-failure.js'
+import { IssuerFailure, invalidDocument, mayHaveMoved } from './issuer-failure.js'
 import { Backoff } from './pacing.js'
 import { describeFailure, unavailable } from './unavailable.js'
 
@@ -40,6 +41,9 @@ export class Introspection {
   readonly #asking = new Map<string, Promise<Answer>>()
   /** What the last request failed with. */
   #failure: unknown
+  /** Whether the endpoint has not answered since it was last left alone, and how often it was. */
+  #inTrouble = false
+  #rests = 0
   /** Whether one request is finding out if the endpoint is well again. */
   #probing = false
 
@@ -82,10 +86,11 @@ export class Introspection {
   }
 
   async #askUnlessResting(digest: string, token: string): Promise<Answer> {
-    const inTrouble = this.#rest.failures > TOLERATED_FAILURES
+    const inTrouble = this.#inTrouble
     // After a rest, one request is enough to find out; the others are not to wait for it.
     if (this.#rest.waitMs > 0 || (inTrouble && this.#probing)) throw this.#failure
     this.#probing = inTrouble
+    const rests = this.#rests
     const started = this.#clock.monotonic()
     const asked = (outcome: 'active' | 'inactive' | 'failed', detail?: object) =>
       watched('introspectionAsked')?.publish({
@@ -97,6 +102,7 @@ export class Introspection {
     try {
       const document = await Deadline.within(this.#limits.timeoutMs, (deadline) => this.#ask(token, deadline))
       this.#rest.succeeded()
+      this.#inTrouble = false
       const answer = read(document)
       asked(answer.active ? 'active' : 'inactive')
       this.#keep(digest, answer, document.bytes)
@@ -104,7 +110,8 @@ export class Introspection {
     } catch (error) {
       const { reason, status } = describeFailure(error)
       asked('failed', { reason, status })
-      this.#noteFailure(error)
+      // Those who asked before the endpoint was left alone have nothing to add.
+      if (rests === this.#rests) this.#noteFailure(error)
       throw error
     } finally {
       if (inTrouble) this.#probing = false
@@ -113,24 +120,29 @@ export class Introspection {
 
   async #ask(token: string, deadline: Deadline): Promise<JsonDocument> {
     const endpoint = await this.#server.introspectionEndpoint(deadline)
-    const { headers, parameters } = await authenticate(
-      this.options.authenticate,
-      this.#server.issuer,
-      endpoint,
-      deadline,
-    )
-    const document = await requestJson(
-      {
+    try {
+      return await this.#askAt(endpoint, token, deadline)
+    } catch (failure) {
+      if (!(failure instanceof IssuerFailure) || !mayHaveMoved(failure)) throw failure
+      const endpointNow = await this.#server.introspectionEndpointAfter(endpoint, deadline)
+      if (endpointNow === endpoint) throw failure
+      return this.#askAt(endpointNow, token, deadline)
+    }
+  }
+
+  async #askAt(endpoint: string, token: string, deadline: Deadline): Promise<JsonDocument> {
+    const { issuer } = this.#server
+    const prepare = async () => {
+      const proof = await authenticate(this.options.authenticate, issuer, endpoint, deadline)
+      return {
         url: endpoint,
-        headers: { accept: 'application/json', ...headers },
+        headers: { accept: 'application/json', ...proof.headers },
         // RFC 7662 §2.1
-        form: new URLSearchParams({ ...parameters, token, token_type_hint: 'access_token' }),
-      },
-      this.#limits,
-      deadline,
-      this.#clock,
-      this.#rest.failures > 0 ? 0 : this.#limits.retries,
-    )
+        form: new URLSearchParams({ ...proof.parameters, token, token_type_hint: 'access_token' }),
+      }
+    }
+    const retries = this.#rest.failures > 0 ? 0 : this.#limits.retries
+    const document = await requestJson(prepare, this.#limits, deadline, this.#clock, retries)
     const { value, durationMs } = document
     if (typeof value !== 'object' || value === null || Array.isArray(value) || !isShallow(value, MAX_DEPTH))
       throw invalidDocument('The answer is not a JSON object, or nested too deep', endpoint, durationMs)
@@ -153,13 +165,14 @@ export class Introspection {
   }
 
   #noteFailure(error: unknown): void {
-    // Those who asked at the same time and fail as well have nothing to add.
-    if (this.#rest.waitMs > 0) return
     this.#failure = error
     const known = error instanceof IssuerFailure || error instanceof UnavailableError
     this.#rest.failed(((known && error.retryAfterSeconds) || 0) * 1000, TOLERATED_FAILURES)
     const pauseMs = this.#rest.waitMs
-    if (pauseMs > 0) watched('introspectionResting')?.publish({ issuer: this.#server.issuer, pauseMs })
+    if (pauseMs <= 0) return
+    this.#inTrouble = true
+    this.#rests++
+    watched('introspectionResting')?.publish({ issuer: this.#server.issuer, pauseMs })
   }
 }
 
@@ -202,9 +215,15 @@ async function authenticate(
       throw cause instanceof IssuerFailure ? cause : failure('The function "authMethod" failed', cause)
     },
   )
-  return { headers: lowerCased(given?.headers), parameters: { ...given?.parameters } }
+  // JavaScript lets anything through, and a token must not leave without what was meant to go with it.
+  const { headers, parameters, ...others }: Record<string, unknown> = isPlainObject(given) ? given : { given }
+  if (Object.keys(others).length > 0 || !isTextual(headers) || !isTextual(parameters))
+    throw failure('The function "authMethod" gave something else than headers and parameters')
+  const named = Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])
+  return { headers: Object.fromEntries(named), parameters: { ...parameters } }
 }
 
-function lowerCased(headers: Readonly<Record<string, string>> = {}): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+function isTextual(value: unknown): value is Record<string, string> | undefined {
+  if (value === undefined) return true
+  return isPlainObject(value) && Object.values(value).every((each) => typeof each === 'string')
 }

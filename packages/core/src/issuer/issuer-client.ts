@@ -14,6 +14,8 @@ export class IssuerClient {
   readonly #failures: Budget
   #lastFailure: IssuerFailure | undefined
   #inTrouble = false
+  /** How many requests those under way may yet come to: any of them may fail. */
+  #underWay = 0
 
   constructor(limits: HttpLimits, clock: Clock) {
     this.#limits = limits
@@ -28,16 +30,20 @@ export class IssuerClient {
 
   /** @throws {IssuerFailure} the last one, without asking, when it is not to be asked now */
   async get(request: JsonRequest, deadline: Deadline): Promise<JsonDocument> {
-    if (this.#lastFailure && this.waitMs > 0) throw this.#lastFailure
+    const left = this.#failures.left - this.#underWay
+    if (this.#lastFailure && left <= 0) throw this.#lastFailure
+    // Once more is for a hiccup, not for an outage.
+    const retries = this.#inTrouble ? 0 : Math.max(0, Math.min(this.#limits.retries, left - 1))
+    this.#underWay += 1 + retries
     try {
-      // Once more is for a hiccup, not for an outage.
-      const retries = this.#inTrouble ? 0 : Math.min(this.#limits.retries, this.#failures.left - 1)
-      const document = await requestJson(request, this.#limits, deadline, this.#clock, retries)
+      const document = await requestJson(() => request, this.#limits, deadline, this.#clock, retries)
       this.#inTrouble = false
       return document
     } catch (failure) {
       if (failure instanceof IssuerFailure) this.#noteFailure(failure)
       throw failure
+    } finally {
+      this.#underWay -= 1 + retries
     }
   }
 

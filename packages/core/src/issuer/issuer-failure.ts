@@ -58,8 +58,8 @@ export class IssuerFailure extends Error {
 }
 
 /**
- * However long an issuer asks to be left alone, it is asked again after this, and a quarter more by chance: within the
- * five minutes for which a failure counts as recent.
+ * However long an issuer asks to be left alone, it is asked again after this, and a quarter more by chance: while the
+ * failure still counts as a recent one.
  */
 const MAX_RETRY_AFTER_SECONDS = 240
 
@@ -89,4 +89,10 @@ export function systemCodeOf(error: unknown): string | undefined {
 /** What makes a document that was had as good as none. */
 export function invalidDocument(message: string, url: string, durationMs = 0): IssuerFailure {
   return new IssuerFailure('invalid-document', message, { host: new URL(url).host, durationMs, status: 200 })
+}
+
+/** Whether what was asked may be somewhere else now; an overloaded or broken server says nothing about that. */
+export function mayHaveMoved({ reason, status = 0 }: IssuerFailure): boolean {
+  if (reason === 'status') return status < 500 && status !== 429
+  return reason !== 'too-large' && reason !== 'credentials'
 }

@@ -5,7 +5,7 @@ import { watched } from '../events.js'
 import { type AuthorizationServer, conditional, etagOf, type IssuerAccess } from './authorization-server.js'
 import { CachedDocument, type Loaded, lifetimeOf } from './cached-document.js'
 import type { Deadline } from './deadline.js'
-import { IssuerFailure, invalidDocument } from './issuer-failure.js'
+import { IssuerFailure, invalidDocument, mayHaveMoved } from './issuer-failure.js'
 import { importKeySet, type VerificationKey } from './json-web-key.js'
 import { Budget } from './pacing.js'
 import { describeFailure, unavailable } from './unavailable.js'
@@ -22,6 +22,8 @@ export interface KeyOptions {
   readonly jwks?: unknown
 }
 
+/** How long whoever has keys past their lifetime waits for newer ones. */
+const PATIENCE_MS = 1_000
 /** How many times tokens with an unknown key may have the keys fetched again within the cooldown. */
 const REFETCHES = 2
 /**
@@ -62,6 +64,7 @@ export class KeySet {
       clock,
       timeoutMs: limits.timeoutMs,
       maxStaleMs: options.maxStaleMs,
+      patienceMs: PATIENCE_MS,
       waitMs: () => Math.max(client.waitMs, server.document.usable ? 0 : server.document.pauseMs),
       load: async (deadline) =>
         this.fixed
@@ -216,11 +219,6 @@ export class KeySet {
   #unavailable(error: unknown, retryAfterMs: number): Error {
     return unavailable('ERR_KEYS_UNAVAILABLE', error, retryAfterMs)
   }
-}
-
-/** Whether the keys may be somewhere else now; an overloaded or broken server says nothing about that. */
-function mayHaveMoved({ reason, status = 0 }: IssuerFailure): boolean {
-  return reason === 'status' ? status < 500 && status !== 429 : reason !== 'too-large'
 }
 
 function idsOf(keys: Keys): string[] {

@@ -65,19 +65,20 @@ export class TrustedIssuer {
    * @throws as {@link introspect}
    */
   async confirm(token: string, claims: JwtClaims): Promise<AcceptedClaims | undefined> {
-    try {
-      const said = await this.#askAbout(token)
-      const ends = [claims.exp, said.exp].filter((exp) => exp !== undefined)
-      return {
-        ...said,
-        ...claims,
-        ...(said.scope !== undefined && { scope: said.scope }),
-        ...(ends.length > 0 && { exp: Math.min(...ends) }),
-        iss: this.rules.issuer,
-      }
-    } catch (error) {
+    const said = await this.#askAbout(token).catch((error: unknown) => {
       if (this.#options?.onUnavailable === 'accept' && error instanceof UnavailableError) return undefined
       throw error
+    })
+    // Waiting for the answer took time.
+    this.#checkTimes(claims)
+    if (!said) return undefined
+    const ends = [claims.exp, said.exp].filter((exp) => exp !== undefined)
+    return {
+      ...said,
+      ...claims,
+      ...(said.scope !== undefined && { scope: said.scope }),
+      ...(ends.length > 0 && { exp: Math.min(...ends) }),
+      iss: this.rules.issuer,
     }
   }
 
@@ -88,7 +89,11 @@ export class TrustedIssuer {
       )
     const claims: Record<string, unknown> = await this.#introspection.claimsOf(token)
     checkIntrospectedClaims(claims, this.rules)
-    checkTimes(claims, this.rules.clockToleranceSeconds, this.#clock.now())
+    this.#checkTimes(claims)
     return claims
+  }
+
+  #checkTimes(claims: JwtClaims): void {
+    checkTimes(claims, this.rules.clockToleranceSeconds, this.#clock.now())
   }
 }

@@ -1,0 +1,413 @@
+import {
+  ConfigurationError,
+  createVerifier,
+  type IntrospectionOptions,
+  type IntrospectionWhen,
+  type VerifierOptions,
+} from '@telnyx-auth/core'
+import * as express from '@telnyx-auth/express'
+import * as fastify from '@telnyx-auth/fastify'
+import * as koa from '@telnyx-auth/koa'
+import { createMockIssuer, type Fault, type MockIssuer } from '@telnyx-auth/mock-issuer'
+import createFastify from 'fastify'
+import { describe, expect, it, vi } from 'vitest'
+import { parseChallenge } from '../support/forge.js'
+import { serve, settle } from '../support/http.js'
+import { AUDIENCE, thrownBy } from '../support/outcome.js'
+import { harnesses } from './contract/all.js'
+import type { Demand, Harness, Route, Setup } from './contract/harness.js'
+
+/** Introspection per route, on every framework: a payments route can ask always while the others do not. */
+
+const ALWAYS: Demand = { introspection: 'always' }
+const OPAQUE = 'opaque-token-0123456789'
+
+interface Api {
+  readonly issuer: MockIssuer
+  /** How often the issuer was asked about a token. */
+  asked(): number
+  ask(path: string, token: string | undefined): Promise<Reply>
+}
+
+interface Reply {
+  readonly status: number
+  readonly code: string | undefined
+  readonly body: unknown
+  readonly headers: Headers
+  readonly text: string
+}
+
+const whoCalls: Route['handle'] = ({ getAuth, property }) => {
+  const { verifiedBy, scopes, subject } = getAuth()
+  return { verifiedBy, scopes, subject, property: property?.verifiedBy }
+}
+
+/** One route that asks nobody, one that always asks, and what a test adds. */
+const ROUTES: readonly Route[] = [
+  { path: '/read', handle: whoCalls },
+  { path: '/pay', demands: [ALWAYS], handle: whoCalls },
+]
+
+async function buildApi(
+  harness: Harness,
+  introspection: IntrospectionOptions | false,
+  setup: Partial<Setup> = {},
+): Promise<Api> {
+  const issuer = await createMockIssuer({ algorithm: 'ES256' })
+  const [{ clientId, clientSecret } = {}] = issuer.clients
+  const options: VerifierOptions = {
+    audience: AUDIENCE,
+    fetch: issuer.fetch,
+    // What is remembered is not the subject here.
+    ...(introspection && {
+      introspection: { clientId, clientSecret, ...introspection, cacheSeconds: 0, inactiveCacheSeconds: 0 },
+    }),
+    ...setup.options,
+  }
+  const { url } = await serve(await harness.build({ routes: ROUTES, ...setup, options }))
+  return {
+    issuer,
+    asked: () => issuer.requests.introspection.count,
+    async ask(path, token) {
+      const response = await fetch(`${url}${path}`, {
+        headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      })
+      const text = await response.text()
+      const isJson = response.headers.get('content-type')?.includes('json') === true
+      const body: unknown = isJson ? JSON.parse(text) : undefined
+      const { code }: { code?: unknown } = Object(body)
+      return {
+        status: response.status,
+        code: typeof code === 'string' ? code : undefined,
+        body,
+        headers: response.headers,
+        text,
+      }
+    },
+  }
+}
+
+describe.each(harnesses)('%s', (_, harness) => {
+  const createApi = (introspection: IntrospectionOptions | false, setup?: Partial<Setup>) =>
+    buildApi(harness, introspection, setup)
+
+  describe.each(['global', 'route'] as const)('%s', (placement) => {
+    it('a route that always asks: active passes, and other routes do not ask', async () => {
+      const { issuer, ask, asked } = await createApi({ when: 'opaque' }, { placement })
+      const token = await issuer.issueToken({ scopes: ['a'], subject: 'user' })
+      expect(await ask('/read', token)).toMatchObject({
+        status: 200,
+        body: { verifiedBy: 'signature', property: 'signature', subject: 'user' },
+      })
+      expect(asked()).toBe(0)
+      expect(await ask('/pay', token)).toMatchObject({
+        status: 200,
+        body: { verifiedBy: 'both', property: 'both', scopes: ['a'], subject: 'user' },
+      })
+      expect(asked()).toBe(1)
+    })
+
+    it('revoked is a 401 ERR_TOKEN_INACTIVE there, and not noticed elsewhere', async () => {
+      const { issuer, ask, asked } = await createApi({ when: 'opaque' }, { placement })
+      const token = await issuer.issueToken()
+      expect((await ask('/pay', token)).status).toBe(200)
+      issuer.revoke(token)
+      const { status, body, headers } = await ask('/pay', token)
+      expect({ status, body }).toEqual({
+        status: 401,
+        body: {
+          error: 'invalid_token',
+          error_description: 'The access token is no longer active',
+          code: 'ERR_TOKEN_INACTIVE',
+        },
+      })
+      expect(parseChallenge(headers.get('www-authenticate') ?? '')).toMatchObject({
+        error: 'invalid_token',
+        error_description: 'The access token is no longer active',
+      })
+      expect(asked()).toBe(2)
+      expect(await ask('/read', token)).toMatchObject({ status: 200, body: { verifiedBy: 'signature' } })
+      expect(asked()).toBe(2)
+    })
+
+    it('the handler is not called for who is not active, and once for who is', async () => {
+      const handle = vi.fn(() => 'here')
+      const { issuer, ask } = await createApi(
+        {},
+        { placement, routes: [{ path: '/pay', demands: [ALWAYS], handle }] },
+      )
+      const token = await issuer.issueToken()
+      expect((await ask('/pay', token)).status).toBe(200)
+      issuer.revoke(token)
+      expect((await ask('/pay', token)).status).toBe(401)
+      await settle()
+      expect(handle).toHaveBeenCalledTimes(1)
+    })
+
+    it('attack 42: a token that is refused already is not asked about', async () => {
+      const { issuer, ask, asked } = await createApi({ when: 'always' }, { placement })
+      for (const token of [
+        await issuer.issueToken({ expiresInSeconds: -60 }),
+        await issuer.issueToken({ audience: 'https://other.example.com' }),
+        'a.b.c',
+        '...',
+      ]) {
+        const { status, code } = await ask('/pay', token)
+        expect(status).toBe(401)
+        expect(code).not.toBe('ERR_TOKEN_INACTIVE')
+      }
+      expect(asked()).toBe(0)
+    })
+
+    it('without a token: 401, and nobody is asked; also where it is optional', async () => {
+      for (const optional of [false, true]) {
+        const { ask, asked } = await createApi({}, { placement, optional })
+        expect(await ask('/pay', undefined)).toMatchObject({ status: 401, code: 'ERR_TOKEN_MISSING' })
+        expect(asked()).toBe(0)
+      }
+    })
+
+    it('one request asks once, however many guards demand it', async () => {
+      for (const when of ['fallback', 'always'] as const) {
+        const routes: readonly Route[] = [
+          { path: '/pay', demands: [ALWAYS, ALWAYS, ALWAYS], handle: whoCalls },
+        ]
+        const { issuer, ask, asked } = await createApi({ when }, { placement, routes })
+        expect(await ask('/pay', await issuer.issueToken())).toMatchObject({ body: { verifiedBy: 'both' } })
+        expect(asked()).toBe(1)
+      }
+    })
+
+    it('an opaque token: its issuer is asked once, also where a guard demands it', async () => {
+      const { issuer, ask, asked } = await createApi({ when: 'opaque' }, { placement })
+      issuer.fault('introspection', { body: { active: true, sub: 'user', scope: 'a' } })
+      const found = {
+        status: 200,
+        body: { verifiedBy: 'introspection', property: 'introspection', scopes: ['a'] },
+      }
+      expect(await ask('/read', OPAQUE)).toMatchObject(found)
+      expect(asked()).toBe(1)
+      expect(await ask('/pay', OPAQUE)).toMatchObject(found)
+      expect(asked()).toBe(2)
+      issuer.clearFaults()
+      expect(await ask('/read', OPAQUE)).toMatchObject({ status: 401, code: 'ERR_TOKEN_INACTIVE' })
+    })
+
+    it('I3: what the issuer says of it is checked, and the scopes that it left are those that count', async () => {
+      const routes: readonly Route[] = [
+        { path: '/pay', demands: [ALWAYS], handle: whoCalls },
+        { path: '/a', demands: [{ introspection: 'always', scopes: ['a'] }], handle: whoCalls },
+        { path: '/b', demands: [{ introspection: 'always', scopes: ['b'] }], handle: whoCalls },
+        { path: '/then-b', demands: [ALWAYS, ['b']], handle: whoCalls },
+      ]
+      const { issuer, ask } = await createApi({}, { placement, routes })
+      const token = await issuer.issueToken({ scopes: ['a', 'b'] })
+      for (const path of ['/pay', '/a', '/b', '/then-b']) expect((await ask(path, token)).status).toBe(200)
+      issuer.fault('introspection', { body: { active: true, scope: 'a' } })
+      expect(await ask('/pay', token)).toMatchObject({ status: 200, body: { scopes: ['a'] } })
+      expect(await ask('/a', token)).toMatchObject({ status: 200, body: { scopes: ['a'] } })
+      expect(await ask('/b', token)).toMatchObject({ status: 403, code: 'ERR_SCOPE_INSUFFICIENT' })
+      expect(await ask('/then-b', token)).toMatchObject({ status: 403, code: 'ERR_SCOPE_INSUFFICIENT' })
+      issuer.fault('introspection', { body: { active: true, aud: 'https://other.example.com' } })
+      expect(await ask('/pay', token)).toMatchObject({ status: 401, code: 'ERR_AUDIENCE_NOT_ALLOWED' })
+    })
+
+    const faults: [string, Fault][] = [
+      ['5xx', { status: 503 }],
+      ['I5: our credentials', { status: 401, body: { error: 'invalid_client' } }],
+      ['I5: our rights', { status: 403 }],
+      ['429', { status: 429, headers: { 'retry-after': '7' } }],
+      ['HTML', { body: '<html>' }],
+      ['a drop', { drop: true }],
+    ]
+    it.each(faults)(
+      'attack 41: %s is a 503 with Retry-After where it matters, and only there',
+      async (_, fault) => {
+        const { issuer, ask } = await createApi({}, { placement })
+        issuer.fault('introspection', fault)
+        const token = await issuer.issueToken()
+        const { status, code, headers, text } = await ask('/pay', token)
+        expect({ status, code }).toEqual({ status: 503, code: 'ERR_INTROSPECTION_UNAVAILABLE' })
+        expect(Number(headers.get('retry-after'))).toBeGreaterThanOrEqual(fault.status === 429 ? 7 : 1)
+        expect(headers.get('www-authenticate')).toBeNull()
+        for (const { clientSecret } of issuer.clients)
+          expect(text + JSON.stringify([...headers])).not.toContain(clientSecret)
+        expect(text + JSON.stringify([...headers])).not.toContain(token)
+        expect(await ask('/read', token)).toMatchObject({ status: 200, body: { verifiedBy: 'signature' } })
+      },
+    )
+
+    it("onUnavailable 'accept': what was found to be good here passes, and nothing else", async () => {
+      const { issuer, ask } = await createApi({ onUnavailable: 'accept' }, { placement })
+      issuer.fault('introspection', { status: 500 })
+      const good = await issuer.issueToken()
+      expect(await ask('/pay', good)).toMatchObject({ status: 200, body: { verifiedBy: 'signature' } })
+      const bad = await issuer.issueToken({ expiresInSeconds: -60 })
+      expect(await ask('/pay', bad)).toMatchObject({ status: 401, code: 'ERR_TOKEN_EXPIRED' })
+      expect(await ask('/pay', OPAQUE)).toMatchObject({ status: 503 })
+      const unknown = await issuer.issueToken({ header: { kid: 'unknown' } })
+      expect(await ask('/pay', unknown)).toMatchObject({ status: 503 })
+      issuer.clearFaults()
+      const revoked = await issuer.issueToken()
+      issuer.revoke(revoked)
+      // The endpoint may be at rest: then nobody can know.
+      expect([200, 401]).toContain((await ask('/pay', revoked)).status)
+    })
+
+    it('errors that the application handles itself', async () => {
+      const { issuer, ask } = await createApi({}, { placement, errors: 'handled' })
+      const token = await issuer.issueToken()
+      issuer.revoke(token)
+      expect(await ask('/pay', token)).toMatchObject({
+        status: 401,
+        body: { mine: 'ERR_TOKEN_INACTIVE', status: 401, expose: true },
+      })
+      issuer.fault('introspection', { status: 500 })
+      const { status, body, headers } = await ask('/pay', await issuer.issueToken())
+      expect({ status, body }).toMatchObject({
+        status: 503,
+        body: { mine: 'ERR_INTROSPECTION_UNAVAILABLE', status: 503, expose: false },
+      })
+      expect(Number(headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
+    })
+
+    it("a guard that says 'always' behind a verifier that was not told how: 500, and no handler", async () => {
+      for (const errors of ['respond', 'handled', 'unhandled'] as const) {
+        const handle = vi.fn(() => 'never')
+        const { issuer, ask, asked } = await createApi(false, {
+          placement,
+          errors,
+          routes: [
+            { path: '/pay', demands: [ALWAYS], handle },
+            { path: '/read', handle: whoCalls },
+          ],
+        })
+        const token = await issuer.issueToken()
+        const { status, headers, text } = await ask('/pay', token)
+        expect(text).not.toContain('invalid_token')
+        expect([status, headers.get('www-authenticate')]).toEqual([500, null])
+        await settle()
+        expect(handle).not.toHaveBeenCalled()
+        expect(asked()).toBe(0)
+        expect((await ask('/read', token)).status).toBe(200)
+      }
+    })
+  })
+
+  it.each(['fallback', 'always', 'opaque'] as const)(
+    'a verifier that says %s, for all routes',
+    async (when) => {
+      const { issuer, ask, asked } = await createApi({ when })
+      const token = await issuer.issueToken()
+      const isAsked = when === 'always'
+      expect(await ask('/read', token)).toMatchObject({
+        body: { verifiedBy: isAsked ? 'both' : 'signature' },
+      })
+      expect(asked()).toBe(isAsked ? 1 : 0)
+      issuer.revoke(token)
+      expect((await ask('/read', token)).status).toBe(isAsked ? 401 : 200)
+      issuer.fault('jwks', { status: 500 })
+    },
+  )
+
+  it('keys that cannot be had: who holds a good token is not turned away, who does not is', async () => {
+    const { issuer, ask } = await createApi({ when: 'fallback' })
+    issuer.fault('jwks', { status: 500 })
+    const token = await issuer.issueToken({ scopes: ['messaging.read'] })
+    expect(await ask('/read', token)).toMatchObject({
+      status: 200,
+      body: { verifiedBy: 'introspection', scopes: ['messaging.read'] },
+    })
+    issuer.revoke(token)
+    expect(await ask('/read', token)).toMatchObject({ status: 401, code: 'ERR_TOKEN_INACTIVE' })
+  })
+
+  it('100 requests at once each get their own answer', async () => {
+    const { issuer, ask, asked } = await createApi({})
+    const tokens = await Promise.all(
+      Array.from({ length: 100 }, (_, n) => issuer.issueToken({ subject: `user-${n}` })),
+    )
+    for (const [n, token] of tokens.entries()) if (n % 2 === 1) issuer.revoke(token)
+    const replies = await Promise.all(tokens.map((token) => ask('/pay', token)))
+    for (const [n, reply] of replies.entries())
+      expect(reply).toMatchObject(
+        n % 2 === 1
+          ? { status: 401, code: 'ERR_TOKEN_INACTIVE' }
+          : { status: 200, body: { verifiedBy: 'both', subject: `user-${n}` } },
+      )
+    expect(asked()).toBe(100)
+  })
+})
+
+/** Where all that is demanded is one policy of one call, as in core alone, none of this can come apart. */
+const adapters = harnesses.filter(([name]) => name !== 'core')
+
+describe.each(adapters)('guards one after the other: %s', (_, harness) => {
+  describe.each(['global', 'route'] as const)('%s', (placement) => {
+    const narrowed: [string, Partial<Setup>][] = [
+      ['of an earlier guard', { routes: [{ path: '/b', demands: [['b'], ALWAYS], handle: whoCalls }] }],
+      [
+        'of an earlier guard with a policy',
+        { routes: [{ path: '/b', demands: [{ anyScope: ['b'] }, ALWAYS], handle: whoCalls }] },
+      ],
+      [
+        'of telnyxAuth() itself',
+        { options: { scopes: ['b'] }, routes: [{ path: '/b', demands: [ALWAYS], handle: whoCalls }] },
+      ],
+    ]
+    it.each(narrowed)('I3: a scope %s that the issuer has taken away: 403', async (_, setup) => {
+      const { issuer, ask } = await buildApi(harness, {}, { placement, ...setup })
+      const token = await issuer.issueToken({ scopes: ['a', 'b'] })
+      expect((await ask('/b', token)).status).toBe(200)
+      issuer.fault('introspection', { body: { active: true, scope: 'a' } })
+      expect(await ask('/b', token)).toMatchObject({ status: 403, code: 'ERR_SCOPE_INSUFFICIENT' })
+    })
+
+    it.each(['fallback', 'opaque'] satisfies IntrospectionWhen[])(
+      "a guard that says '%s' behind a verifier that was not told how: 500, and no handler",
+      async (introspection) => {
+        const handle = vi.fn(() => 'never')
+        const { issuer, ask } = await buildApi(harness, false, {
+          placement,
+          routes: [{ path: '/', demands: [{ introspection }], handle }],
+        })
+        expect((await ask('/', await issuer.issueToken())).status).toBe(500)
+        expect(handle).not.toHaveBeenCalled()
+      },
+    )
+  })
+})
+
+describe('a policy beside a shared verifier', () => {
+  const shared = { verifier: createVerifier({ audience: AUDIENCE }), introspection: 'always' } as const
+  const able = {
+    verifier: createVerifier({ audience: AUDIENCE, introspection: { clientId: 'x', clientSecret: 'y' } }),
+    introspection: 'always',
+  } as const
+  const register = async (options: fastify.TelnyxAuthOptions) => {
+    const app = createFastify()
+    try {
+      await app.register(fastify.telnyxAuth, options)
+      await app.ready()
+    } finally {
+      await app.close()
+    }
+  }
+
+  it('that was not told how to ask is a ConfigurationError at once, and one that was is not', async () => {
+    for (const { telnyxAuth } of [express, koa]) {
+      expect(thrownBy(() => telnyxAuth(shared))).toBeInstanceOf(ConfigurationError)
+      expect(() => telnyxAuth(able)).not.toThrow()
+    }
+    await expect(register(shared)).rejects.toBeInstanceOf(ConfigurationError)
+    await expect(register(able)).resolves.toBeUndefined()
+  })
+
+  it('a guard with a policy that is not one is a ConfigurationError at once', () => {
+    for (const { requireAuth } of [express, koa, fastify])
+      for (const introspection of [null, 'never', true, {}]) {
+        const policy: object = { introspection }
+        expect(thrownBy(() => requireAuth(policy))).toBeInstanceOf(ConfigurationError)
+      }
+  })
+})
