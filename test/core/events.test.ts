@@ -638,7 +638,7 @@ describe('introspectionAsked and introspectionResting', () => {
   it('after failures it rests: said once for each rest, and nothing is asked meanwhile', async () => {
     const world = createWorld({ introspection })
     await world.verifier.preload()
-    world.introspection = failing(400)
+    world.introspection = failing(404)
     const { of } = record()
     for (let n = 0; n < 10; n++) await rejectionOf(world.verifier.verify(`${OPAQUE}-${n}`))
     expect(of('introspectionAsked')).toHaveLength(3)

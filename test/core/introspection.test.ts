@@ -1928,3 +1928,67 @@ describe('the mock issuer', () => {
     expect(await codeOf(world.verifier.verify(OPAQUE))).toBe('ERR_TOKEN_INACTIVE')
   })
 })
+
+describe('attack: what a caller can do to the endpoint', () => {
+  /** An authorization server that answers so to whatever it does not like. */
+  async function createPickyWorld(status: number) {
+    const world = await createWorld({ introspection: { when: 'always', onUnavailable: 'accept' } })
+    const revoked = await world.issuer.issueToken()
+    world.answer = ({ form }) =>
+      form.get('token') === revoked ? Response.json({ active: false }) : new Response('', { status })
+    return { ...world, revoked }
+  }
+
+  it.each([400, 403, 413, 414, 422, 431])(
+    'tokens that are answered with %d do not have it left alone, so nobody revoked gets in',
+    async (status) => {
+      const world = await createPickyWorld(status)
+      for (let n = 0; n < 10; n++)
+        expect(await codeOf(world.verifier.verify(`garbage${n}`))).toBe('ERR_INTROSPECTION_UNAVAILABLE')
+      expect(world.asked).toHaveLength(10)
+      expect(await outcomeOf(world.verifier.verify(world.revoked))).toBe('ERR_TOKEN_INACTIVE')
+    },
+  )
+
+  it('positive control: an endpoint that fails for all is left alone', async () => {
+    const world = await createPickyWorld(404)
+    for (let n = 0; n < 10; n++) await codeOf(world.verifier.verify(`garbage${n}`))
+    expect(world.asked).toHaveLength(3)
+  })
+})
+
+describe('what is no access token', () => {
+  it.each([
+    { token_type: 'refresh_token' },
+    { token_use: 'refresh_token' },
+    { token_use: 'id' },
+    { typ: 'Refresh' },
+    { typ: 'Offline' },
+    { typ: 'ID' },
+  ])('RFC 7662 §2.1: active, and %o', async (members) => {
+    const world = await createWorld({ answer: active(members) })
+    expect(await outcomeOf(world.verifier.verify(OPAQUE))).toBe('ERR_TYP_INVALID')
+  })
+
+  it.each([
+    { token_type: 'Bearer' },
+    { token_type: 'access_token' },
+    { typ: 'Bearer' },
+    { token_use: 'access' },
+  ])('A: active, and %o', async (members) => {
+    const world = await createWorld({ answer: active(members) })
+    expect(await outcomeOf(world.verifier.verify(OPAQUE))).toBe('introspection')
+  })
+})
+
+it('J5: a token whose key is not known, and that expires while the issuer is asked', async () => {
+  const world = await createWorld()
+  world.answer = () => {
+    world.clock.advance(100)
+    return Response.json({ active: true })
+  }
+  const token = await world.issuer.issueToken({ header: { kid: 'unknown' }, expiresInSeconds: 50 })
+  expect(await outcomeOf(world.verifier.verify(token))).toBe('ERR_TOKEN_EXPIRED')
+  const lasting = await world.issuer.issueToken({ header: { kid: 'unknown' }, expiresInSeconds: 500 })
+  expect(await outcomeOf(world.verifier.verify(lasting))).toBe('introspection')
+})

@@ -526,7 +526,7 @@ describe('the issuer is down, keys at hand', () => {
     60_000,
   )
 
-  // moment and three have failed, both go out: five in a minute.
+  // What is under way may fail: requests that are made at the same time count before they do.
   it.each(faults.flatMap(([name, fault]) => [0, 0.999].map((chance) => ({ name, fault, chance }))))(
     'down after a quiet hour, metadata and keys due together ($name, chance $chance): at most 4 requests in any minute',
     async ({ name, fault, chance }) => {

@@ -514,7 +514,7 @@ describe('CachedDocument', () => {
     expect(await stateOf(asking)).toBe('B')
   })
 
-  // be over only just before that: the next request, a second later, waits.
+  // A failure counts as recent until after the longest pause.
   it.each([0, 0.999])(
     'nobody who comes every second waits, though the pause was as long as it can be (chance %d)',
     async (chance) => {

@@ -442,7 +442,7 @@ describe('one issuer in trouble', () => {
       { issuer: b.identifier, introspection },
     ])
     await verifier.preload()
-    a.fault = async () => new Response(null, { status: 400 })
+    a.fault = async () => new Response(null, { status: 404 })
     for (let n = 0; n < 5; n++)
       await expectRefusal(verifier.verify(a.token({ jti: `${n}` })), 'U', 'ERR_INTROSPECTION_UNAVAILABLE')
     expect(a.paths.filter((path) => path === '/introspect')).toHaveLength(3)

@@ -1,6 +1,6 @@
 import type { Auth } from './auth.js'
 import { systemClock } from './clock.js'
-import { ConfigurationError, MissingTokenError, toResponse } from './errors.js'
+import { ConfigurationError, InvalidTokenError, MissingTokenError, toResponse } from './errors.js'
 import { demandsOf, type Handlers } from './guards.js'
 import { asError, copyOf, inOperation } from './operation.js'
 import { resolveOptions, VERIFIER_OPTIONS } from './options.js'
@@ -135,6 +135,9 @@ export class Gate {
       if (enforced !== auth) admissions.set(carrier, { gate, auth: enforced, satisfied })
       return undefined
     } catch (error) {
+      // What the issuer has withdrawn is nobody's any more, for whatever comes after this.
+      if (error instanceof InvalidTokenError && error.code === 'ERR_TOKEN_INACTIVE')
+        admissions.set(carrier, { gate, auth: undefined, satisfied: [], refusal: { error } })
       return gate.#refuse(error, [policy, ...demandsOf(handlers)])
     }
   }

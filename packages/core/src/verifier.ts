@@ -220,6 +220,7 @@ export class TokenVerifier implements Verifier {
       const when = issuer.introspects && (policy.introspection ?? issuer.introspects)
       if (when === undefined || when === 'opaque' || !isUndecided(error, kid)) throw error
       const claims = await issuer.introspect(token)
+      checkTimes(unverifiedClaims, rules.clockToleranceSeconds, this.#clock.now())
       return this.#applyPolicy(createAuth(token, claims, 'introspection', scopeImplies), policy)
     }
 

@@ -80,6 +80,11 @@ export class AuthorizationServer {
     })
   }
 
+  /** Milliseconds until it may be asked where the keys are; 0 when that is known. */
+  get keysWaitMs(): number {
+    return this.#known.jwksUri !== undefined || this.document.usable ? 0 : this.document.pauseMs
+  }
+
   /**
    * Where the keys are.
    *

@@ -61,6 +61,8 @@ export interface JsonDocument {
   readonly etag: string | null
   readonly bytes: number
   readonly durationMs: number
+  /** How many requests were made for it. */
+  attempts: number
 }
 
 const LOOPBACK_HOST = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])$/
@@ -97,7 +99,9 @@ export async function requestJson(
 ): Promise<JsonDocument> {
   for (let attempts = 1; ; attempts++) {
     try {
-      return await attempt(await prepare(), limits, deadline, clock)
+      const document = await attempt(await prepare(), limits, deadline, clock)
+      document.attempts = attempts
+      return document
     } catch (failure) {
       if (!(failure instanceof IssuerFailure)) throw failure
       failure.attempts = attempts
@@ -149,6 +153,7 @@ async function attempt(
     // Nobody waits any more for what comes after the deadline.
     if (abort.signal.aborted) release(reader)
     const { status } = response
+    if (!Number.isInteger(status)) throw new TypeError('The response has no status')
     const cacheControl = response.headers.get('cache-control')
     const etag = response.headers.get('etag')
     const answer = (value: unknown, bytes: number) => ({
@@ -157,6 +162,7 @@ async function attempt(
       etag,
       bytes,
       durationMs: performance.now() - started,
+      attempts: 1,
     })
     if (status === 304 && 'if-none-match' in headers) return answer(undefined, 0)
     if (response.redirected || (status >= 300 && status < 400))
@@ -193,6 +199,10 @@ async function attempt(
 
   try {
     return await Promise.race([work(), timeout])
+  } catch (error) {
+    throw error instanceof IssuerFailure
+      ? error
+      : broken('The fetch gave no response that can be read', error)
   } finally {
     timeout.catch(() => undefined)
     // Whatever was not read, or not even answered, does not hold the connection.

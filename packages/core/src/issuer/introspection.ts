@@ -21,13 +21,14 @@ const INACTIVE: Answer = { active: false }
 
 /** The bounds of each cache. What is not active has its own, so that made-up tokens push out no good one. */
 const MAX_ENTRIES = 10_000
-const MAX_BYTES = 16 * 1024 * 1024
-/** About what an entry takes beside the answer itself. */
-const ENTRY_BYTES = 256
+const MAX_BYTES = 32 * 1024 * 1024
+/** About what an entry takes beside the answer itself, and what each byte of that takes as objects. */
+const ENTRY_BYTES = 512
+const MEMORY_PER_BYTE = 12
 /** How many requests in a row may fail before the endpoint is left alone. */
 const TOLERATED_FAILURES = 2
 /** How much of what the issuer says is kept: more would be a strange answer. */
-const MAX_KEPT_BYTES = 64 * 1024
+const MAX_KEPT_BYTES = 8 * 1024
 
 /** Asks one issuer about tokens (RFC 7662), and remembers for a short time what it said. */
 export class Introspection {
@@ -110,8 +111,8 @@ export class Introspection {
     } catch (error) {
       const { reason, status } = describeFailure(error)
       asked('failed', { reason, status })
-      // Those who asked before the endpoint was left alone have nothing to add.
-      if (rests === this.#rests) this.#noteFailure(error)
+      // Those who asked before the endpoint was left alone have nothing to add, and one token says nothing of others.
+      if (rests === this.#rests && !isAboutToken(error)) this.#noteFailure(error)
       throw error
     } finally {
       if (inTrouble) this.#probing = false
@@ -123,7 +124,8 @@ export class Introspection {
     try {
       return await this.#askAt(endpoint, token, deadline)
     } catch (failure) {
-      if (!(failure instanceof IssuerFailure) || !mayHaveMoved(failure)) throw failure
+      if (!(failure instanceof IssuerFailure) || !mayHaveMoved(failure) || isAboutToken(failure))
+        throw failure
       const endpointNow = await this.#server.introspectionEndpointAfter(endpoint, deadline)
       if (endpointNow === endpoint) throw failure
       return this.#askAt(endpointNow, token, deadline)
@@ -161,7 +163,7 @@ export class Introspection {
     // RFC 7662 §4: never past `exp`.
     const leftMs = typeof exp === 'number' ? (exp - this.#clock.now()) * 1000 : Number.POSITIVE_INFINITY
     const keptMs = Math.min(cacheMs, leftMs)
-    if (keptMs > 0) this.#active.set(digest, answer, ENTRY_BYTES + 2 * bytes, now + keptMs)
+    if (keptMs > 0) this.#active.set(digest, answer, ENTRY_BYTES + MEMORY_PER_BYTE * bytes, now + keptMs)
   }
 
   #noteFailure(error: unknown): void {
@@ -174,6 +176,15 @@ export class Introspection {
     this.#rests++
     watched('introspectionResting')?.publish({ issuer: this.#server.issuer, pauseMs })
   }
+}
+
+/**
+ * Whether a failure may be due to the token that was asked about. Callers choose what that is: they could have the endpoint
+ * left alone at will.
+ */
+function isAboutToken(error: unknown): boolean {
+  if (!(error instanceof IssuerFailure) || error.retryAfterSeconds !== undefined) return false
+  return [400, 403, 413, 414, 422, 431].includes(error.status ?? 0)
 }
 
 /** What is nested deeper exhausts the stack of whoever walks over it. */

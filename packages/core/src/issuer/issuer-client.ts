@@ -4,8 +4,8 @@ import { type HttpLimits, type JsonDocument, type JsonRequest, requestJson } fro
 import { IssuerFailure } from './issuer-failure.js'
 import { Budget } from './pacing.js'
 
-/** How many requests for its documents may fail before an issuer is left alone, and in which time. */
-const FAILURES = { limit: 4, perMs: 60_000 }
+/** How many requests for its documents an issuer gets while it fails, and in which time. */
+const REQUESTS_IN_TROUBLE = { limit: 4, perMs: 60_000 }
 
 /** Asks one issuer for its documents, and spares it while it fails: all documents together. */
 export class IssuerClient {
@@ -20,7 +20,7 @@ export class IssuerClient {
   constructor(limits: HttpLimits, clock: Clock) {
     this.#limits = limits
     this.#clock = clock
-    this.#failures = new Budget(FAILURES.limit, FAILURES.perMs, clock)
+    this.#failures = new Budget(REQUESTS_IN_TROUBLE.limit, REQUESTS_IN_TROUBLE.perMs, clock)
   }
 
   /** Milliseconds until the issuer may be asked again, for having failed too often; 0 when it may be now. */
@@ -33,10 +33,11 @@ export class IssuerClient {
     const left = this.#failures.left - this.#underWay
     if (this.#lastFailure && left <= 0) throw this.#lastFailure
     // Once more is for a hiccup, not for an outage.
-    const retries = this.#inTrouble ? 0 : Math.max(0, Math.min(this.#limits.retries, left - 1))
+    const retries = this.#inTrouble ? 0 : Math.max(0, Math.min(this.#limits.retries, left - 2))
     this.#underWay += 1 + retries
     try {
       const document = await requestJson(() => request, this.#limits, deadline, this.#clock, retries)
+      for (let spent = this.#inTrouble ? 0 : 1; spent < document.attempts; spent++) this.#failures.spend()
       this.#inTrouble = false
       return document
     } catch (failure) {

@@ -78,10 +78,14 @@ export function parseRetryAfter(header: string | null, now: number): number | un
 
 /** The code that the system gave to a failure of the network; nothing else of an error, which may quote a request. */
 export function systemCodeOf(error: unknown): string | undefined {
-  for (let each = error, depth = 0; typeof each === 'object' && each !== null && depth < 5; depth++) {
-    const { code, cause }: { code?: unknown; cause?: unknown } = each
-    if (typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,63}$/.test(code)) return code
-    each = cause
+  try {
+    for (let each = error, depth = 0; typeof each === 'object' && each !== null && depth < 5; depth++) {
+      const { code, cause }: { code?: unknown; cause?: unknown } = each
+      if (typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,63}$/.test(code)) return code
+      each = cause
+    }
+  } catch {
+    // Some errors throw when they are looked at.
   }
   return undefined
 }

@@ -66,7 +66,8 @@ export async function importVerificationKey(member: unknown): Promise<Verificati
 
 function selectUsable(member: unknown): UsableKey | undefined {
   if (typeof member !== 'object' || member === null || Array.isArray(member)) return undefined
-  const jwk: Record<string, unknown> = { ...member }
+  // `ext` is for the Web Cryptography API, and says nothing of a public key.
+  const { ext: _, ...jwk }: Record<string, unknown> = { ...member }
 
   // A key that was published with its private part is anybody's key.
   if (SECRET_MEMBERS.some((name) => jwk[name] !== undefined)) return undefined

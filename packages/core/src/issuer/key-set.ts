@@ -4,7 +4,7 @@ import { InvalidTokenError, UnavailableError } from '../errors.js'
 import { watched } from '../events.js'
 import { type AuthorizationServer, conditional, etagOf, type IssuerAccess } from './authorization-server.js'
 import { CachedDocument, type Loaded, lifetimeOf } from './cached-document.js'
-import type { Deadline } from './deadline.js'
+import { Deadline } from './deadline.js'
 import { IssuerFailure, invalidDocument, mayHaveMoved } from './issuer-failure.js'
 import { importKeySet, type VerificationKey } from './json-web-key.js'
 import { Budget } from './pacing.js'
@@ -65,7 +65,7 @@ export class KeySet {
       timeoutMs: limits.timeoutMs,
       maxStaleMs: options.maxStaleMs,
       patienceMs: PATIENCE_MS,
-      waitMs: () => Math.max(client.waitMs, server.document.usable ? 0 : server.document.pauseMs),
+      waitMs: () => Math.max(client.waitMs, server.keysWaitMs),
       load: async (deadline) =>
         this.fixed
           ? { value: await importKeySet(jwks), lifetimeMs: Number.POSITIVE_INFINITY }
@@ -127,6 +127,12 @@ export class KeySet {
       yield* usable
       if (usable.length > 0 && kid !== undefined) break
     }
+    if (mayBeNew && usable.length === 0 && (await this.#haveMoved(loads))) {
+      keys = await this.#refresh()
+      matching = match(keys, kid)
+      usable = serving(matching, algorithm)
+      yield* usable
+    }
     if (usable.length > 0) return
     // RFC 8725 §3.1: each key is used with its own algorithm only.
     if (kid !== undefined && matching.length > 0) throw new InvalidTokenError('ERR_ALGORITHM_NOT_ALLOWED')
@@ -150,11 +156,29 @@ export class KeySet {
       if (document.failure) throw this.#unavailable(document.failure.error, this.#refetches.waitMs)
       return undefined
     }
+    return this.#refresh()
+  }
+
+  async #refresh(): Promise<Keys> {
     try {
-      return await document.refresh()
+      return await this.document.refresh()
     } catch (error) {
-      throw this.#unavailable(error, Math.max(document.pauseMs, this.#refetches.waitMs))
+      throw this.#unavailable(error, Math.max(this.document.pauseMs, this.#refetches.waitMs))
     }
+  }
+
+  /**
+   * Whether the keys are somewhere else than where the newest set is from, although there is still one there.
+   *
+   * @param loads how many loads had begun when the token came: it is looked into only after one for its sake
+   */
+  async #haveMoved(loads: number): Promise<boolean> {
+    const uri = this.#source?.uri
+    if (uri === undefined || this.document.load <= loads) return false
+    const uriNow = await Deadline.within(this.#access.limits.timeoutMs, (deadline) =>
+      this.#server.jwksUriAfter(uri, deadline),
+    )
+    return uriNow !== uri
   }
 
   async #load(deadline: Deadline): Promise<Loaded<Keys>> {
@@ -183,12 +207,13 @@ export class KeySet {
         invalidDocument('The JWK Set holds no key that can be used', uri, answer.durationMs),
       )
     this.#source = { uri, etag: etagOf(answer) }
+    this.#spend(answer.attempts - 1)
     return { value: keys, lifetimeMs }
   }
 
   #noteLoaded(keys: Keys, before: Keys | undefined): void {
     // The first load is on nobody's account; whatever comes later is as good as a refetch.
-    if (before) this.#refetches.spend()
+    if (before) this.#spend(1)
     const { issuer } = this.#server
     watched('keysRefreshed')?.publish({ issuer, keyIds: idsOf(keys), durationMs: this.document.ageMs ?? 0 })
     if (!before || before === keys) return
@@ -201,8 +226,7 @@ export class KeySet {
   }
 
   #noteFailed(error: unknown): void {
-    const attempts = error instanceof IssuerFailure ? error.attempts : 1
-    if (this.document.value) for (let spent = 0; spent < attempts; spent++) this.#refetches.spend()
+    if (this.document.value) this.#spend(error instanceof IssuerFailure ? error.attempts : 1)
     const { reason, host, status, durationMs } = describeFailure(error)
     watched('refreshFailed')?.publish({
       issuer: this.#server.issuer,
@@ -214,6 +238,10 @@ export class KeySet {
       durationMs,
       pauseMs: this.document.pauseMs,
     })
+  }
+
+  #spend(requests: number): void {
+    for (let spent = 0; spent < requests; spent++) this.#refetches.spend()
   }
 
   #unavailable(error: unknown, retryAfterMs: number): Error {

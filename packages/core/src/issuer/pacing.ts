@@ -27,7 +27,7 @@ export class Budget {
   }
 
   spend(): void {
-    this.#spent.push(this.#clock.monotonic())
+    this.#spent = [...this.#recent(), this.#clock.monotonic()]
   }
 
   #recent(): readonly number[] {

@@ -49,6 +49,9 @@ const REQUIRED: Record<Profile, readonly string[]> = {
   rfc9068: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
 }
 
+/** What servers call refresh and ID tokens in their answers; RFC 7662 has no name for them. */
+const OTHER_KINDS: ReadonlySet<string> = new Set(['refresh_token', 'refresh', 'offline', 'id_token', 'id'])
+
 const STRINGS = ['sub', 'client_id', 'jti', 'scope'] as const
 const NUMERIC_DATES = ['exp', 'nbf', 'iat'] as const
 
@@ -112,9 +115,14 @@ export function checkIntrospectedClaims(
   rules: TokenRules,
 ): asserts claims is JwtClaims {
   checkValues(claims, rules, [])
-  // RFC 9449 §6.2
-  if (typeof claims.token_type === 'string' && claims.token_type.toLowerCase() === 'dpop')
-    throw new InvalidTokenError('ERR_TOKEN_BOUND')
+  for (const name of ['token_type', 'token_use', 'typ']) {
+    const kind = claims[name]
+    if (typeof kind !== 'string') continue
+    // RFC 9449 §6.2
+    if (kind.toLowerCase() === 'dpop') throw new InvalidTokenError('ERR_TOKEN_BOUND', { claim: name })
+    // RFC 7662 §2.1: the hint that an access token is meant does not bind the issuer.
+    if (OTHER_KINDS.has(kind.toLowerCase())) throw new InvalidTokenError('ERR_TYP_INVALID', { claim: name })
+  }
 }
 
 function checkValues(

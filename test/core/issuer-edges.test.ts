@@ -1,0 +1,191 @@
+import { inspect } from 'node:util'
+import type { FetchFunction, FetchInit } from '@telnyx-auth/core'
+import { describe, expect, it } from 'vitest'
+import { Deadline } from '../../packages/core/src/issuer/deadline.js'
+import { IssuerClient } from '../../packages/core/src/issuer/issuer-client.js'
+import {
+  ForgedIssuer,
+  goodToken,
+  ISSUER,
+  JWKS_URL,
+  METADATA_URL,
+  makeKey,
+  makeVerifier,
+  rejectionOf,
+  TestClock,
+} from '../support/forge.js'
+import { settle } from '../support/http.js'
+
+/** What an attack on the core found: each of these was once too many requests, or one too few. */
+
+const key = makeKey('ES256', 'good')
+const next = makeKey('ES256', 'next')
+const status = (code: number, headers = {}) => new Response('', { status: code, headers })
+const unknown = (n: number) => goodToken(next, {}, { kid: `unknown-${n}` })
+
+/** Lives for so many seconds, one at a time. */
+async function live(clock: TestClock, seconds: number, each: (second: number) => Promise<unknown>) {
+  for (let second = 0; second < seconds; second++) {
+    await each(second).catch(() => undefined)
+    await settle()
+    clock.advance(1)
+  }
+}
+
+describe('at most four requests in a minute to an issuer that fails', () => {
+  it.each([0, 1, 2, 3])(
+    'with retries: %d, though two documents are asked for at the same time',
+    async (retries) => {
+      let asked = 0
+      const fetch: FetchFunction = async () => {
+        asked++
+        return status(500)
+      }
+      const limits = { fetch, timeoutMs: 1000, maxResponseBytes: 1000, retries }
+      const client = new IssuerClient(limits, new TestClock())
+      const get = () =>
+        Deadline.within(1000, (deadline) => client.get({ url: ISSUER, headers: {} }, deadline)).catch(
+          () => undefined,
+        )
+      await Promise.all([get(), get()])
+      await get()
+      await get()
+      expect(asked).toBeLessThanOrEqual(4)
+      expect(asked).toBeGreaterThanOrEqual(3)
+    },
+  )
+
+  it('keys that are gone, of an issuer whose metadata are not', async () => {
+    const issuer = new ForgedIssuer(key)
+    const clock = new TestClock()
+    const verifier = makeVerifier(issuer, {}, clock)
+    await verifier.preload()
+    clock.advance(241)
+    issuer.jwks = () => status(404)
+    issuer.urls.length = 0
+    await live(clock, 60, () => verifier.verify(goodToken(key)))
+    expect(issuer.urls.length).toBeGreaterThan(1)
+    expect(issuer.urls.length).toBeLessThanOrEqual(4)
+  })
+})
+
+it.each([1, 3])(
+  'attack 39: unknown kids, and keys that are had at the second attempt only (retries: %d)',
+  async (retries) => {
+    const issuer = new ForgedIssuer(key)
+    const clock = new TestClock()
+    const verifier = makeVerifier(issuer, { retries }, clock)
+    await verifier.preload()
+    const { jwks } = issuer
+    let requests = 0
+    issuer.jwks = (url, signal) => (requests++ % 2 === 0 ? status(500) : jwks(url, signal))
+    await live(clock, 60, (second) => verifier.verify(unknown(second)))
+    expect(requests).toBe(4)
+  },
+)
+
+it('a jwksUri that was given is asked, whatever the metadata are doing', async () => {
+  const issuer = new ForgedIssuer(key)
+  const clock = new TestClock()
+  const introspection = { clientId: 'api', clientSecret: 'secret' }
+  const verifier = makeVerifier(issuer, { jwksUri: JWKS_URL, introspection, retries: 0 }, clock)
+  const { jwks } = issuer
+  issuer.metadata = () => status(503, { 'retry-after': '240' })
+  issuer.jwks = () => status(500)
+  expect((await rejectionOf(verifier.verify('opaque'))).status).toBe(503)
+  expect((await rejectionOf(verifier.verify(goodToken(key)))).status).toBe(503)
+  issuer.jwks = jwks
+  clock.advance(5)
+  expect((await verifier.verify(goodToken(key))).verifiedBy).toBe('signature')
+})
+
+describe('keys that moved, though there still are some at the old place', () => {
+  const MOVED = `${ISSUER}/moved`
+  async function createMoved() {
+    const issuer = new ForgedIssuer(key)
+    const clock = new TestClock()
+    const fetch: FetchFunction = async (url, init) => {
+      if (url !== MOVED) return issuer.fetch(url, init)
+      issuer.urls.push(url)
+      return Response.json({ keys: [key.jwk, next.jwk] })
+    }
+    const verifier = makeVerifier({ fetch }, {}, clock)
+    await verifier.preload()
+    issuer.metadata = () => Response.json({ issuer: ISSUER, jwks_uri: MOVED })
+    issuer.urls.length = 0
+    return { issuer, clock, verifier }
+  }
+
+  it('the first token with a new key is accepted', async () => {
+    const { issuer, clock, verifier } = await createMoved()
+    clock.advance(200)
+    const tokens = Array.from({ length: 50 }, () => verifier.verify(goodToken(next)))
+    expect((await Promise.allSettled(tokens)).every(({ status }) => status === 'fulfilled')).toBe(true)
+    expect(issuer.urls).toEqual([JWKS_URL, METADATA_URL, MOVED])
+  })
+
+  it('a flood of unknown kids asks for metadata once a minute at the most', async () => {
+    const { issuer, clock, verifier } = await createMoved()
+    issuer.metadata = () => Response.json({ issuer: ISSUER, jwks_uri: JWKS_URL })
+    clock.advance(61)
+    await live(clock, 60, (second) => verifier.verify(unknown(second)))
+    expect(issuer.urls.filter((url) => url === METADATA_URL)).toHaveLength(1)
+    expect(issuer.urls.filter((url) => url === JWKS_URL)).toHaveLength(4)
+  })
+})
+
+describe('a fetch whose response tells what was sent', () => {
+  const SECRET = 'a-very-secret-secret'
+  const responses: Record<string, (init: FetchInit) => unknown> = {
+    'by its body': ({ body }) => ({
+      status: 200,
+      headers: new Headers(),
+      get body(): never {
+        throw new Error(body)
+      },
+    }),
+    'by its headers': ({ body }) => ({
+      status: 200,
+      headers: {
+        get(): never {
+          throw new Error(body)
+        },
+      },
+      body: null,
+    }),
+    'by its status': ({ body }) => ({ status: body, headers: new Headers(), body: null }),
+    'by what it throws': ({ body }) => {
+      throw Object.defineProperty({}, 'code', {
+        get() {
+          throw new Error(body)
+        },
+      })
+    },
+    'by nothing': () => undefined,
+  }
+  it.each(Object.keys(responses))('%s: 503, and nothing is told further', async (what) => {
+    const issuer = new ForgedIssuer(key)
+    const fetch = async (url: string, init: FetchInit) =>
+      init.method === 'POST' ? responses[what]?.(init) : issuer.fetch(url, init)
+    const options = {
+      introspectionEndpoint: `${ISSUER}/introspect`,
+      introspection: { clientId: 'api', clientSecret: SECRET, authMethod: 'client_secret_post' as const },
+      retries: 0,
+    }
+    // What plain JavaScript would pass: a response that is none.
+    const verifier = makeVerifier({ fetch: Object(fetch) }, options)
+    const error = await rejectionOf(verifier.verify('opaque-token-of-somebody'))
+    expect(error).toMatchObject({ code: 'ERR_INTROSPECTION_UNAVAILABLE', cause: { reason: 'network' } })
+    const shown = inspect(error, { depth: 9, showHidden: true })
+    expect(shown).not.toContain(SECRET)
+    expect(shown).not.toContain('opaque-token')
+  })
+})
+
+it('attack 38: a member that says nothing of a public key does not spoil it', async () => {
+  for (const ext of ['x', null, false, true]) {
+    const issuer = new ForgedIssuer()
+    issuer.publish({ ...key.jwk, ext })
+    await makeVerifier(issuer).verify(goodToken(key))
+  }
+})
