@@ -6,7 +6,7 @@ import { thrownBy } from '../support/outcome.js'
 
 /** What adapters rely on, without a framework. */
 
-const { bearer, reach } = await createIssuerInReach()
+const { issuer, bearer, reach } = await createIssuerInReach()
 
 const request = async (scopes: string[]) => ({ headers: await bearer({ scopes }) })
 
@@ -144,4 +144,22 @@ it('what a validate throws that is no error becomes the cause of one', async () 
   const outcome = gate.authenticate({}, await request([]))
   await expect(outcome).rejects.toMatchObject({ cause: 'route' })
   await expect(outcome).rejects.toBeInstanceOf(Error)
+})
+
+it('what the issuer calls inactive is nobody for whatever comes after it', async () => {
+  const [{ clientId, clientSecret } = {}] = issuer.clients
+  const gate = new Gate({ ...reach(), introspection: { clientId, clientSecret, when: 'opaque' } })
+  const carrier = {}
+  const good = await request(['a'])
+  expect(await gate.authenticate(carrier, good)).toBeUndefined()
+  expect(await requireAuth({ introspection: 'always' })(carrier)).toBeUndefined()
+  expect(Gate.identify(carrier).verifiedBy).toBe('both')
+
+  const later = {}
+  const withdrawn = await request(['a'])
+  expect(await gate.authenticate(later, withdrawn)).toBeUndefined()
+  issuer.revoke(withdrawn.headers.authorization.replace('Bearer ', ''))
+  expect(await requireAuth({ introspection: 'always' })(later)).toMatchObject({ status: 401 })
+  expect(await requireAuth()(later)).toMatchObject({ status: 401 })
+  expect(thrownBy(() => Gate.identify(later))).toMatchObject({ code: 'ERR_TOKEN_INACTIVE' })
 })
