@@ -8,6 +8,8 @@ export default defineConfig({
   resolve: { conditions },
   test: {
     include: ['**/*.test.ts'],
+    // Some tests compute a lot, and machines are busy: what hangs is noticed late, but it is.
+    testTimeout: 30_000,
     restoreMocks: true,
     unstubEnvs: true,
     unstubGlobals: true,

@@ -125,7 +125,7 @@ interface Fault {
   /** Of what the issuer is asked for, that which cannot be had because of it. */
   readonly breaks: readonly Part[]
   /** When it changes nothing. */
-  readonly unnoticed?: readonly Moment[]
+  readonly unnoticed?: (moment: Moment, kind: Kind) => boolean
   /** Seconds after which all is well, once it is over. */
   readonly overAfter?: number
   /** What introspection makes of every token, where its answer is to be refused. */
@@ -142,7 +142,7 @@ const CELLS: readonly Cell[] = MOMENTS.flatMap((moment) => MODES.map((mode) => (
 
 /** What is right. The words of the issue: bad token 401, cannot be decided 503. */
 function ruling({ breaks, unnoticed, refusal }: Fault, { moment, mode }: Cell, kind: Kind): Outcome {
-  const isBroken = (part: Part) => breaks.includes(part) && !unnoticed?.includes(moment)
+  const isBroken = (part: Part) => breaks.includes(part) && !unnoticed?.(moment, kind)
   // What was loaded is at hand until the tolerance is over; what was not must be loaded now.
   const atHand = moment === 'fresh' || moment === 'stale'
   const hasMetadata = atHand || !isBroken('metadata')
@@ -319,8 +319,9 @@ const faults: readonly Fault[] = [
     attack: 35,
     what: 'introspection_endpoint over http',
     breaks: ['introspection'],
-    // The metadata at hand are good for an hour: so long it takes to hear of it, and to hear that it is over.
-    unnoticed: ['fresh'],
+    // The metadata at hand are good for an hour, unless a token with an unknown key has them asked for whether the keys
+    // are somewhere else; what comes after that hears of it as well.
+    unnoticed: (moment, kind) => moment === 'fresh' && kind !== 'unknown' && kind !== 'opaque',
     overAfter: 301,
     strike: ({ documents }) => {
       documents.metadata = metadataWith({

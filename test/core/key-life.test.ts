@@ -345,7 +345,8 @@ describe('a flood of tokens with unknown kids', () => {
     expect(outcomes.get('ERR_KEY_NOT_FOUND')).toBeGreaterThanOrEqual(1_000_000)
     expect([...outcomes.keys()]).toEqual(['ERR_KEY_NOT_FOUND'])
     expect(service.count(JWKS_URL)).toBe(4)
-    expect(service.count(METADATA_URL)).toBe(0)
+    // Whether the keys are somewhere else by now.
+    expect(service.count(METADATA_URL)).toBe(1)
   }, 300_000)
 
   it.each([0, 10, 200, 225, 239.9, 240, 299, 300, HOUR])(
@@ -814,7 +815,10 @@ describe('silence, and a body of one byte a second', () => {
     const { outcome, seconds } = await service.timed(newToken, 90)
     expect({ outcome, seconds }).toMatchObject({ outcome: 'accepted' })
     expect(seconds).toBeLessThanOrEqual(5)
-    expect(await service.verifyAtOnce(token)).toBe('ERR_KEY_NOT_FOUND')
+    // It waits a moment for what the metadata say of another place.
+    const withdrawn = await service.timed(token)
+    expect(withdrawn.outcome).toBe('ERR_KEY_NOT_FOUND')
+    expect(withdrawn.seconds).toBeLessThanOrEqual(1.05)
   })
 
   it('silent keys do not starve the metadata: those stay fresh', async () => {

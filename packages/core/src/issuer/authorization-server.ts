@@ -118,7 +118,7 @@ export class AuthorizationServer {
   }
 
   /** Where the keys are now, for when they are not where they were: `before` when nothing newer is to be had. */
-  async jwksUriAfter(before: string, deadline: Deadline): Promise<string> {
+  async jwksUriAfter(before: string, deadline?: Deadline): Promise<string> {
     if (this.#known.jwksUri !== undefined) return before
     return (await this.#newerMetadata(deadline))?.jwksUri ?? before
   }
@@ -130,11 +130,11 @@ export class AuthorizationServer {
   }
 
   /** Metadata that were asked for just now, because something in the others does not work. */
-  async #newerMetadata(deadline: Deadline): Promise<AuthorizationServerMetadata | undefined> {
+  async #newerMetadata(deadline?: Deadline): Promise<AuthorizationServerMetadata | undefined> {
     const { document } = this
     if (this.#known.metadata || (document.ageMs ?? 0) <= TRUSTED_FOR_MS) return undefined
     // The failure to be told of is the one that led here. Without time left, the next to ask is the one that profits.
-    const { isOver } = deadline
+    const isOver = deadline?.isOver ?? false
     const refreshed = document.refresh(isOver ? undefined : deadline).catch(() => undefined)
     return isOver ? undefined : refreshed
   }

@@ -175,8 +175,9 @@ export class KeySet {
   async #haveMoved(loads: number): Promise<boolean> {
     const uri = this.#source?.uri
     if (uri === undefined || this.document.load <= loads) return false
-    const uriNow = await Deadline.within(this.#access.limits.timeoutMs, (deadline) =>
-      this.#server.jwksUriAfter(uri, deadline),
+    // No longer than for anything else that is probably as it was: there may be a flood of tokens that wait.
+    const uriNow = await Deadline.within(PATIENCE_MS, ({ over }) =>
+      Promise.race([this.#server.jwksUriAfter(uri), over.then(() => uri)]),
     )
     return uriNow !== uri
   }
