@@ -1,6 +1,6 @@
 import { InvalidTokenError } from '@telnyx-auth/core'
 import { attachAuth, createGuards, type Decision, Gate } from '@telnyx-auth/core/adapter'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createIssuerInReach } from '../support/issuer.js'
 import { thrownBy } from '../support/outcome.js'
 
@@ -162,4 +162,57 @@ it('what the issuer calls inactive is nobody for whatever comes after it', async
   expect(await requireAuth({ introspection: 'always' })(later)).toMatchObject({ status: 401 })
   expect(await requireAuth()(later)).toMatchObject({ status: 401 })
   expect(thrownBy(() => Gate.identify(later))).toMatchObject({ code: 'ERR_TOKEN_INACTIVE' })
+})
+
+describe('a guard that asks the issuer', () => {
+  /** An issuer that says this of the scopes, and what was asked of the token so far. */
+  async function createGate(scope: string, options: object = {}) {
+    const [{ clientId, clientSecret } = {}] = issuer.clients
+    issuer.fault('introspection', { body: { active: true, scope } })
+    onTestFinished(() => issuer.clearFaults())
+    const gate = new Gate({
+      ...reach(),
+      introspection: { clientId, clientSecret, when: 'opaque' },
+      ...options,
+    })
+    const carrier = {}
+    const decide = await gate.authenticate(carrier, await request(['a', 'b']))
+    expect(decide).toBeUndefined()
+    return { gate, carrier }
+  }
+  const always = requireAuth({ introspection: 'always' })
+
+  it('asks no validate twice, unless scopes were withdrawn', async () => {
+    const validate = vi.fn()
+    const { carrier } = await createGate('b a', { validate })
+    for (let n = 0; n < 10; n++) expect(await always(carrier)).toBeUndefined()
+    expect(validate).toHaveBeenCalledTimes(1)
+    const { carrier: narrowed } = await createGate('a', { validate })
+    for (let n = 0; n < 10; n++) expect(await always(narrowed)).toBeUndefined()
+    expect(validate).toHaveBeenCalledTimes(3)
+  })
+
+  it('tells what it heard to those after it, also when it refuses', async () => {
+    const { carrier } = await createGate('a')
+    expect(await requireAuth({ introspection: 'always', scopes: ['b'] })(carrier)).toMatchObject({
+      status: 403,
+    })
+    expect(Gate.identify(carrier).scopes).toEqual(['a'])
+    expect(await requireScopes('b')(carrier)).toMatchObject({ status: 403 })
+  })
+
+  it('applies the policies of every gate before it', async () => {
+    const { carrier } = await createGate('a', { scopes: ['b'] })
+    const [{ clientId, clientSecret } = {}] = issuer.clients
+    const second = new Gate({ ...reach(), introspection: { clientId, clientSecret, when: 'opaque' } })
+    expect(await second.authenticate(carrier, await request(['a', 'b']))).toBeUndefined()
+    expect(await always(carrier)).toMatchObject({ status: 403 })
+  })
+
+  it('takes a refusal of a validate for what it is, whatever its code', async () => {
+    const { carrier } = await createGate('a b')
+    const validate = () => Promise.reject(new InvalidTokenError('ERR_TOKEN_INACTIVE'))
+    expect(await requireAuth({ validate })(carrier)).toMatchObject({ status: 401 })
+    expect(await requireAuth()(carrier)).toBeUndefined()
+  })
 })

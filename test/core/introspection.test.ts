@@ -1992,3 +1992,87 @@ it('J5: a token whose key is not known, and that expires while the issuer is ask
   const lasting = await world.issuer.issueToken({ header: { kid: 'unknown' }, expiresInSeconds: 500 })
   expect(await outcomeOf(world.verifier.verify(lasting))).toBe('introspection')
 })
+
+describe('attack: probes', () => {
+  it('of a caller whose tokens are answered with 400 do not keep the endpoint in trouble', async () => {
+    const world = await createWorld({
+      introspection: { when: 'always', onUnavailable: 'accept' },
+      answer: down,
+    })
+    const revoked = await world.issuer.issueToken()
+    for (let n = 0; n < 3; n++) await codeOf(world.verifier.verify(`opaque-${n}`))
+    world.clock.advance(5)
+    world.answer = ({ form }) =>
+      form.get('token') === revoked ? Response.json({ active: false }) : new Response('', { status: 400 })
+    await codeOf(world.verifier.verify('opaque-probe'))
+    const held = createSignal()
+    world.answer = async ({ form }) => {
+      if (form.get('token') === revoked) return Response.json({ active: false })
+      await held.promise
+      return new Response('', { status: 400 })
+    }
+    const slow = codeOf(world.verifier.verify('opaque-slow-probe'))
+    await settle()
+    expect(await outcomeOf(world.verifier.verify(revoked))).toBe('ERR_TOKEN_INACTIVE')
+    held.resolve()
+    expect(await slow).toBe('ERR_INTROSPECTION_UNAVAILABLE')
+  })
+
+  it('a 403 with Retry-After is heeded all the same', async () => {
+    const world = await createWorld({ answer: text('', { status: 403, headers: { 'retry-after': '60' } }) })
+    for (let n = 0; n < 5; n++) await codeOf(world.verifier.verify(`opaque-${n}`))
+    expect(world.asked).toHaveLength(1)
+  })
+})
+
+describe('an endpoint that moved', () => {
+  const MOVED = 'https://api.telnyx.com/v3/introspect'
+  /** The old one answers so; the metadata name the new one. */
+  async function createMoved(answer: Answer) {
+    const world = await createWorld({ answer: active() })
+    await world.verifier.verify(OPAQUE)
+    world.issuer.fault('metadata', {
+      body: {
+        issuer: world.issuer.issuer,
+        jwks_uri: `${world.issuer.issuer}/v2/oauth/jwks`,
+        introspection_endpoint: MOVED,
+      },
+    })
+    world.clock.advance(61)
+    world.answer = (asked, signal) =>
+      asked.url === MOVED ? Response.json({ active: true }) : answer(asked, signal)
+    return world
+  }
+
+  it.each([
+    ['404', text('', { status: 404 })],
+    ['410', text('', { status: 410 })],
+    ['a redirect', text('', { status: 301, headers: { location: MOVED } })],
+    ['HTML', text('<html>')],
+  ])('is followed when the old one answers with %s', async (_, answer) => {
+    const world = await createMoved(answer)
+    expect(await outcomeOf(world.verifier.verify(OPAQUE))).toBe('introspection')
+    expect(world.asked.at(-1)?.url).toBe(MOVED)
+  })
+
+  it.each([400, 403, 429, 500])('is not looked for when it answers with %d', async (status) => {
+    const world = await createMoved(text('', { status }))
+    const { count } = world.issuer.requests.metadata
+    expect(await outcomeOf(world.verifier.verify(OPAQUE))).toBe('ERR_INTROSPECTION_UNAVAILABLE')
+    expect(world.issuer.requests.metadata.count).toBe(count)
+  })
+})
+
+it('what "authMethod" gives may throw when it is looked at: a 503 that says so', async () => {
+  const hostile = new Proxy(
+    {},
+    {
+      ownKeys() {
+        throw new Error('hostile')
+      },
+    },
+  )
+  const world = await createWorld({ introspection: own(() => hostile), answer: active() })
+  expect((await failureOf(world.verifier.verify(OPAQUE))).reason).toBe('credentials')
+  expect(world.asked).toEqual([])
+})

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import type { FetchFunction, FetchInit } from '@telnyx-auth/core'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { Deadline } from '../../packages/core/src/issuer/deadline.js'
 import { IssuerClient } from '../../packages/core/src/issuer/issuer-client.js'
 import {
@@ -124,6 +124,75 @@ describe('keys that moved, though there still are some at the old place', () => 
     expect(issuer.urls).toEqual([JWKS_URL, METADATA_URL, MOVED])
   })
 
+  // What is asked for while others are answered; the existing set is slow, or the metadata are.
+  it.each([
+    [100, 100],
+    [150, 100],
+    [100, 95],
+    [40, 30],
+    [200, 50],
+    [100, 150],
+    [99, 101],
+    [20, 150],
+  ])(
+    'nobody is refused who comes meanwhile (keys after %d ms, metadata after %d ms)',
+    async (keysMs, metadataMs) => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+      onTestFinished(() => void vi.useRealTimers())
+      const late = (ms: number, value: unknown) =>
+        new Promise<Response>((resolve) => setTimeout(() => resolve(Response.json(value)), ms))
+      const clock = new TestClock()
+      let moved = false
+      const fetch: FetchFunction = (url) => {
+        if (url === METADATA_URL)
+          return late(metadataMs, { issuer: ISSUER, jwks_uri: moved ? MOVED : JWKS_URL })
+        return late(keysMs, { keys: url === MOVED ? [key.jwk, next.jwk] : [key.jwk] })
+      }
+      const verifier = makeVerifier({ fetch }, {}, clock)
+      const pass = async (ms: number) => {
+        clock.advance(ms / 1000)
+        vi.advanceTimersByTime(ms)
+        await settle()
+      }
+      const loaded = verifier.preload()
+      for (let ms = 0; ms < 400; ms += 10) await pass(10)
+      await loaded
+      clock.advance(100)
+      moved = true
+      const outcomes: Promise<string>[] = []
+      for (let ms = 0; ms < 1000; ms += 10) {
+        // With and without a key id.
+        const token = goodToken(next, {}, ms % 20 === 0 ? { kid: undefined } : {})
+        outcomes.push(
+          verifier.verify(token).then(
+            () => 'accepted',
+            (error) => error.code,
+          ),
+        )
+        await pass(10)
+      }
+      for (let ms = 0; ms < 2000; ms += 50) await pass(50)
+      expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['accepted']))
+    },
+  )
+
+  it('J8: a token without a kid finds them too', async () => {
+    const { clock, verifier } = await createMoved()
+    clock.advance(200)
+    await verifier.verify(goodToken(next, {}, { kid: undefined }))
+  })
+
+  it('what answers 404 is asked for where the metadata at hand say', async () => {
+    const { issuer, clock, verifier } = await createMoved()
+    clock.advance(200)
+    await verifier.verify(goodToken(next))
+    issuer.jwks = () => status(404)
+    clock.advance(241)
+    await verifier.verify(goodToken(key))
+    await settle()
+    expect(verifier.health().lastFailure).toBeUndefined()
+  })
+
   it('a flood of unknown kids asks for metadata once a minute at the most', async () => {
     const { issuer, clock, verifier } = await createMoved()
     issuer.metadata = () => Response.json({ issuer: ISSUER, jwks_uri: JWKS_URL })
@@ -188,4 +257,20 @@ it('attack 38: a member that says nothing of a public key does not spoil it', as
     issuer.publish({ ...key.jwk, ext })
     await makeVerifier(issuer).verify(goodToken(key))
   }
+})
+
+it('stale metadata in a pause do not hold up the keys', async () => {
+  const issuer = new ForgedIssuer(key)
+  const clock = new TestClock()
+  const verifier = makeVerifier(issuer, { retries: 0 }, clock)
+  await verifier.preload()
+  issuer.metadata = () => status(503, { 'retry-after': '240' })
+  clock.advance(3700)
+  const token = () => goodToken(key, { iat: clock.now(), exp: clock.now() + 60 })
+  await verifier.verify(token())
+  await settle()
+  expect(verifier.health()).toMatchObject({ stale: false, ready: true })
+  // A rotation is seen at once, though the metadata are still in their pause.
+  issuer.publish(next.jwk)
+  await verifier.verify(goodToken(next, { iat: clock.now(), exp: clock.now() + 60 }))
 })

@@ -26,7 +26,7 @@ interface Admission {
   readonly gate: Gate
   /** `undefined` for an anonymous caller, `null` as long as nobody looked. */
   readonly auth: Auth | null | undefined
-  /** The policies that were satisfied on the way, the gate's own first. */
+  /** The policies that were satisfied on the way: of gates, then of guards. */
   readonly satisfied: CompiledPolicy[]
   /** Who is to authenticate what, as soon as a guard asks for it. */
   readonly deferred?: { readonly gate: Gate; readonly request: AuthenticatableRequest }
@@ -129,15 +129,13 @@ export class Gate {
       const auth = request ? await gate.#admit(carrier, request) : admission.auth
       if (!auth) throw new MissingTokenError()
       const { satisfied } = admissionOf(carrier)
-      const enforced = await gate.#verifier.enforce(auth, policy, satisfied)
-      satisfied.push(policy)
-      // Handlers are to see what the issuer had to say.
-      if (enforced !== auth) admissions.set(carrier, { gate, auth: enforced, satisfied })
+      const confirmed = await gate.#confirm(carrier, auth, policy)
+      // Scopes that the issuer has withdrawn since may have been what satisfied others.
+      const narrowed = auth.scopes.some((scope) => !confirmed.scopes.includes(scope))
+      await gate.#verifier.enforce(confirmed, narrowed ? [...satisfied, policy] : [policy])
+      if (!satisfied.includes(policy)) satisfied.push(policy)
       return undefined
     } catch (error) {
-      // What the issuer has withdrawn is nobody's any more, for whatever comes after this.
-      if (error instanceof InvalidTokenError && error.code === 'ERR_TOKEN_INACTIVE')
-        admissions.set(carrier, { gate, auth: undefined, satisfied: [], refusal: { error } })
       return gate.#refuse(error, [policy, ...demandsOf(handlers)])
     }
   }
@@ -158,6 +156,20 @@ export class Gate {
     throw gate.#explain(new MissingTokenError(), [])
   }
 
+  /** Lets the issuer say about a token what the policy wants to hear, and whatever comes after this know it. */
+  async #confirm(carrier: object, auth: Auth, policy: CompiledPolicy): Promise<Auth> {
+    const { satisfied } = admissionOf(carrier)
+    try {
+      const confirmed = await this.#verifier.confirm(auth, policy)
+      if (confirmed !== auth) admissions.set(carrier, { gate: this, auth: confirmed, satisfied })
+      return confirmed
+    } catch (error) {
+      if (error instanceof InvalidTokenError)
+        admissions.set(carrier, { gate: this, auth: undefined, satisfied: [], refusal: { error } })
+      throw error
+    }
+  }
+
   #respond(request: AuthenticatableRequest): Decision {
     const response = this.#resource?.respond(request)
     return response && { ...response, body: response.body && JSON.stringify(response.body) }
@@ -165,9 +177,10 @@ export class Gate {
 
   async #admit(carrier: object, request: AuthenticatableRequest): Promise<Auth | undefined> {
     try {
+      const before = admissions.get(carrier)?.satisfied ?? []
       const auth = await this.#verifier.authenticateIfPresent(request, this.#policy)
       if (!auth && !this.#optional) throw new MissingTokenError()
-      admissions.set(carrier, { gate: this, auth, satisfied: [this.#policy] })
+      admissions.set(carrier, { gate: this, auth, satisfied: [...before, this.#policy] })
       return auth
     } catch (error) {
       // Who is refused here is nobody, whatever another gate said before.

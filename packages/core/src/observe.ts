@@ -1,6 +1,6 @@
 import type { Auth } from './auth.js'
 import type { Clock } from './clock.js'
-import { MissingTokenError, TelnyxAuthError } from './errors.js'
+import { ConfigurationError, MissingTokenError, TelnyxAuthError } from './errors.js'
 import { watched } from './events.js'
 
 /** What becomes known of a token on its way. */
@@ -47,7 +47,9 @@ export async function observedRefusal<T>(clock: Clock, issuer: string, work: () 
 }
 
 function publishRefusal(error: unknown, issuer: string | undefined, durationMs: number): void {
-  // Without a token, nothing was refused; and what a `validate` throws of its own has none of our codes.
-  if (error instanceof TelnyxAuthError && !(error instanceof MissingTokenError))
+  // Without a token, nothing was refused; what a `validate` throws of its own has none of our codes, and what is wrong
+  // with the program is none of the token's.
+  const isOurs = error instanceof TelnyxAuthError && !(error instanceof ConfigurationError)
+  if (isOurs && !(error instanceof MissingTokenError))
     watched('tokenRejected')?.publish({ code: error.code, issuer, durationMs })
 }

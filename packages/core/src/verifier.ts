@@ -105,25 +105,22 @@ export class TokenVerifier implements Verifier {
   }
 
   /**
-   * Applies a policy to what was verified before, and asks the issuer where the policy demands it.
+   * Asks the issuer about what was verified before, where a policy demands it.
    *
-   * @param satisfied what it was measured against before: where the issuer names other scopes now, it is so once more
    * @returns the same, or what the issuer made of it
    * @throws {ConfigurationError} when the policy demands what cannot be done
    */
-  async enforce(
-    auth: Auth,
-    policy: CompiledPolicy,
-    satisfied: readonly CompiledPolicy[] = [],
-  ): Promise<Auth> {
-    return observedRefusal(this.#clock, auth.issuer, async () => {
-      this.supporting(policy)
-      const issuer = this.#issuers.get(auth.issuer)
-      const asks = issuer && policy.introspection === 'always' && auth.verifiedBy === 'signature'
-      const confirmed = asks ? await this.#confirm(issuer, auth) : auth
-      if (confirmed.scopes.join(' ') !== auth.scopes.join(' '))
-        for (const each of satisfied) await this.#applyPolicy(confirmed, each)
-      return this.#applyPolicy(confirmed, policy)
+  async confirm(auth: Auth, policy: CompiledPolicy): Promise<Auth> {
+    this.supporting(policy)
+    const issuer = this.#issuers.get(auth.issuer)
+    const asks = issuer && policy.introspection === 'always' && auth.verifiedBy === 'signature'
+    return asks ? observedRefusal(this.#clock, auth.issuer, () => this.#confirm(issuer, auth)) : auth
+  }
+
+  /** Applies policies to what was verified before. */
+  async enforce(auth: Auth, policies: readonly CompiledPolicy[]): Promise<void> {
+    await observedRefusal(this.#clock, auth.issuer, async () => {
+      for (const policy of policies) await this.#applyPolicy(auth, policy)
     })
   }
 

@@ -120,13 +120,15 @@ export class AuthorizationServer {
   /** Where the keys are now, for when they are not where they were: `before` when nothing newer is to be had. */
   async jwksUriAfter(before: string, deadline?: Deadline): Promise<string> {
     if (this.#known.jwksUri !== undefined) return before
-    return (await this.#newerMetadata(deadline))?.jwksUri ?? before
+    const metadata = (await this.#newerMetadata(deadline)) ?? this.document.value
+    return metadata?.jwksUri ?? before
   }
 
   /** The same for introspection. */
   async introspectionEndpointAfter(before: string, deadline: Deadline): Promise<string> {
     if (this.#known.introspectionEndpoint !== undefined) return before
-    return (await this.#newerMetadata(deadline))?.introspectionEndpoint ?? before
+    const metadata = (await this.#newerMetadata(deadline)) ?? this.document.value
+    return metadata?.introspectionEndpoint ?? before
   }
 
   /** Metadata that were asked for just now, because something in the others does not work. */

@@ -111,8 +111,10 @@ export class Introspection {
     } catch (error) {
       const { reason, status } = describeFailure(error)
       asked('failed', { reason, status })
-      // Those who asked before the endpoint was left alone have nothing to add, and one token says nothing of others.
-      if (rests === this.#rests && !isAboutToken(error)) this.#noteFailure(error)
+      // What one token gets says nothing of others, but that there are answers.
+      if (isAboutToken(error)) this.#inTrouble = false
+      // Those who asked before the endpoint was left alone have nothing to add.
+      else if (rests === this.#rests) this.#noteFailure(error)
       throw error
     } finally {
       if (inTrouble) this.#probing = false
@@ -221,17 +223,20 @@ async function authenticate(
     throw failure('The function "authMethod" gave nothing in time')
   })
   timeout.catch(() => undefined)
-  const given = await Promise.race([Promise.resolve().then(() => own({ issuer, endpoint })), timeout]).catch(
-    (cause: unknown) => {
-      throw cause instanceof IssuerFailure ? cause : failure('The function "authMethod" failed', cause)
-    },
-  )
-  // JavaScript lets anything through, and a token must not leave without what was meant to go with it.
-  const { headers, parameters, ...others }: Record<string, unknown> = isPlainObject(given) ? given : { given }
-  if (Object.keys(others).length > 0 || !isTextual(headers) || !isTextual(parameters))
-    throw failure('The function "authMethod" gave something else than headers and parameters')
-  const named = Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])
-  return { headers: Object.fromEntries(named), parameters: { ...parameters } }
+  const work = async () => {
+    const given: unknown = await own({ issuer, endpoint })
+    // JavaScript lets anything through, and a token must not leave without what was meant to go with it.
+    const { headers, parameters, ...others }: Record<string, unknown> = isPlainObject(given)
+      ? given
+      : { given }
+    if (Object.keys(others).length > 0 || !isTextual(headers) || !isTextual(parameters))
+      throw failure('The function "authMethod" gave something else than headers and parameters')
+    const named = Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])
+    return { headers: Object.fromEntries(named), parameters: { ...parameters } }
+  }
+  return Promise.race([work(), timeout]).catch((cause: unknown) => {
+    throw cause instanceof IssuerFailure ? cause : failure('The function "authMethod" failed', cause)
+  })
 }
 
 function isTextual(value: unknown): value is Record<string, string> | undefined {

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js'
 import type { Deadline } from './deadline.js'
 import { type HttpLimits, type JsonDocument, type JsonRequest, requestJson } from './http.js'
-import { IssuerFailure } from './issuer-failure.js'
+import { IssuerFailure, unasked } from './issuer-failure.js'
 import { Budget } from './pacing.js'
 
 /** How many requests for its documents an issuer gets while it fails, and in which time. */
@@ -31,7 +31,7 @@ export class IssuerClient {
   /** @throws {IssuerFailure} the last one, without asking, when it is not to be asked now */
   async get(request: JsonRequest, deadline: Deadline): Promise<JsonDocument> {
     const left = this.#failures.left - this.#underWay
-    if (this.#lastFailure && left <= 0) throw this.#lastFailure
+    if (this.#lastFailure && left <= 0) throw unasked(this.#lastFailure)
     // Once more is for a hiccup, not for an outage.
     const retries = this.#inTrouble ? 0 : Math.max(0, Math.min(this.#limits.retries, left - 2))
     this.#underWay += 1 + retries

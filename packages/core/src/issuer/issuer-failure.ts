@@ -100,3 +100,18 @@ export function mayHaveMoved({ reason, status = 0 }: IssuerFailure): boolean {
   if (reason === 'status') return status < 500 && status !== 429
   return reason !== 'too-large' && reason !== 'credentials'
 }
+
+/** The same failure, for who was not even let ask. */
+export function unasked({
+  reason,
+  message,
+  host,
+  durationMs,
+  status,
+  code,
+  cause,
+}: IssuerFailure): IssuerFailure {
+  const failure = new IssuerFailure(reason, message, { host, durationMs, status, code, cause })
+  failure.attempts = 0
+  return failure
+}

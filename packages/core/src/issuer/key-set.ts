@@ -127,8 +127,12 @@ export class KeySet {
       yield* usable
       if (usable.length > 0 && kid !== undefined) break
     }
-    if (mayBeNew && usable.length === 0 && (await this.#haveMoved(loads))) {
+    const isOpen = mayBeNew && !this.fixed && (kid === undefined || usable.length === 0)
+    if (isOpen && (await this.#haveMoved())) {
+      // One that is under way may have begun at the old place.
+      const joins = this.document.loading
       keys = await this.#refresh()
+      if (joins && (await this.#haveMoved())) keys = await this.#refresh()
       matching = match(keys, kid)
       usable = serving(matching, algorithm)
       yield* usable
@@ -167,14 +171,10 @@ export class KeySet {
     }
   }
 
-  /**
-   * Whether the keys are somewhere else than where the newest set is from, although there is still one there.
-   *
-   * @param loads how many loads had begun when the token came: it is looked into only after one for its sake
-   */
-  async #haveMoved(loads: number): Promise<boolean> {
+  /** Whether the keys are somewhere else than where the newest set is from, although there is still one there. */
+  async #haveMoved(): Promise<boolean> {
     const uri = this.#source?.uri
-    if (uri === undefined || this.document.load <= loads) return false
+    if (uri === undefined) return false
     // No longer than for anything else that is probably as it was: there may be a flood of tokens that wait.
     const uriNow = await Deadline.within(PATIENCE_MS, ({ over }) =>
       Promise.race([this.#server.jwksUriAfter(uri), over.then(() => uri)]),

@@ -13,7 +13,8 @@ import { checkNames, checkWords, describe } from '../validation.js'
 /**
  * The user's own last check. Returning `false` rejects the token (`ERR_TOKEN_REJECTED`, 401); anything that it
  * throws reaches the caller: an error of this library as a refusal, anything else as it is. An error of a class derived
- * from one of this library must be made anew each time, because it gets to know what the request needs.
+ * from one of this library must be made anew each time, because it gets to know what the request needs. Where a guard asks
+ * the issuer, and that has withdrawn scopes, those of earlier policies are asked once more.
  */
 export type Validate<Claims extends object = JwtClaims> = (
   auth: Auth<Claims>,
