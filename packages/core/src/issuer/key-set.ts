@@ -112,34 +112,30 @@ export class KeySet {
     // What was asked for before this token came may be from before its key.
     const { loads } = this.document
     let keys = await this.load()
-    let matching = match(keys, kid)
-    let usable = serving(matching, algorithm)
-    yield* usable
+    let found = select(keys, kid, algorithm)
+    yield* found.usable
 
-    const mayBeNew = kid === undefined || (matching.length === 0 && isPlausibleKid(kid))
-    while (mayBeNew && !this.fixed && (this.document.value !== keys || this.document.load <= loads)) {
+    const mayBeNew = !this.fixed && (kid === undefined || (!found.isKnown && isPlausibleKid(kid)))
+    while (mayBeNew && (this.document.value !== keys || this.document.load <= loads)) {
       const newer = await this.#refetch(keys)
       if (!newer) break
       if (newer === keys) continue
       keys = newer
-      matching = match(keys, kid)
-      usable = serving(matching, algorithm)
-      yield* usable
-      if (usable.length > 0 && kid !== undefined) break
+      found = select(keys, kid, algorithm)
+      yield* found.usable
+      if (found.isKnown && kid !== undefined) break
     }
-    const isOpen = mayBeNew && !this.fixed && (kid === undefined || usable.length === 0)
-    if (isOpen && (await this.#haveMoved())) {
+    if (mayBeNew && (kid === undefined || !found.isKnown) && (await this.#haveMoved())) {
       // One that is under way may have begun at the old place.
       const joins = this.document.loading
       keys = await this.#refresh()
       if (joins && (await this.#haveMoved())) keys = await this.#refresh()
-      matching = match(keys, kid)
-      usable = serving(matching, algorithm)
-      yield* usable
+      found = select(keys, kid, algorithm)
+      yield* found.usable
     }
-    if (usable.length > 0) return
+    if (found.usable.length > 0) return
     // RFC 8725 §3.1: each key is used with its own algorithm only.
-    if (kid !== undefined && matching.length > 0) throw new InvalidTokenError('ERR_ALGORITHM_NOT_ALLOWED')
+    if (kid !== undefined && found.isKnown) throw new InvalidTokenError('ERR_ALGORITHM_NOT_ALLOWED')
     throw new InvalidTokenError('ERR_KEY_NOT_FOUND')
   }
 
@@ -254,10 +250,15 @@ function idsOf(keys: Keys): string[] {
   return keys.flatMap(({ kid }) => kid ?? [])
 }
 
-function match(keys: Keys, kid: string | undefined): Keys {
-  return kid === undefined ? keys : keys.filter((key) => key.kid === kid)
-}
-
-function serving(keys: Keys, algorithm: Algorithm): readonly CryptoKey[] {
-  return keys.flatMap((key) => key.algorithms.get(algorithm) ?? [])
+/** The keys of a set that a token may be signed with, and whether there is any with its key id. */
+function select(
+  keys: Keys,
+  kid: string | undefined,
+  algorithm: Algorithm,
+): { readonly isKnown: boolean; readonly usable: readonly CryptoKey[] } {
+  const matching = kid === undefined ? keys : keys.filter((key) => key.kid === kid)
+  return {
+    isKnown: matching.length > 0,
+    usable: matching.flatMap((key) => key.algorithms.get(algorithm) ?? []),
+  }
 }
