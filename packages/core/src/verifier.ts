@@ -2,8 +2,9 @@ import { type CryptoKey, compactVerify, errors } from 'jose'
 import type { Algorithm } from './algorithms.js'
 import { type Auth, createAuth } from './auth.js'
 import { type Clock, systemClock } from './clock.js'
-import { ConfigurationError, InvalidTokenError, MissingTokenError, UnavailableError } from './errors.js'
+import { InvalidTokenError, MissingTokenError, UnavailableError } from './errors.js'
 import { describeHealth, type Health } from './health.js'
+import { cannotIntrospect } from './issuer/introspection-option.js'
 import { isPlausibleKid } from './issuer/key-set.js'
 import { TrustedIssuer } from './issuer/trusted-issuer.js'
 import { observed, observedRefusal, type Trace } from './observe.js'
@@ -170,9 +171,7 @@ export class TokenVerifier implements Verifier {
     if (policy.introspection === undefined) return policy
     const needed = policy.introspection === 'always' ? this.#issuers.size : 1
     if (this.#introspecting.length >= needed) return policy
-    throw new ConfigurationError(
-      'The policy says "introspection", but the verifier was not told how: set its option "introspection" (for each issuer, where there are several)',
-    )
+    throw cannotIntrospect()
   }
 
   /** Lets errors say in their challenge what the operation needs. */

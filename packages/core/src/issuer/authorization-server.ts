@@ -15,9 +15,7 @@ export interface AuthorizationServerMetadata {
 }
 
 /** Where an issuer's endpoints are, as far as it is not to be discovered. */
-export interface KnownEndpoints {
-  readonly jwksUri?: string | undefined
-  readonly introspectionEndpoint?: string | undefined
+export interface KnownEndpoints extends AuthorizationServerMetadata {
   /** The whole document: then none is fetched. */
   readonly metadata?: AuthorizationServerMetadata | undefined
 }

@@ -83,6 +83,13 @@ const MEMBERS: readonly string[] = [
   'onUnavailable',
 ] satisfies (keyof IntrospectionOptions)[]
 
+/** For a policy that demands what nothing was said about how to do. */
+export function cannotIntrospect(): ConfigurationError {
+  return new ConfigurationError(
+    'The policy says "introspection", but the verifier was not told how: set its option "introspection" (for each issuer, where there are several)',
+  )
+}
+
 /** @throws {ConfigurationError} */
 export function checkWhen(value: unknown): IntrospectionWhen {
   if (value === 'fallback' || value === 'always' || value === 'opaque') return value

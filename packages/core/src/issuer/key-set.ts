@@ -224,15 +224,11 @@ export class KeySet {
 
   #noteFailed(error: unknown): void {
     if (this.document.value) this.#spend(error instanceof IssuerFailure ? error.attempts : 1)
-    const { reason, host, status, durationMs } = describeFailure(error)
     watched('refreshFailed')?.publish({
       issuer: this.#server.issuer,
       document: 'keys',
       code: error instanceof UnavailableError ? 'ERR_DISCOVERY_FAILED' : 'ERR_KEYS_UNAVAILABLE',
-      reason,
-      host,
-      status,
-      durationMs,
+      ...describeFailure(error),
       pauseMs: this.document.pauseMs,
     })
   }

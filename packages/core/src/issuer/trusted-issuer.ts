@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import { ConfigurationError, UnavailableError } from '../errors.js'
+import { UnavailableError } from '../errors.js'
 import {
   type AcceptedClaims,
   checkIntrospectedClaims,
@@ -10,7 +10,11 @@ import {
 import { AuthorizationServer, type KnownEndpoints } from './authorization-server.js'
 import type { HttpLimits } from './http.js'
 import { Introspection } from './introspection.js'
-import type { CheckedIntrospection, IntrospectionWhen } from './introspection-option.js'
+import {
+  type CheckedIntrospection,
+  cannotIntrospect,
+  type IntrospectionWhen,
+} from './introspection-option.js'
 import { IssuerClient } from './issuer-client.js'
 import { type KeyOptions, KeySet } from './key-set.js'
 
@@ -83,10 +87,7 @@ export class TrustedIssuer {
   }
 
   async #askAbout(token: string): Promise<JwtClaims> {
-    if (!this.#introspection)
-      throw new ConfigurationError(
-        'A policy demands introspection, but the verifier was not told how: set its option "introspection" (for each issuer, where there are several)',
-      )
+    if (!this.#introspection) throw cannotIntrospect()
     const claims: Record<string, unknown> = await this.#introspection.claimsOf(token)
     checkIntrospectedClaims(claims, this.rules)
     this.#checkTimes(claims)
