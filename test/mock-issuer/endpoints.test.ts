@@ -1,4 +1,4 @@
-import { type Client, createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
+import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { decodeJwt } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
 import {
@@ -22,7 +22,7 @@ const TELNYX_SCOPES =
     ' ',
   )
 
-const CLIENT: Client = {
+const CLIENT = {
   clientId: 'app',
   clientSecret: 's3cret',
   scopes: ['messaging.read', 'messaging.write'],

@@ -181,6 +181,7 @@ describe('requests', () => {
   it('are counted on when their times are too many to keep', async () => {
     let now = 0
     const issuer = await open({ now: () => now++ })
+    now = 0
     issuer.fault('jwks', { status: 204 })
     for (let each = 0; each < 10_002; each++) await issuer.fetch('https://api.telnyx.com/v2/oauth/jwks')
     expect(issuer.requests.jwks.count).toBe(10_002)

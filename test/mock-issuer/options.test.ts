@@ -200,7 +200,7 @@ describe('clients', () => {
       clients: [{ clientId: 'one', clientSecret: 'secret', scopes: ['a'] }, { clientId: 'two' }, {}],
     })
     const [one, two, three] = issuer.clients
-    expect(one).toEqual({ clientId: 'one', clientSecret: 'secret', scopes: ['a'] })
+    expect(one).toMatchObject({ clientId: 'one', clientSecret: 'secret', scopes: ['a'] })
     expect(two).toMatchObject({ clientId: 'two', scopes: ['a', 'b'] })
     expect(two?.clientSecret).not.toBe(three?.clientSecret)
     expect(three?.clientId).toBeTruthy()

@@ -11,6 +11,8 @@ export interface TokenOptions {
   readonly subject?: string | undefined
   /** @default the first client */
   readonly clientId?: string | undefined
+  /** The grant that it belongs to: it is active as long as that one. @default none */
+  readonly grantId?: string | undefined
   /** A negative number makes a token that has expired. @default 3600 */
   readonly expiresInSeconds?: number | undefined
   /** Claims that are added, replaced or, with `undefined`, removed. */
@@ -45,10 +47,17 @@ export function signAccessToken(
     client_id: options.clientId,
     iat: issuedAt,
     exp: issuedAt + (options.expiresInSeconds ?? TOKEN_LIFETIME_SECONDS),
-    jti: randomUUID(),
+    jti: options.grantId === undefined ? randomUUID() : `grant:${options.grantId}:${randomUUID()}`,
     // RFC 6749 §3.3: it cannot be empty.
     scope: options.scopes?.join(' ') || undefined,
     ...options.claims,
   }
   return signCompact(header, claims, key)
+}
+
+/**
+ * The grant that a token belongs to. Its name is in the `jti`, so that there is nothing to remember for each token.
+ */
+export function grantIdOf(jti: unknown): string | undefined {
+  return typeof jti === 'string' ? /^grant:(.+):[^:]+$/s.exec(jti)?.[1] : undefined
 }

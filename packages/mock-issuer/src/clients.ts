@@ -1,24 +1,125 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import { BoundedMap } from './bounded-map.js'
+import { type Client, type ClientSeed, GRANT_TYPES } from './client.js'
+import type { ClientCreation, ClientUpdate, Registration } from './client-metadata.js'
 
-/** A client that exists from the start. What is left out is made up. */
-export interface ClientSeed {
-  readonly clientId?: string
-  readonly clientSecret?: string
-  /** The scopes that it may ask for. Default: all of the issuer's. */
-  readonly scopes?: readonly string[]
+const MAX_CLIENTS = 10_000
+
+/** All clients of an issuer. The seeded ones stay; of the others, the oldest gives way when there are too many. */
+export class Clients {
+  readonly #seeded = new Map<string, Client>()
+  readonly #others = new BoundedMap<string, Client>(MAX_CLIENTS)
+  /** The tokens of a deleted client are not active, while those of one that never existed may be. */
+  readonly #deleted = new BoundedMap<string, true>(MAX_CLIENTS)
+  readonly #scopes: readonly string[]
+  readonly #now: () => number
+
+  constructor(seeds: readonly ClientSeed[], scopes: readonly string[], now: () => number) {
+    this.#scopes = scopes
+    this.#now = now
+    for (const seed of seeds) {
+      const client = this.#make(seed)
+      if (this.#seeded.has(client.clientId)) throw new TypeError('Two clients have the same "clientId"')
+      this.#seeded.set(client.clientId, client)
+    }
+  }
+
+  get(clientId: string): Client | undefined {
+    return this.#seeded.get(clientId) ?? this.#others.get(clientId)
+  }
+
+  list(): readonly Client[] {
+    return [...this.#seeded.values(), ...this.#others.values()]
+  }
+
+  wasDeleted(clientId: string): boolean {
+    return this.#deleted.has(clientId)
+  }
+
+  /** RFC 7591 §3.2.1 */
+  register(metadata: Registration): Client {
+    return this.#add({
+      name: metadata.client_name,
+      clientType: metadata.token_endpoint_auth_method === 'none' ? 'public' : 'confidential',
+      grantTypes: metadata.grant_types,
+      scopes: metadata.scope?.split(' '),
+      redirectUris: metadata.redirect_uris ?? [],
+      logoUri: metadata.logo_uri,
+      policyUri: metadata.policy_uri,
+      tosUri: metadata.tos_uri,
+    })
+  }
+
+  create(creation: ClientCreation): Client {
+    return this.#add({
+      name: creation.name,
+      clientType: creation.client_type,
+      grantTypes: creation.allowed_grant_types,
+      scopes: creation.allowed_scopes,
+      redirectUris: creation.redirect_uris ?? [],
+      requirePkce: creation.require_pkce,
+      logoUri: creation.logo_uri,
+      policyUri: creation.policy_uri,
+      tosUri: creation.tos_uri,
+    })
+  }
+
+  update(client: Client, update: ClientUpdate): Client {
+    const updated: Client = Object.freeze({
+      ...client,
+      name: update.name ?? client.name,
+      scopes: update.allowed_scopes ? freeze(update.allowed_scopes) : client.scopes,
+      grantTypes: update.allowed_grant_types ? freeze(update.allowed_grant_types) : client.grantTypes,
+      redirectUris: update.redirect_uris ? freeze(update.redirect_uris) : client.redirectUris,
+      requirePkce: update.require_pkce ?? client.requirePkce,
+      logoUri: update.logo_uri ?? client.logoUri,
+      policyUri: update.policy_uri ?? client.policyUri,
+      tosUri: update.tos_uri ?? client.tosUri,
+      updatedAt: this.#now(),
+    })
+    const home = this.#seeded.has(client.clientId) ? this.#seeded : this.#others
+    home.set(client.clientId, updated)
+    return updated
+  }
+
+  delete({ clientId }: Client): void {
+    this.#seeded.delete(clientId)
+    this.#others.delete(clientId)
+    this.#deleted.set(clientId, true)
+  }
+
+  #add(seed: ClientSeed): Client {
+    const client = this.#make(seed)
+    this.#others.set(client.clientId, client)
+    return client
+  }
+
+  #make(seed: ClientSeed): Client {
+    const { clientId = randomUUID(), clientType = 'confidential' } = seed
+    const isPublic = clientType === 'public'
+    const now = this.#now()
+    return Object.freeze({
+      clientId,
+      clientSecret: isPublic ? undefined : (seed.clientSecret ?? randomBytes(24).toString('base64url')),
+      clientType,
+      name: seed.name ?? 'Unnamed client',
+      grantTypes: freeze(
+        seed.grantTypes ?? GRANT_TYPES.filter((type) => !(isPublic && type === 'client_credentials')),
+      ),
+      scopes: freeze(seed.scopes ?? this.#scopes),
+      redirectUris: freeze(seed.redirectUris ?? ['http://127.0.0.1/callback', 'http://localhost/callback']),
+      requirePkce: seed.requirePkce ?? false,
+      verified: seed.verified ?? false,
+      logoUri: seed.logoUri,
+      policyUri: seed.policyUri,
+      tosUri: seed.tosUri,
+      createdAt: now,
+      updatedAt: now,
+    })
+  }
 }
 
-/** A confidential client. */
-export interface Client {
-  readonly clientId: string
-  readonly clientSecret: string
-  readonly scopes: readonly string[]
-}
-
-export function createClient(seed: ClientSeed, scopes: readonly string[]): Client {
-  return Object.freeze({
-    clientId: seed.clientId ?? randomUUID(),
-    clientSecret: seed.clientSecret ?? randomBytes(24).toString('base64url'),
-    scopes: Object.freeze([...(seed.scopes ?? scopes)]),
-  })
+/** Without repetitions, and not to be changed by who reads it. */
+function freeze<T>(values: readonly T[]): readonly T[] {
+  return Object.freeze([...new Set(values)])
 }

@@ -1,9 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-
-/** The endpoints that can be watched and made to fail. */
-export type Endpoint = 'metadata' | 'jwks' | 'token' | 'introspection'
-
-export const ENDPOINTS: readonly Endpoint[] = ['metadata', 'jwks', 'token', 'introspection']
+import type { Endpoint } from './endpoints.js'
 
 /** A body: text, bytes, a value to be sent as JSON, or a function that produces it piece by piece. */
 export type FaultBody = string | Uint8Array | object | null | (() => AsyncIterable<string | Uint8Array>)

@@ -1,10 +1,9 @@
 export type { TokenOptions } from './access-token.js'
-export type { Client, ClientSeed } from './clients.js'
-export type { Endpoint, Fault, FaultBody } from './faults.js'
-export {
-  createMockIssuer,
-  type MockIssuer,
-  type RequestLog,
-} from './mock-issuer.js'
+export type { Client, ClientSeed, GrantType } from './client.js'
+export type { Endpoint } from './endpoints.js'
+export type { Fault, FaultBody } from './faults.js'
+export type { Grant, GrantSeed } from './grants.js'
+export { createMockIssuer, type MockIssuer } from './mock-issuer.js'
 export type { MockIssuerOptions } from './options.js'
+export type { RequestLog } from './request-log.js'
 export type { SigningAlgorithm } from './signing-keys.js'

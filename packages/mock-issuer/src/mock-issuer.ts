@@ -1,27 +1,31 @@
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
-import { createLocalJWKSet, type JWK, jwtVerify } from 'jose'
-import { signAccessToken, TOKEN_LIFETIME_SECONDS, type TokenOptions } from './access-token.js'
+import type { TokenOptions } from './access-token.js'
+import { AccessTokens } from './access-tokens.js'
 import { ConnectionDropped, createApp } from './app.js'
-import type { Client } from './clients.js'
-import { ENDPOINTS, type Endpoint, type Fault, Faults } from './faults.js'
+import { Authorization } from './authorization.js'
+import type { Account, Client } from './client.js'
+import { Clients } from './clients.js'
+import { authorizationEndpoint } from './documents.js'
+import { ENDPOINTS, type Endpoint } from './endpoints.js'
+import { type Fault, Faults } from './faults.js'
+import { type Grant, type GrantSeed, Grants } from './grants.js'
 import { type MockIssuerOptions, type ResolvedOptions, resolveOptions, TELNYX_ISSUER } from './options.js'
-import { createSigningKey, digest, type SigningKey } from './signing-keys.js'
-
-/** What an endpoint was asked. */
-export interface RequestLog {
-  /** How many requests came. */
-  readonly count: number
-  /** When the last ten thousand of them came, in milliseconds since the epoch by the issuer's clock. */
-  readonly times: readonly number[]
-}
+import { type RequestLog, RequestLogs } from './request-log.js'
+import { createSigningKey, type SigningKey } from './signing-keys.js'
 
 /** An authorization server with Telnyx's paths and shapes, in this process. */
 export interface MockIssuer {
   /** The issuer identifier. */
   readonly issuer: string
+  /** What the operations on the account, and on consent, need as a bearer token. */
+  readonly apiKey: string
+  /** All clients, as they are now: seeded, registered and created. */
   readonly clients: readonly Client[]
+  /** All that users have allowed and nobody has revoked, as it is now. */
+  readonly grants: readonly Grant[]
   /** What was asked so far, per endpoint. */
   readonly requests: Readonly<Record<Endpoint, RequestLog>>
   /** A `fetch` that is answered in this process, without a socket; any other host does not exist for it. */
@@ -33,6 +37,17 @@ export interface MockIssuer {
    * @param options.host default: 127.0.0.1
    */
   listen(options?: { port?: number; host?: string }): Promise<string>
+  /**
+   * Does what a user does who is sent to the authorization endpoint: allows what is asked for, or does not.
+   *
+   * @param url where the client sends the user
+   * @param options.allow default: true
+   * @param options.subject who the user is; default: always the same
+   * @returns where the user is sent then: the redirect URI of the client, with a code or an error
+   * @throws {TypeError} for another URL
+   * @throws {Error} for a request that is not answered at the redirect URI
+   */
+  authorize(url: string | URL, options?: { allow?: boolean; subject?: string }): Promise<string>
   /** Signs an access token (RFC 9068), as it should be unless the options say otherwise. */
   issueToken(options?: TokenOptions): Promise<string>
   /**
@@ -42,8 +57,11 @@ export interface MockIssuer {
    * @returns the id of the new key
    */
   rotateKeys(options?: { keepOld?: boolean }): Promise<string>
-  /** Makes introspection report a token as inactive. Whoever checks the signature alone does not notice. */
-  revoke(token: string): void
+  /**
+   * Makes introspection report a token as inactive, or all tokens of a grant, which then is no more. Whoever checks the
+   * signature alone does not notice.
+   */
+  revoke(tokenOrGrantId: string): void
   /** Makes an endpoint misbehave. A second fault of the same endpoint takes the place of the first. */
   fault(endpoint: Endpoint, fault: Fault): void
   /** Makes all endpoints behave again. */
@@ -52,7 +70,8 @@ export interface MockIssuer {
   close(): Promise<void>
 }
 
-const MAX_TIMES = 10_000
+const MAX_REDIRECTS = 20
+const REDIRECT_STATUS = [301, 302, 303, 307, 308]
 
 /**
  * Makes an authorization server. Opens no socket until `listen`.
@@ -65,17 +84,19 @@ export async function createMockIssuer(options: MockIssuerOptions = {}): Promise
 }
 
 class EmbeddedIssuer implements MockIssuer {
-  readonly clients: readonly Client[]
-  readonly requests: Readonly<Record<Endpoint, RequestLog>>
+  readonly apiKey: string
+  readonly #log = new RequestLogs()
+  readonly requests: Readonly<Record<Endpoint, RequestLog>> = this.#log.perEndpoint
 
-  readonly #options: ResolvedOptions
   readonly #issuerIsFixed: boolean
   readonly #app: ReturnType<typeof createApp>
   readonly #faults = new Faults()
-  readonly #revoked = new Set<string>()
+  readonly #account: Account = Object.freeze({ userId: randomUUID(), orgId: randomUUID() })
+  readonly #clients: Clients
+  readonly #grants: Grants
+  readonly #authorization: Authorization
+  readonly #tokens: AccessTokens
   #issuer: string
-  /** The newest key, which signs, first. */
-  #keys: readonly [SigningKey, ...SigningKey[]]
   #server: Server | undefined
   /** Settled when the server listens, or cannot. */
   #started: Promise<unknown> | undefined
@@ -85,40 +106,49 @@ class EmbeddedIssuer implements MockIssuer {
   #closing = new AbortController()
 
   constructor(options: ResolvedOptions, key: SigningKey) {
-    const { clients, scopes } = options
-    this.clients = clients
+    const { scopes, now, apiKey } = options
+    this.apiKey = apiKey
     this.#issuer = options.issuer ?? TELNYX_ISSUER
     this.#issuerIsFixed = options.issuer !== undefined
-    this.#options = options
-    this.#keys = [key]
+    this.#clients = new Clients(options.clients, scopes, now)
+    this.#grants = new Grants(now)
+    for (const seed of options.grants) this.#seedGrant(seed)
+    this.#authorization = new Authorization(this.#clients, this.#grants, now)
 
-    const emptyLog = (): { count: number; times: number[] } => ({ count: 0, times: [] })
-    const log = { metadata: emptyLog(), jwks: emptyLog(), token: emptyLog(), introspection: emptyLog() }
-    this.requests = log
     const issuer = this
+    const surroundings = {
+      get issuer() {
+        return issuer.#issuer
+      },
+      clients: this.#clients,
+      grants: this.#grants,
+    }
+    const tokens = new AccessTokens(options, key, surroundings)
+    this.#tokens = tokens
     this.#app = createApp(
       {
         get issuer() {
           return issuer.#issuer
         },
         scopes,
-        clients: new Map(this.clients.map((client) => [client.clientId, client])),
-        faults: this.#faults,
-        jwks: () => this.#jwks(),
-        record: (endpoint) => {
-          const entry = log[endpoint]
-          entry.count++
-          entry.times.push(this.#options.now())
-          if (entry.times.length > MAX_TIMES) entry.times.shift()
-        },
-        grant: (client, granted) => ({
-          token: this.#sign({ clientId: client.clientId, scopes: granted }),
-          expiresInSeconds: TOKEN_LIFETIME_SECONDS,
-        }),
-        activeClaims: (token) => this.#activeClaims(token),
+        apiKey,
+        account: this.#account,
+        clients: this.#clients,
+        grants: this.#grants,
+        authorization: this.#authorization,
+        tokens,
       },
+      { faults: this.#faults, record: (endpoint) => this.#log.record(endpoint, now()) },
       new URL(this.#issuer).pathname.replace(/\/$/, ''),
     )
+  }
+
+  get clients(): readonly Client[] {
+    return Object.freeze(this.#clients.list())
+  }
+
+  get grants(): readonly Grant[] {
+    return Object.freeze(this.#grants.list())
   }
 
   get issuer(): string {
@@ -126,24 +156,16 @@ class EmbeddedIssuer implements MockIssuer {
   }
 
   readonly fetch: typeof globalThis.fetch = async (input, init) => {
-    const request = new Request(input, init)
-    request.signal.throwIfAborted()
-    const { origin } = new URL(request.url)
-    const isOurs = [this.#issuer, this.#baseUrl].some(
-      (url) => url !== undefined && new URL(url).origin === origin,
-    )
-    if (!isOurs) throw networkError('ENOTFOUND', 'The embedded issuer is not at this address')
-    if (this.#closed) throw networkError('ECONNREFUSED', 'The embedded issuer is closed')
-    try {
-      const signal = AbortSignal.any([request.signal, this.#closing.signal])
-      const response = await this.#app.fetch(request, { signal })
-      signal.throwIfAborted()
-      return response
-    } catch (error) {
-      throw error instanceof ConnectionDropped
-        ? networkError('ECONNRESET', 'The connection was dropped')
-        : error
+    let request = new Request(input, init)
+    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+      const response = await this.#answer(request)
+      const location = response.headers.get('location')
+      if (location === null || !REDIRECT_STATUS.includes(response.status)) return response
+      if (request.redirect === 'manual') return response
+      if (request.redirect === 'error') throw networkError('ERR_REDIRECT', 'Unexpected redirect')
+      request = redirected(request, response.status, new URL(location, request.url))
     }
+    throw networkError('ERR_REDIRECT', 'Too many redirects')
   }
 
   async listen({ port = 0, host = '127.0.0.1' }: { port?: number; host?: string } = {}): Promise<string> {
@@ -171,18 +193,29 @@ class EmbeddedIssuer implements MockIssuer {
     return this.#baseUrl
   }
 
+  async authorize(
+    url: string | URL,
+    { allow = true, subject = this.#account.userId }: { allow?: boolean; subject?: string } = {},
+  ): Promise<string> {
+    const { origin, pathname, searchParams } = new URL(url)
+    if (origin + pathname !== authorizationEndpoint(this.#issuer))
+      throw new TypeError('This is not a URL of the authorization endpoint')
+    const outcome = this.#authorization.begin(searchParams)
+    return outcome.kind === 'redirect'
+      ? outcome.location
+      : this.#authorization.decide(outcome.consentToken, allow, subject)
+  }
+
   async issueToken(options: TokenOptions = {}): Promise<string> {
-    return this.#sign(options)
+    return this.#tokens.sign(options)
   }
 
-  async rotateKeys({ keepOld = true }: { keepOld?: boolean } = {}): Promise<string> {
-    const key = await createSigningKey(this.#options.algorithm)
-    this.#keys = keepOld ? [key, ...this.#keys] : [key]
-    return key.kid
+  rotateKeys({ keepOld = true }: { keepOld?: boolean } = {}): Promise<string> {
+    return this.#tokens.rotateKeys(keepOld)
   }
 
-  revoke(token: string): void {
-    this.#revoked.add(digest(token))
+  revoke(tokenOrGrantId: string): void {
+    if (!this.#grants.revoke(tokenOrGrantId)) this.#tokens.revoke(tokenOrGrantId)
   }
 
   fault(endpoint: Endpoint, fault: Fault): void {
@@ -211,37 +244,47 @@ class EmbeddedIssuer implements MockIssuer {
     await closed
   }
 
-  #jwks(): { keys: JWK[] } {
-    return { keys: this.#keys.map(({ jwk }) => jwk) }
-  }
-
-  #sign(options: TokenOptions): string {
-    const [key] = this.#keys
-    const clientId = options.clientId ?? this.clients[0]?.clientId
-    const { typ, audience, now } = this.#options
-    return signAccessToken(
-      { ...options, clientId },
-      { issuer: this.#issuer, typ, audience, now: now() / 1000, key },
+  async #answer(request: Request): Promise<Response> {
+    request.signal.throwIfAborted()
+    const { origin } = new URL(request.url)
+    const isOurs = [this.#issuer, this.#baseUrl].some(
+      (url) => url !== undefined && new URL(url).origin === origin,
     )
+    if (!isOurs) throw networkError('ENOTFOUND', 'The embedded issuer is not at this address')
+    if (this.#closed) throw networkError('ECONNREFUSED', 'The embedded issuer is closed')
+    try {
+      const signal = AbortSignal.any([request.signal, this.#closing.signal])
+      const response = await this.#app.fetch(request, { signal })
+      signal.throwIfAborted()
+      return response
+    } catch (error) {
+      throw error instanceof ConnectionDropped
+        ? networkError('ECONNRESET', 'The connection was dropped')
+        : error
+    }
   }
 
-  async #activeClaims(token: string): Promise<Record<string, unknown> | undefined> {
-    if (this.#revoked.has(digest(token))) return undefined
-    // Key by key: a token that names none could be of any.
-    for (const { jwk } of this.#keys) {
-      const verification = jwtVerify(token, createLocalJWKSet({ keys: [jwk] }), {
-        issuer: this.#issuer,
-        currentDate: new Date(this.#options.now()),
-      })
-      const claims = await verification.then(
-        ({ payload }) => payload,
-        // RFC 7662 §2.2: whatever is wrong with it, the token is just not active.
-        () => undefined,
-      )
-      if (claims) return claims
-    }
-    return undefined
+  #seedGrant({ id, subject = this.#account.userId, resources = [], ...seed }: GrantSeed): void {
+    const [first] = this.#clients.list()
+    const client = seed.clientId === undefined ? first : this.#clients.get(seed.clientId)
+    if (!client) throw new TypeError('A grant is of a client that does not exist')
+    if (id !== undefined && this.#grants.get(id)) throw new TypeError('Two grants have the same "id"')
+    this.#grants.create({
+      id,
+      clientId: client.clientId,
+      subject,
+      scopes: seed.scopes ?? client.scopes,
+      resources,
+    })
   }
+}
+
+/** The next request of one that is redirected, as the Fetch standard has it (HTTP-redirect fetch). */
+function redirected(request: Request, status: number, url: URL): Request {
+  const { method, headers, signal } = request
+  const isSafe = method === 'GET' || method === 'HEAD'
+  if (!isSafe && status >= 307) throw networkError('ERR_REDIRECT', 'The body cannot be sent again')
+  return new Request(url, isSafe ? { method, headers, signal } : { signal })
 }
 
 /** What Node's `fetch` rejects with when there is no connection. */

@@ -1,4 +1,7 @@
-import { type Client, type ClientSeed, createClient } from './clients.js'
+import { randomBytes } from 'node:crypto'
+import type { ClientSeed } from './client.js'
+import { parseSeed } from './client-metadata.js'
+import type { GrantSeed } from './grants.js'
 import { SIGNING_ALGORITHMS, type SigningAlgorithm } from './signing-keys.js'
 
 /** The options of `createMockIssuer`. */
@@ -22,7 +25,13 @@ export interface MockIssuerOptions {
    */
   readonly typ?: string | null | undefined
   /**
-   * The audience of tokens that are issued without naming one.
+   * What the operations on the account, and on consent, need as a bearer token.
+   *
+   * @default one that is made up; see `apiKey` of the issuer
+   */
+  readonly apiKey?: string | undefined
+  /**
+   * The audience of tokens for which no `resource` was named (RFC 8707).
    *
    * @default 'https://api.example.com'
    */
@@ -33,6 +42,12 @@ export interface MockIssuerOptions {
    * @default one, with an id and a secret that are made up; see `clients` of the issuer
    */
   readonly clients?: readonly ClientSeed[] | undefined
+  /**
+   * What users have allowed clients from the start.
+   *
+   * @default nothing
+   */
+  readonly grants?: readonly GrantSeed[] | undefined
   /**
    * The scopes that exist.
    *
@@ -54,7 +69,9 @@ export interface ResolvedOptions {
   readonly algorithm: SigningAlgorithm
   readonly typ: string | null
   readonly audience: string
-  readonly clients: readonly Client[]
+  readonly apiKey: string
+  readonly clients: readonly ClientSeed[]
+  readonly grants: readonly GrantSeed[]
   readonly scopes: readonly string[]
   readonly now: () => number
 }
@@ -95,8 +112,10 @@ const OPTION_NAMES: readonly string[] = [
   'issuer',
   'algorithm',
   'typ',
+  'apiKey',
   'audience',
   'clients',
+  'grants',
   'scopes',
   'now',
 ] satisfies (keyof MockIssuerOptions)[]
@@ -111,6 +130,7 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
     algorithm = 'RS256',
     typ = 'at+jwt',
     audience = 'https://api.example.com',
+    apiKey = `KEY_${randomBytes(24).toString('base64url')}`,
     now = Date.now,
   } = options
   if (!SIGNING_ALGORITHMS.includes(algorithm))
@@ -118,8 +138,10 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
   if (issuer !== undefined && !isIdentifier(issuer))
     throw new TypeError('The option "issuer" must be an HTTP URL without credentials, query and fragment')
   const scopes = Object.freeze([...(options.scopes ?? TELNYX_SCOPES)])
-  const clients = Object.freeze((options.clients ?? [{}]).map((seed) => createClient(seed, scopes)))
-  return { issuer, algorithm, typ, audience, clients, scopes, now }
+  if (!/^\S+$/.test(apiKey)) throw new TypeError('The option "apiKey" must be a word without blanks')
+  const clients = (options.clients ?? [{ name: 'Test client' }]).map(parseSeed)
+  const grants = [...(options.grants ?? [])]
+  return { issuer, algorithm, typ, audience, apiKey, clients, grants, scopes, now }
 }
 
 /** RFC 8414 §2, and `http` for issuers on this machine. */

@@ -1,0 +1,99 @@
+import { createLocalJWKSet, type JWK, type JWTPayload, jwtVerify } from 'jose'
+import { grantIdOf, signAccessToken, TOKEN_LIFETIME_SECONDS, type TokenOptions } from './access-token.js'
+import type { Clients } from './clients.js'
+import type { Grants } from './grants.js'
+import type { ResolvedOptions } from './options.js'
+import { createSigningKey, digest, type SigningKey } from './signing-keys.js'
+import type { AccessTokenRequest } from './token-endpoint.js'
+
+/** What access tokens take from their issuer. */
+interface Surroundings {
+  /** The identifier, as it is now. */
+  readonly issuer: string
+  readonly clients: Clients
+  readonly grants: Grants
+}
+
+/** The keys of an issuer, and the access tokens that are signed with them. */
+export class AccessTokens {
+  readonly #options: ResolvedOptions
+  readonly #surroundings: Surroundings
+  readonly #revoked = new Set<string>()
+  /** The newest key, which signs, first. */
+  #keys: readonly [SigningKey, ...SigningKey[]]
+
+  constructor(options: ResolvedOptions, key: SigningKey, surroundings: Surroundings) {
+    this.#options = options
+    this.#keys = [key]
+    this.#surroundings = surroundings
+  }
+
+  jwks(): { keys: JWK[] } {
+    return { keys: this.#keys.map(({ jwk }) => jwk) }
+  }
+
+  async rotateKeys(keepOld: boolean): Promise<string> {
+    const key = await createSigningKey(this.#options.algorithm)
+    this.#keys = keepOld ? [key, ...this.#keys] : [key]
+    return key.kid
+  }
+
+  /** A token as a test wants it. */
+  sign(options: TokenOptions): string {
+    const { issuer, clients, grants } = this.#surroundings
+    const { typ, audience, now } = this.#options
+    const grant = options.grantId === undefined ? undefined : grants.get(options.grantId)
+    if (options.grantId !== undefined && !grant) throw new TypeError('There is no grant with this "grantId"')
+    const tokenOptions = {
+      ...options,
+      clientId: options.clientId ?? grant?.clientId ?? clients.list()[0]?.clientId,
+      subject: options.subject ?? grant?.subject,
+      scopes: options.scopes ?? grant?.scopes,
+      audience: options.audience ?? audienceOf(grant?.resources ?? []),
+    }
+    return signAccessToken(tokenOptions, { issuer, typ, audience, now: now() / 1000, key: this.#keys[0] })
+  }
+
+  /** A token as a client gets it. */
+  issue({ resources, ...request }: AccessTokenRequest): { token: string; expiresInSeconds: number } {
+    const token = this.sign({ ...request, audience: audienceOf(resources) })
+    return { token, expiresInSeconds: TOKEN_LIFETIME_SECONDS }
+  }
+
+  revoke(token: string): void {
+    this.#revoked.add(digest(token))
+  }
+
+  /** The claims of a token that is active (RFC 7662 §2.2). */
+  async activeClaims(token: string): Promise<JWTPayload | undefined> {
+    if (this.#revoked.has(digest(token))) return undefined
+    // Key by key: a token that names none could be of any.
+    for (const { jwk } of this.#keys) {
+      const verification = jwtVerify(token, createLocalJWKSet({ keys: [jwk] }), {
+        issuer: this.#surroundings.issuer,
+        currentDate: new Date(this.#options.now()),
+      })
+      const claims = await verification.then(
+        ({ payload }) => payload,
+        // RFC 7662 §2.2: whatever is wrong with it, the token is just not active.
+        () => undefined,
+      )
+      if (claims) return this.#isWithdrawn(claims) ? undefined : claims
+    }
+    return undefined
+  }
+
+  /** Whether the token's grant or client is no more. */
+  #isWithdrawn({ jti, client_id: clientId }: JWTPayload): boolean {
+    const { clients, grants } = this.#surroundings
+    const grantId = grantIdOf(jti)
+    if (grantId !== undefined && !grants.get(grantId)) return true
+    return typeof clientId === 'string' && clients.wasDeleted(clientId)
+  }
+}
+
+/** RFC 9068 §3: the resources that were asked for; `undefined` where there are none. */
+function audienceOf(resources: readonly string[]): string | readonly string[] | undefined {
+  const [resource, ...more] = resources
+  return more.length > 0 ? resources : resource
+}

@@ -1,0 +1,176 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { BoundedMap } from './bounded-map.js'
+import type { Client } from './client.js'
+import type { Clients } from './clients.js'
+import type { Grants } from './grants.js'
+import { AuthorizationPageError, OAuthError } from './refusals.js'
+import { makeParameters, type Parameters } from './request-body.js'
+import { selectResources, selectScopes } from './selection.js'
+
+/** A request that waits for the user's decision (RFC 6749 §4.1.1). */
+export interface AuthorizationRequest {
+  readonly client: Client
+  readonly redirectUri: string
+  readonly scopes: readonly string[]
+  readonly resources: readonly string[]
+  readonly codeChallenge: string | undefined
+  readonly state: string | undefined
+}
+
+/** What becomes of a request at the authorization endpoint: the user is asked, or the client is told of an error. */
+export type AuthorizationOutcome =
+  | { readonly kind: 'consent'; readonly consentToken: string; readonly request: AuthorizationRequest }
+  | { readonly kind: 'redirect'; readonly location: string }
+
+const MAX_WAITING = 10_000
+const CONSENT_LIFETIME_MS = 10 * 60_000
+
+/** The authorization endpoint: requests, and what users decide. */
+export class Authorization {
+  readonly #waiting = new BoundedMap<string, { request: AuthorizationRequest; expiresAt: number }>(
+    MAX_WAITING,
+  )
+  readonly #clients: Clients
+  readonly #grants: Grants
+  readonly #now: () => number
+
+  constructor(clients: Clients, grants: Grants, now: () => number) {
+    this.#clients = clients
+    this.#grants = grants
+    this.#now = now
+  }
+
+  /** @throws {AuthorizationPageError} where the client must not be told, because it may be another */
+  begin(query: URLSearchParams): AuthorizationOutcome {
+    const { parameters, client, redirectUri } = this.#findClient(query)
+    const state = parameters.get('state')
+    try {
+      const request = { client, redirectUri, state, ...readRequest(parameters, client) }
+      const consentToken = randomBytes(32).toString('base64url')
+      this.#waiting.set(consentToken, { request, expiresAt: this.#now() + CONSENT_LIFETIME_MS })
+      return { kind: 'consent', consentToken, request }
+    } catch (error) {
+      if (!(error instanceof OAuthError)) throw error
+      const answer = { error: error.error, error_description: error.message, state }
+      return { kind: 'redirect', location: withQuery(redirectUri, answer) }
+    }
+  }
+
+  /** @throws {OAuthError} 422 for a consent token that is unknown, used or expired */
+  waiting(consentToken: string): AuthorizationRequest {
+    const waiting = this.#waiting.get(consentToken)
+    // As the client is now: it may have been deleted since.
+    const client = waiting && this.#clients.get(waiting.request.client.clientId)
+    if (!waiting || !client || waiting.expiresAt <= this.#now())
+      throw new OAuthError('invalid_request', 'The consent token is unknown, used or expired', 422)
+    return { ...waiting.request, client }
+  }
+
+  /**
+   * @returns where the user goes: to the client, with a code or with `access_denied`
+   * @throws {OAuthError} as `waiting`
+   */
+  decide(consentToken: string, allowed: boolean, subject: string): string {
+    const { client, redirectUri, scopes, resources, codeChallenge, state } = this.waiting(consentToken)
+    this.#waiting.delete(consentToken)
+    if (!allowed) return withQuery(redirectUri, { error: 'access_denied', state })
+    const grant = this.#grants.create({ clientId: client.clientId, subject, scopes, resources })
+    return withQuery(redirectUri, {
+      code: this.#grants.issueCode(grant, redirectUri, codeChallenge),
+      state,
+    })
+  }
+
+  #findClient(query: URLSearchParams): { parameters: Parameters; client: Client; redirectUri: string } {
+    let parameters: Parameters
+    try {
+      parameters = makeParameters([...query])
+    } catch {
+      throw new AuthorizationPageError(400, 'A parameter of the request is repeated.')
+    }
+    const clientId = parameters.get('client_id')
+    const redirectUri = parameters.get('redirect_uri')
+    if (clientId === undefined) throw new AuthorizationPageError(400, 'The request does not name a client.')
+    const client = this.#clients.get(clientId)
+    if (!client) throw new AuthorizationPageError(404, 'The client of this request is not known.')
+    if (redirectUri === undefined)
+      throw new AuthorizationPageError(400, 'The request does not say where to return to.')
+    if (!isRegistered(redirectUri, client))
+      throw new AuthorizationPageError(422, 'The client has not registered where this request returns to.')
+    return { parameters, client, redirectUri }
+  }
+}
+
+/**
+ * What can be answered at the redirect URI.
+ *
+ * @throws {OAuthError} with a code of RFC 6749 §4.1.2.1, RFC 7636 §4.4.1 or RFC 8707 §2
+ */
+function readRequest(
+  parameters: Parameters,
+  client: Client,
+): Pick<AuthorizationRequest, 'scopes' | 'resources' | 'codeChallenge'> {
+  const responseType = parameters.get('response_type')
+  if (responseType === undefined)
+    throw new OAuthError('invalid_request', 'The parameter response_type is missing')
+  if (responseType !== 'code')
+    throw new OAuthError('unsupported_response_type', 'The response type is not supported')
+  if (!client.grantTypes.includes('authorization_code'))
+    throw new OAuthError('unauthorized_client', 'The client may not use codes')
+  return {
+    codeChallenge: readCodeChallenge(parameters, client),
+    scopes: selectScopes(parameters.get('scope'), client.scopes),
+    resources: selectResources(parameters.resources, []),
+  }
+}
+
+/** RFC 7636 §4.3; the method `plain`, which is also that of no method, protects nobody. */
+function readCodeChallenge(parameters: Parameters, client: Client): string | undefined {
+  const codeChallenge = parameters.get('code_challenge')
+  const method = parameters.get('code_challenge_method')
+  if (codeChallenge === undefined) {
+    if (client.requirePkce || client.clientType === 'public')
+      throw new OAuthError('invalid_request', 'The client must use PKCE: code_challenge is missing')
+    if (method !== undefined)
+      throw new OAuthError('invalid_request', 'The parameter code_challenge is missing')
+    return undefined
+  }
+  if (method !== 'S256') throw new OAuthError('invalid_request', 'The code_challenge_method must be S256')
+  // RFC 7636 §4.2: a SHA-256 in base64url
+  if (!/^[\w-]{43}$/.test(codeChallenge))
+    throw new OAuthError('invalid_request', 'The code_challenge is not one')
+  return codeChallenge
+}
+
+/** RFC 7636 §4.6. A verifier for which there was no challenge is refused as well (RFC 9700 §4.8.2). */
+export function verifierFits(verifier: string | undefined, codeChallenge: string | undefined): boolean {
+  if (verifier === undefined || codeChallenge === undefined) return verifier === codeChallenge
+  return (
+    /^[\w.~-]{43,128}$/.test(verifier) &&
+    createHash('sha256').update(verifier).digest('base64url') === codeChallenge
+  )
+}
+
+/**
+ * RFC 6749 §3.1.2.3: letter by letter. Programs on the user's machine take any port that is free (RFC 8252 §7.3), and
+ * many of them say `localhost` (§8.3).
+ */
+function isRegistered(redirectUri: string, client: Client): boolean {
+  return client.redirectUris.some(
+    (registered) => registered === redirectUri || withoutPort(registered) === withoutPort(redirectUri),
+  )
+}
+
+/** Of anything but `http` to a loopback host, nothing: it equals no other. */
+function withoutPort(uri: string): string | symbol {
+  const [, host, rest] = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]|localhost))(?::\d+)?([/?].*)?$/.exec(uri) ?? []
+  return host === undefined ? Symbol() : host + (rest ?? '')
+}
+
+/** Adds to the query and leaves everything else as it was registered: a `URL` would write some of it anew. */
+function withQuery(uri: string, members: Readonly<Record<string, string | undefined>>): string {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(members)) if (value !== undefined) query.set(name, value)
+  const separator = !uri.includes('?') ? '?' : /[?&]$/.test(uri) ? '' : '&'
+  return `${uri}${separator}${query}`
+}

@@ -1,0 +1,208 @@
+import * as v from 'valibot'
+import { type ClientSeed, GRANT_TYPES, type GrantType } from './client.js'
+import { invalidFields, memberMessage } from './invalid-fields.js'
+import { type InvalidFields, OAuthError } from './refusals.js'
+
+/** The members of RFC 7591 §2 that Telnyx documents, with what they are when they are left out. */
+export interface Registration {
+  readonly client_name?: string | undefined
+  readonly redirect_uris?: string[] | undefined
+  readonly grant_types: GrantType[]
+  readonly response_types: 'code'[]
+  readonly token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'client_secret_post'
+  readonly scope?: string | undefined
+  readonly logo_uri?: string | undefined
+  readonly policy_uri?: string | undefined
+  readonly tos_uri?: string | undefined
+}
+
+/** What the management operations can change. */
+export interface ClientUpdate {
+  readonly name?: string | undefined
+  readonly allowed_scopes?: string[] | undefined
+  readonly allowed_grant_types?: GrantType[] | undefined
+  readonly redirect_uris?: string[] | undefined
+  readonly require_pkce?: boolean | undefined
+  readonly logo_uri?: string | undefined
+  readonly policy_uri?: string | undefined
+  readonly tos_uri?: string | undefined
+}
+
+/** What the management operations create a client of. */
+export interface ClientCreation extends ClientUpdate {
+  readonly name: string
+  readonly allowed_scopes: string[]
+  readonly allowed_grant_types: GrantType[]
+  readonly client_type: 'public' | 'confidential'
+}
+
+/** Schemes that a browser would run or show in place of the page that it is on. */
+const ACTIVE_SCHEMES =
+  /^(?:about|blob|data|file|filesystem|ftp|intent|javascript|mailto|vbscript|view-source|wss?):/i
+
+const text = v.pipe(
+  v.string('must be a string'),
+  v.nonEmpty('must not be empty'),
+  v.maxLength(2000, 'is too long'),
+)
+
+/** Shown to users, so without what could disguise it as something else. */
+const name = v.pipe(text, v.regex(/^\P{Cc}*$/u, 'must not contain control characters'))
+
+/** RFC 6749 §3.3 */
+const scopeToken = v.pipe(text, v.regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be a scope'))
+
+const grantType = v.picklist(GRANT_TYPES, `must be one of ${GRANT_TYPES.join(', ')}`)
+
+/** A page or picture: users follow these links, and their browsers load them. */
+const webUrl = v.pipe(text, v.check(isWebUrl, 'must be an http or https URL'))
+
+const redirectUri = v.pipe(
+  text,
+  v.check(isRedirectUri, 'must be an absolute URI without fragment, of a scheme that leads to the client'),
+)
+
+const requirePkce = v.boolean('must be a boolean')
+const clientType = v.picklist(['public', 'confidential'], 'must be public or confidential')
+
+function listOf<T extends v.GenericSchema>(item: T) {
+  return v.pipe(v.array(item, 'must be an array'), v.maxLength(100, 'has too many members'))
+}
+
+const links = {
+  logo_uri: v.optional(webUrl),
+  policy_uri: v.optional(webUrl),
+  tos_uri: v.optional(webUrl),
+}
+
+const registration = v.strictObject(
+  {
+    client_name: v.optional(name),
+    redirect_uris: v.optional(listOf(redirectUri)),
+    grant_types: v.optional(listOf(grantType), ['authorization_code']),
+    response_types: v.optional(listOf(v.picklist(['code'], 'must be code')), ['code']),
+    token_endpoint_auth_method: v.optional(
+      v.picklist(
+        ['none', 'client_secret_basic', 'client_secret_post'],
+        'must be none, client_secret_basic or client_secret_post',
+      ),
+      'client_secret_basic',
+    ),
+    scope: v.optional(
+      v.pipe(
+        v.string('must be a string'),
+        v.maxLength(10_000, 'is too long'),
+        v.regex(/^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/, 'must be scopes and spaces'),
+      ),
+    ),
+    ...links,
+  },
+  memberMessage,
+)
+
+const changeable = {
+  name,
+  allowed_scopes: listOf(scopeToken),
+  allowed_grant_types: listOf(grantType),
+  redirect_uris: listOf(redirectUri),
+  require_pkce: requirePkce,
+  ...links,
+}
+
+const update = v.partial(v.strictObject(changeable, memberMessage))
+
+const creation = v.strictObject(
+  {
+    ...changeable,
+    client_type: clientType,
+    redirect_uris: v.optional(listOf(redirectUri)),
+    require_pkce: v.optional(requirePkce),
+  },
+  memberMessage,
+)
+
+const seed = v.strictObject(
+  {
+    clientId: v.optional(text),
+    clientSecret: v.optional(text),
+    clientType: v.optional(clientType),
+    name: v.optional(name),
+    grantTypes: v.optional(listOf(grantType)),
+    scopes: v.optional(listOf(scopeToken)),
+    redirectUris: v.optional(listOf(redirectUri)),
+    requirePkce: v.optional(requirePkce),
+    verified: v.optional(v.boolean('must be a boolean')),
+    logoUri: v.optional(webUrl),
+    policyUri: v.optional(webUrl),
+    tosUri: v.optional(webUrl),
+  },
+  memberMessage,
+)
+
+/** @throws {OAuthError} `invalid_client_metadata` (RFC 7591 §3.2.2) */
+export function parseRegistration(document: object): Registration {
+  const result = v.safeParse(registration, document)
+  if (result.success) return result.output
+  throw new OAuthError(
+    'invalid_client_metadata',
+    'The client metadata are not valid',
+    400,
+    invalidFields(result.issues),
+  )
+}
+
+/** @throws {OAuthError} 422 */
+export function parseCreation(document: object): ClientCreation {
+  const result = v.safeParse(creation, document)
+  if (!result.success) throw unprocessable(invalidFields(result.issues))
+  demandRedirectUris(result.output.allowed_grant_types, result.output.redirect_uris ?? [])
+  return result.output
+}
+
+/** @throws {OAuthError} 422 */
+export function parseUpdate(document: object): ClientUpdate {
+  const result = v.safeParse(update, document)
+  if (result.success) return result.output
+  throw unprocessable(invalidFields(result.issues))
+}
+
+/** @throws {OAuthError} 422: codes are sent to redirect URIs */
+export function demandRedirectUris(grantTypes: readonly GrantType[], redirectUris: readonly string[]): void {
+  if (grantTypes.includes('authorization_code') && redirectUris.length === 0)
+    throw unprocessable({ redirect_uris: ['are needed for authorization_code'] })
+}
+
+/** @throws {TypeError} */
+export function parseSeed(value: ClientSeed): ClientSeed {
+  const result = v.safeParse(seed, value)
+  if (!result.success) {
+    const [[member, reasons] = ['client', []]] = Object.entries(invalidFields(result.issues))
+    throw new TypeError(`"${member}" of a client ${reasons[0]}`)
+  }
+  if (value.clientType === 'public' && value.clientSecret !== undefined)
+    throw new TypeError('A public client has no "clientSecret"')
+  return result.output
+}
+
+function unprocessable(fields: InvalidFields): OAuthError {
+  return new OAuthError('invalid_request', 'The client is not valid', 422, fields)
+}
+
+function isWebUrl(value: string): boolean {
+  return /^https?:/i.test(value) && isCleanUrl(value)
+}
+
+/** RFC 6749 §3.1.2; private-use schemes are those of RFC 8252 §7.1. */
+function isRedirectUri(value: string): boolean {
+  return !ACTIVE_SCHEMES.test(value) && !value.includes('#') && isCleanUrl(value)
+}
+
+/**
+ * Whether it is the same URL to everyone: no characters that parsers drop or repair, no credentials, and no host that
+ * would need quoting in a header.
+ */
+function isCleanUrl(value: string): boolean {
+  if (!/^[a-z][a-z\d+.-]*:[\x21-\x7e]+$/i.test(value) || !URL.canParse(value)) return false
+  const { hostname, username, password } = new URL(value)
+  return username === '' && password === '' && /^(?:[\w.-]*|\[[\da-f:.]+\])$/.test(hostname)
+}

@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto'
+import { html, raw } from 'hono/html'
+import type { AuthorizationRequest } from './authorization.js'
+import { scopeInWords } from './scope-words.js'
+
+/** A page, ready to be sent. */
+export interface Page {
+  readonly status: number
+  readonly body: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+const STYLE = `
+:root { color-scheme: light dark; font-family: system-ui, sans-serif; line-height: 1.5 }
+body { margin: 0; display: grid; place-items: center; min-height: 100vh }
+main { box-sizing: border-box; width: min(30rem, 100%); padding: 2rem }
+h1 { font-size: 1.5rem; line-height: 1.25; overflow-wrap: anywhere }
+img { display: block; max-width: 4rem; max-height: 4rem }
+li, p { overflow-wrap: anywhere }
+ul { padding-left: 1.25rem }
+.mock { border: 1px solid; border-radius: .25rem; padding: .25rem .75rem }
+.unverified { font-weight: bold }
+form { display: flex; gap: 1rem; margin-top: 1.5rem }
+button { font: inherit; padding: .5rem 1.5rem; border: 1px solid; border-radius: .25rem; cursor: pointer }
+button[value=allow] { background: #00563f; border-color: #00563f; color: #fff }
+`
+
+const STYLE_SOURCE = `'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`
+
+/**
+ * Asks the user whether the client may have what it asks for. All that a client has registered about itself is text
+ * that is escaped, or a URL of a scheme that was checked when it was registered.
+ */
+export function consentPage(request: AuthorizationRequest, consentToken: string, action: string): Page {
+  const { client, redirectUri, scopes } = request
+  const { name, verified, logoUri, policyUri, tosUri } = client
+  // `bdi`: a name must not turn round the text beside it.
+  const title = html`Allow <bdi>${name}</bdi> to use your Telnyx account?`
+  const body = html`${logoUri && html`<img src="${logoUri}" alt="" referrerpolicy="no-referrer">`}
+    <h1>${title}</h1>
+    ${
+      verified
+        ? html`<p>This client is verified.</p>`
+        : html`<p class="unverified">This client is not verified: it has chosen its name and picture itself.</p>`
+    }
+    ${
+      scopes.length === 0
+        ? html`<p>It asks for no particular permission.</p>`
+        : html`<p id="scopes">It asks for permission to:</p>
+    <ul aria-labelledby="scopes">${scopes.map((scope) => html`<li>${scopeInWords(scope).description}</li>`)}</ul>`
+    }
+    ${policyUri && html`<p>${link(policyUri, 'Its privacy policy')}</p>`}
+    ${tosUri && html`<p>${link(tosUri, 'Its terms of service')}</p>`}
+    <p>You return to <bdi>${destination(redirectUri)}</bdi>.</p>
+    <form method="post" action="${action}">
+      <input type="hidden" name="consent_token" value="${consentToken}">
+      <button name="decision" value="allow">Allow</button>
+      <button name="decision" value="deny">Deny</button>
+    </form>`
+  return page(200, `Allow ${name}?`, body, [
+    // Where the answer to the form redirects to counts as well, in Chromium.
+    `form-action 'self' ${source(redirectUri)}`,
+    ...(logoUri === undefined ? [] : [`img-src ${source(logoUri)}`]),
+  ])
+}
+
+/** Tells the user what the client cannot be told. */
+export function errorPage(status: number, message: string): Page {
+  const body = html`<h1>This sign-in cannot go on</h1>
+    <p>${message}</p>
+    <p>Go back to where you came from, and tell its developers.</p>`
+  return page(status, 'This sign-in cannot go on', body, ["form-action 'none'"])
+}
+
+export function toResponse({ body, ...init }: Page): Response {
+  return new Response(body, init)
+}
+
+function page(status: number, title: string, body: unknown, policies: readonly string[]): Page {
+  return {
+    status,
+    body: String(html`<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width">
+    <title>${title}</title>
+    <style>${raw(STYLE)}</style>
+  </head>
+  <body>
+    <main>
+    <p class="mock">Mock issuer, for development and tests. This is not Telnyx.</p>
+    ${body}
+    </main>
+  </body>
+</html>
+`),
+    headers: {
+      'Content-Type': 'text/html; charset=utf-8',
+      'Content-Security-Policy': [
+        "default-src 'none'",
+        `style-src ${STYLE_SOURCE}`,
+        "base-uri 'none'",
+        // RFC 9700 §4.16: what is in a frame can be laid under the click for something else.
+        "frame-ancestors 'none'",
+        ...policies,
+      ].join('; '),
+      'X-Frame-Options': 'DENY',
+      'X-Content-Type-Options': 'nosniff',
+      // Neither the consent token nor the request is for those whom the page links to.
+      'Referrer-Policy': 'no-referrer',
+      'Cache-Control': 'no-store',
+    },
+  }
+}
+
+function link(url: string, text: string): unknown {
+  return html`<a href="${url}" target="_blank" rel="noopener noreferrer">${text}</a>`
+}
+
+/**
+ * A URL as a source of a Content-Security-Policy, or its scheme where it cannot be one: apps have no origin, and the
+ * grammar has no IPv6.
+ */
+function source(uri: string): string {
+  const { origin, protocol, hostname } = new URL(uri)
+  return origin === 'null' || hostname.startsWith('[') ? protocol : origin
+}
+
+/** What users can judge: the host, or the app's scheme. */
+function destination(uri: string): string {
+  const { host, protocol } = new URL(uri)
+  return /^https?:$/.test(protocol) ? host : protocol
+}

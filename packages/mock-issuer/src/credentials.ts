@@ -1,0 +1,47 @@
+import type { Client } from './client.js'
+import { ApiKeyError, OAuthError } from './refusals.js'
+import type { Parameters } from './request-body.js'
+
+/**
+ * Finds out which client is asking: HTTP Basic, `client_id` and `client_secret` in the body (RFC 6749 §2.3.1), or,
+ * for a public client, `client_id` alone. Which of the first two the client had registered is not looked at.
+ *
+ * @throws {OAuthError} `invalid_client`, or `invalid_request` when both are used
+ */
+export function authenticateClient(
+  authorization: string | null,
+  parameters: Parameters,
+  find: (clientId: string) => Client | undefined,
+): Client {
+  const basic = /^basic +([A-Za-z0-9+/]+=*)$/i.exec(authorization ?? '')?.[1]
+  if (basic !== undefined && parameters.has('client_secret'))
+    throw new OAuthError('invalid_request', 'The client authenticates in more than one way')
+  const [id, secret] =
+    basic === undefined ? [parameters.get('client_id'), parameters.get('client_secret')] : decodeBasic(basic)
+  const client = find(id ?? '')
+  // A public client has no password, which HTTP Basic spells as an empty one.
+  if (!client || client.clientSecret !== (secret || undefined))
+    throw new OAuthError('invalid_client', 'The client is unknown or its secret is wrong')
+  if (basic !== undefined && parameters.has('client_id') && parameters.get('client_id') !== id)
+    throw new OAuthError('invalid_request', 'The client_id is not that of the Authorization header')
+  return client
+}
+
+/** RFC 6749 §2.3.1: both halves are form-encoded before they are joined. */
+function decodeBasic(credentials: string): (string | undefined)[] {
+  const [, id, secret] = /^([^:]*):(.*)$/s.exec(Buffer.from(credentials, 'base64').toString()) ?? []
+  try {
+    return [id, secret].map((half) => half && decodeURIComponent(half.replaceAll('+', ' ')))
+  } catch {
+    return []
+  }
+}
+
+export function hasApiKey(request: Request, apiKey: string): boolean {
+  return /^bearer +(\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1] === apiKey
+}
+
+/** @throws {ApiKeyError} */
+export function demandApiKey(request: Request, apiKey: string): void {
+  if (!hasApiKey(request, apiKey)) throw new ApiKeyError()
+}

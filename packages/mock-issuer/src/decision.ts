@@ -1,0 +1,21 @@
+import * as v from 'valibot'
+import { invalidFields, memberMessage } from './invalid-fields.js'
+import { OAuthError } from './refusals.js'
+
+/** What a user has decided. */
+export interface Decision {
+  readonly allowed: boolean
+  readonly consent_token: string
+}
+
+const decision = v.strictObject(
+  { allowed: v.boolean('must be a boolean'), consent_token: v.string('must be a string') },
+  memberMessage,
+)
+
+/** @throws {OAuthError} 422 */
+export function parseDecision(document: object): Decision {
+  const result = v.safeParse(decision, document)
+  if (result.success) return result.output
+  throw new OAuthError('invalid_request', 'The decision is not valid', 422, invalidFields(result.issues))
+}

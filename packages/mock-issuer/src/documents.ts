@@ -1,0 +1,47 @@
+/** The metadata of the authorization server (RFC 8414 §2), with the members that Telnyx's had in October 2026. */
+export function serverMetadata(issuer: string, scopes: readonly string[]): object {
+  const base = withoutSlash(issuer)
+  return {
+    issuer,
+    authorization_endpoint: authorizationEndpoint(issuer),
+    token_endpoint: `${base}/v2/oauth/token`,
+    introspection_endpoint: `${base}/v2/oauth/introspect`,
+    jwks_uri: `${base}/v2/oauth/jwks`,
+    registration_endpoint: `${base}/v2/oauth/register`,
+    code_challenge_methods_supported: ['S256'],
+    grant_types_supported: ['client_credentials', 'authorization_code', 'refresh_token'],
+    response_types_supported: ['code'],
+    token_endpoint_auth_methods_supported: ['none', 'client_secret_basic', 'client_secret_post'],
+    protected_resources: [base, `${base}/v2/mcp`],
+    scopes_supported: scopes,
+    agent_auth: { auth_md: 'https://telnyx.com/auth.md' },
+  }
+}
+
+/** The metadata of Telnyx's API as a protected resource (RFC 9728 §2). */
+export function resourceMetadata(issuer: string): object {
+  return { resource: withoutSlash(issuer), authorization_servers: [issuer] }
+}
+
+export function authorizationEndpoint(issuer: string): string {
+  return `${withoutSlash(issuer)}/v2/oauth/authorize`
+}
+
+/** RFC 7662 §2.2, with the members that Telnyx documents; `aud` is a string there. */
+export function introspectionResponse(claims: Readonly<Record<string, unknown>> | undefined): object {
+  if (!claims) return { active: false }
+  const { aud, client_id, exp, iat, iss, scope } = claims
+  return {
+    active: true,
+    aud: Array.isArray(aud) && aud.length === 1 ? aud[0] : aud,
+    client_id,
+    exp,
+    iat,
+    iss,
+    scope,
+  }
+}
+
+function withoutSlash(issuer: string): string {
+  return issuer.replace(/\/$/, '')
+}

@@ -1,0 +1,166 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { BoundedMap } from './bounded-map.js'
+import { timestamp } from './client.js'
+
+/** What a user has allowed a client. */
+export interface Grant {
+  readonly id: string
+  readonly clientId: string
+  /** The user: `sub` of its tokens. */
+  readonly subject: string
+  readonly scopes: readonly string[]
+  /** What its tokens are for (RFC 8707); where it is empty, the issuer's default. */
+  readonly resources: readonly string[]
+  /** In milliseconds since the epoch. */
+  readonly createdAt: number
+  /** When a token was last obtained with it. */
+  readonly lastUsedAt: number | undefined
+}
+
+/** A grant that exists from the start. What is left out is made up. */
+export interface GrantSeed {
+  readonly id?: string | undefined
+  /** @default the first client */
+  readonly clientId?: string | undefined
+  /** @default the user of the issuer */
+  readonly subject?: string | undefined
+  /** @default those of the client */
+  readonly scopes?: readonly string[] | undefined
+  /** @default none */
+  readonly resources?: readonly string[] | undefined
+}
+
+export type NewGrant = Omit<Grant, 'id' | 'createdAt' | 'lastUsedAt'> & { readonly id?: string | undefined }
+
+/** A code, and what the request for it had said (RFC 6749 §4.1.3, RFC 7636 §4.6). */
+interface Code {
+  readonly grantId: string
+  readonly clientId: string
+  readonly redirectUri: string
+  readonly codeChallenge: string | undefined
+  readonly expiresAt: number
+  used: boolean
+}
+
+interface RefreshToken {
+  readonly grantId: string
+  readonly clientId: string
+  readonly expiresAt: number
+  used: boolean
+}
+
+const MAX_GRANTS = 10_000
+const CODE_LIFETIME_MS = 60_000
+const REFRESH_TOKEN_LIFETIME_MS = 30 * 24 * 3600 * 1000
+
+/**
+ * What users have allowed, with the codes and refresh tokens that stand for it. A code or token that is used a second
+ * time was stolen, or has been copied: the grant ends, and with it all that it gave (RFC 6749 §4.1.2, RFC 9700 §4.14.2).
+ */
+export class Grants {
+  readonly #grants = new BoundedMap<string, Grant>(MAX_GRANTS)
+  readonly #codes = new BoundedMap<string, Code>(MAX_GRANTS)
+  readonly #refreshTokens = new BoundedMap<string, RefreshToken>(MAX_GRANTS)
+  readonly #now: () => number
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  list(): readonly Grant[] {
+    return [...this.#grants.values()]
+  }
+
+  get(id: string): Grant | undefined {
+    return this.#grants.get(id)
+  }
+
+  create({ id = randomUUID(), clientId, subject, scopes, resources }: NewGrant): Grant {
+    const grant: Grant = Object.freeze({
+      id,
+      clientId,
+      subject,
+      scopes: Object.freeze([...scopes]),
+      resources: Object.freeze([...resources]),
+      createdAt: this.#now(),
+      lastUsedAt: undefined,
+    })
+    this.#grants.set(id, grant)
+    return grant
+  }
+
+  /** Its tokens are not active from then on. */
+  revoke(id: string): Grant | undefined {
+    const grant = this.#grants.get(id)
+    this.#grants.delete(id)
+    return grant
+  }
+
+  revokeAllOf(clientId: string): void {
+    for (const grant of this.list()) if (grant.clientId === clientId) this.revoke(grant.id)
+  }
+
+  issueCode(grant: Grant, redirectUri: string, codeChallenge: string | undefined): string {
+    const code = randomBytes(32).toString('base64url')
+    this.#codes.set(code, {
+      grantId: grant.id,
+      clientId: grant.clientId,
+      redirectUri,
+      codeChallenge,
+      expiresAt: this.#now() + CODE_LIFETIME_MS,
+      used: false,
+    })
+    return code
+  }
+
+  issueRefreshToken(grant: Grant): string {
+    const token = randomBytes(32).toString('base64url')
+    this.#refreshTokens.set(token, {
+      grantId: grant.id,
+      clientId: grant.clientId,
+      expiresAt: this.#now() + REFRESH_TOKEN_LIFETIME_MS,
+      used: false,
+    })
+    return token
+  }
+
+  /** A code that this client may use, but for what else binds it; it is not used up yet. */
+  findCode(code: string, clientId: string): { code: Readonly<Code>; grant: Grant } | undefined {
+    const found = this.#find(this.#codes.get(code), clientId)
+    return found && { code: found.artifact, grant: found.grant }
+  }
+
+  findRefreshToken(token: string, clientId: string): Grant | undefined {
+    return this.#find(this.#refreshTokens.get(token), clientId)?.grant
+  }
+
+  /** Uses up a code or refresh token that was found. */
+  redeem(codeOrToken: string, grant: Grant): void {
+    const artifact = this.#codes.get(codeOrToken) ?? this.#refreshTokens.get(codeOrToken)
+    if (artifact) artifact.used = true
+    this.#grants.set(grant.id, Object.freeze({ ...grant, lastUsedAt: this.#now() }))
+  }
+
+  #find<T extends Code | RefreshToken>(
+    artifact: T | undefined,
+    clientId: string,
+  ): { artifact: T; grant: Grant } | undefined {
+    // Whoever else has got hold of it must not be able to end the grant.
+    if (artifact?.clientId !== clientId) return undefined
+    if (artifact.used) this.revoke(artifact.grantId)
+    const grant = this.#grants.get(artifact.grantId)
+    return grant && artifact.expiresAt > this.#now() ? { artifact, grant } : undefined
+  }
+}
+
+/** A grant as the management operations show it. */
+export function grantRecord(grant: Grant): object {
+  return {
+    record_type: 'oauth_grant',
+    id: grant.id,
+    client_id: grant.clientId,
+    scopes: grant.scopes,
+    created_at: timestamp(grant.createdAt),
+    last_used_at: grant.lastUsedAt === undefined ? null : timestamp(grant.lastUsedAt),
+  }
+}

@@ -1,0 +1,156 @@
+import type { Client } from './client.js'
+import { parseRegistration } from './client-metadata.js'
+import { consentPage, toResponse } from './consent-page.js'
+import { authenticateClient, demandApiKey, hasApiKey } from './credentials.js'
+import { parseDecision } from './decision.js'
+import { introspectionResponse, resourceMetadata, serverMetadata } from './documents.js'
+import { type IssuerState, json, type Operation } from './operation.js'
+import { AuthorizationPageError, OAuthError } from './refusals.js'
+import { type Parameters, readJsonObject, readParameters } from './request-body.js'
+import { scopeInWords } from './scope-words.js'
+import { exchangeGrant } from './token-endpoint.js'
+
+const CONSENT_PATH = '/v2/oauth/consent'
+
+/**
+ * The operations of the OAuth protocols.
+ *
+ * @param path that of the issuer's identifier, which comes before all others
+ */
+export function protocolOperations(state: IssuerState, path: string): readonly Operation[] {
+  const { clients, authorization, account } = state
+
+  const authenticate = (request: Request, parameters: Parameters): Client =>
+    authenticateClient(request.headers.get('authorization'), parameters, (id) => clients.get(id))
+
+  return [
+    {
+      endpoint: 'metadata',
+      method: 'get',
+      paths: wellKnown('oauth-authorization-server'),
+      work: () => Response.json(serverMetadata(state.issuer, state.scopes)),
+    },
+    {
+      endpoint: 'protectedResource',
+      method: 'get',
+      paths: wellKnown('oauth-protected-resource'),
+      work: () => Response.json(resourceMetadata(state.issuer)),
+    },
+    {
+      endpoint: 'authorize',
+      method: 'get',
+      paths: ['/v2/oauth/authorize'],
+      work: ({ query }) => {
+        const outcome = authorization.begin(query)
+        return outcome.kind === 'redirect'
+          ? redirect(outcome.location)
+          : toResponse(consentPage(outcome.request, outcome.consentToken, path + CONSENT_PATH))
+      },
+    },
+    {
+      endpoint: 'consent',
+      method: 'get',
+      paths: [`${CONSENT_PATH}/:id`],
+      work: ({ request, id }) => {
+        demandApiKey(request, state.apiKey)
+        const { client, redirectUri, scopes } = authorization.waiting(id)
+        const data = {
+          client_id: client.clientId,
+          name: client.name,
+          logo_uri: client.logoUri ?? null,
+          policy_uri: client.policyUri ?? null,
+          tos_uri: client.tosUri ?? null,
+          redirect_uri: redirectUri,
+          requested_scopes: scopes.map(scopeInWords),
+          verified: client.verified,
+        }
+        return json({ data })
+      },
+    },
+    {
+      endpoint: 'createGrant',
+      method: 'post',
+      paths: ['/v2/oauth/grants'],
+      work: async ({ request }) => {
+        demandApiKey(request, state.apiKey)
+        const { consent_token, allowed } = parseDecision(await readJsonObject(request, 422))
+        return json({ redirect_uri: authorization.decide(consent_token, allowed, account.userId) })
+      },
+    },
+    {
+      // Where the consent page sends its form. It is not one of Telnyx's operations, whose page has the user's session.
+      endpoint: 'createGrant',
+      method: 'post',
+      paths: [CONSENT_PATH],
+      work: async ({ request }) => {
+        try {
+          const parameters = await readParameters(request)
+          const allowed = parameters.get('decision') === 'allow'
+          return redirect(
+            authorization.decide(parameters.get('consent_token') ?? '', allowed, account.userId),
+          )
+        } catch (error) {
+          if (!(error instanceof OAuthError)) throw error
+          throw new AuthorizationPageError(422, 'This page was used already, or is too old.')
+        }
+      },
+    },
+    {
+      endpoint: 'token',
+      method: 'post',
+      paths: ['/v2/oauth/token'],
+      work: async ({ request }) => {
+        const parameters = await readParameters(request)
+        const client = authenticate(request, parameters)
+        return json(exchangeGrant(client, parameters, state))
+      },
+    },
+    {
+      endpoint: 'introspection',
+      method: 'post',
+      paths: ['/v2/oauth/introspect'],
+      work: async ({ request }) => {
+        const parameters = await readParameters(request)
+        // RFC 7662 §2.1: whoever asks must be known, and anybody can say the name of a public client.
+        if (!hasApiKey(request, state.apiKey) && authenticate(request, parameters).clientType === 'public')
+          throw new OAuthError('invalid_client', 'A public client has no credentials to ask with')
+        const token = parameters.get('token')
+        if (token === undefined) throw new OAuthError('invalid_request', 'The parameter token is missing')
+        return json(introspectionResponse(await state.tokens.activeClaims(token)))
+      },
+    },
+    {
+      endpoint: 'jwks',
+      method: 'get',
+      paths: ['/v2/oauth/jwks'],
+      work: () => Response.json(state.tokens.jwks()),
+    },
+    {
+      endpoint: 'registration',
+      method: 'post',
+      paths: ['/v2/oauth/register'],
+      work: async ({ request }) => {
+        const metadata = parseRegistration(await readJsonObject(request, 400))
+        const { clientId, clientSecret, createdAt } = clients.register(metadata)
+        return json(
+          {
+            client_id: clientId,
+            client_id_issued_at: Math.floor(createdAt / 1000),
+            client_secret: clientSecret,
+            ...metadata,
+          },
+          201,
+        )
+      },
+    },
+  ]
+}
+
+/** Below `/v2` as well: there the official SDK looks when it was given a base URL. */
+function wellKnown(name: string): readonly string[] {
+  return [`/.well-known/${name}`, `/v2/.well-known/${name}`]
+}
+
+function redirect(location: string): Response {
+  return new Response(null, { status: 302, headers: { 'Cache-Control': 'no-store', Location: location } })
+}

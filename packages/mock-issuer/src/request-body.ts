@@ -1,0 +1,104 @@
+import { OAuthError } from './refusals.js'
+
+/** The parameters of a request to the token or introspection endpoint. */
+export interface Parameters {
+  get(name: string): string | undefined
+  has(name: string): boolean
+  /** The one parameter that may be repeated (RFC 8707 §2). */
+  readonly resources: readonly string[]
+}
+
+const MAX_BODY_BYTES = 64 * 1024
+
+/**
+ * Reads the parameters of a form or of a JSON object.
+ *
+ * @throws {OAuthError} `invalid_request`
+ */
+export async function readParameters(request: Request): Promise<Parameters> {
+  const type = mediaType(request)
+  const body = await readText(request)
+  if (type === 'application/x-www-form-urlencoded') return makeParameters([...new URLSearchParams(body)])
+  if (type === 'application/json') return makeParameters(toStrings(parseObject(body)))
+  throw new OAuthError('invalid_request', 'The body must be a form or JSON')
+}
+
+/**
+ * Reads a JSON object. No body at all counts as an empty one: the official SDK sends none where every member is
+ * optional.
+ *
+ * @throws {OAuthError} `invalid_request`
+ */
+export async function readJsonObject(request: Request, status: 400 | 422): Promise<object> {
+  const body = await readText(request)
+  if (body === '') return {}
+  if (mediaType(request) !== 'application/json')
+    throw new OAuthError('invalid_request', 'The body must be JSON', status)
+  return parseObject(body, status)
+}
+
+/**
+ * RFC 6749 §3.1 and §3.2: a parameter without a value counts as left out, and none may be repeated.
+ *
+ * @throws {OAuthError} `invalid_request`
+ */
+export function makeParameters(entries: readonly (readonly [string, string])[]): Parameters {
+  const parameters = new Map<string, string>()
+  const resources: string[] = []
+  for (const [name, value] of entries) {
+    if (name === 'resource') {
+      if (value !== '') resources.push(value)
+      continue
+    }
+    if (parameters.has(name)) throw new OAuthError('invalid_request', 'A parameter is repeated')
+    parameters.set(name, value)
+  }
+  for (const [name, value] of parameters) if (value === '') parameters.delete(name)
+  return {
+    get: (name) => parameters.get(name),
+    has: (name) => parameters.has(name),
+    resources: [...new Set(resources)],
+  }
+}
+
+function mediaType(request: Request): string | undefined {
+  return request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
+}
+
+/** `request.text()` with a limit: what is beyond it is not read. */
+async function readText(request: Request): Promise<string> {
+  const tooLong = () => new OAuthError('invalid_request', 'The body is too long', 413)
+  if (Number(request.headers.get('content-length')) > MAX_BODY_BYTES) throw tooLong()
+  const pieces: Uint8Array[] = []
+  let size = 0
+  for await (const piece of request.body ?? []) {
+    size += piece.byteLength
+    if (size > MAX_BODY_BYTES) throw tooLong()
+    pieces.push(piece)
+  }
+  return new TextDecoder().decode(Buffer.concat(pieces))
+}
+
+function parseObject(body: string, status: 400 | 422 = 400): object {
+  let value: unknown
+  try {
+    value = JSON.parse(body)
+  } catch {
+    throw new OAuthError('invalid_request', 'The body is not JSON', status)
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new OAuthError('invalid_request', 'The body is not a JSON object', status)
+  return value
+}
+
+/** What would be repeated in a form is an array in JSON. */
+function toStrings(object: object): [string, string][] {
+  return Object.entries(object).flatMap(([name, member]) => {
+    const values: unknown[] = name === 'resource' && Array.isArray(member) ? member : [member]
+    return values.map((value): [string, string] => {
+      if (typeof value !== 'string')
+        throw new OAuthError('invalid_request', 'A member of the body is not a string')
+      return [name, value]
+    })
+  })
+}

@@ -1,0 +1,129 @@
+import { verifierFits } from './authorization.js'
+import type { Client, GrantType } from './client.js'
+import type { Grant, Grants } from './grants.js'
+import { OAuthError } from './refusals.js'
+import type { Parameters } from './request-body.js'
+import { selectResources, selectScopes } from './selection.js'
+
+/** What an access token is to say. */
+export interface AccessTokenRequest {
+  readonly clientId: string
+  readonly subject?: string
+  readonly scopes: readonly string[]
+  /** Where it is empty, the issuer's default. */
+  readonly resources: readonly string[]
+  readonly grantId?: string
+}
+
+/** RFC 6749 §5.1 */
+export interface TokenResponse {
+  readonly access_token: string
+  readonly token_type: 'Bearer'
+  readonly expires_in: number
+  readonly refresh_token?: string | undefined
+  readonly scope?: string | undefined
+}
+
+interface TokenIssuer {
+  readonly grants: Grants
+  readonly tokens: { issue(request: AccessTokenRequest): { token: string; expiresInSeconds: number } }
+}
+
+type Exchange = (client: Client, parameters: Parameters, issuer: TokenIssuer) => TokenResponse
+
+const EXCHANGES: ReadonlyMap<string, { grantType: GrantType; exchange: Exchange }> = new Map([
+  ['client_credentials', { grantType: 'client_credentials', exchange: exchangeClientCredentials }],
+  ['authorization_code', { grantType: 'authorization_code', exchange: exchangeCode }],
+  ['refresh_token', { grantType: 'refresh_token', exchange: exchangeRefreshToken }],
+])
+
+/**
+ * Gives tokens to a client that is who it says.
+ *
+ * @throws {OAuthError} RFC 6749 §5.2
+ */
+export function exchangeGrant(client: Client, parameters: Parameters, issuer: TokenIssuer): TokenResponse {
+  const { grantType, exchange } = EXCHANGES.get(required(parameters, 'grant_type')) ?? {}
+  if (!grantType || !exchange)
+    throw new OAuthError('unsupported_grant_type', 'The grant type is not supported')
+  if (!client.grantTypes.includes(grantType))
+    throw new OAuthError('unauthorized_client', 'The client may not use this grant type')
+  return exchange(client, parameters, issuer)
+}
+
+/** RFC 6749 §4.4 */
+function exchangeClientCredentials(client: Client, parameters: Parameters, issuer: TokenIssuer) {
+  if (client.clientType === 'public')
+    throw new OAuthError('unauthorized_client', 'A public client has no credentials to use')
+  return respond(issuer, {
+    clientId: client.clientId,
+    scopes: selectScopes(parameters.get('scope'), client.scopes),
+    resources: selectResources(parameters.resources, []),
+  })
+}
+
+/** RFC 6749 §4.1.3, RFC 7636 §4.5 */
+function exchangeCode(client: Client, parameters: Parameters, issuer: TokenIssuer) {
+  const value = required(parameters, 'code')
+  const redirectUri = required(parameters, 'redirect_uri')
+  const found = issuer.grants.findCode(value, client.clientId)
+  if (!found) throw new OAuthError('invalid_grant', 'The code is unknown, used or expired')
+  const { code, grant } = found
+  if (code.redirectUri !== redirectUri)
+    throw new OAuthError('invalid_grant', 'The redirect_uri is not the one that the code was sent to')
+  if (!verifierFits(parameters.get('code_verifier'), code.codeChallenge))
+    throw new OAuthError('invalid_grant', 'The code_verifier does not fit the code_challenge')
+  return useGrant(client, grant, value, { scopes: grant.scopes, asked: parameters.resources }, issuer)
+}
+
+/** RFC 6749 §6 */
+function exchangeRefreshToken(client: Client, parameters: Parameters, issuer: TokenIssuer) {
+  const value = required(parameters, 'refresh_token')
+  const grant = issuer.grants.findRefreshToken(value, client.clientId)
+  if (!grant) throw new OAuthError('invalid_grant', 'The refresh token is unknown, used or expired')
+  const scopes = selectScopes(parameters.get('scope'), grant.scopes)
+  return useGrant(client, grant, value, { scopes, asked: parameters.resources }, issuer)
+}
+
+/** Tokens of a grant, for a code or refresh token that is used up by it: unless something is wrong, and it is not. */
+function useGrant(
+  client: Client,
+  grant: Grant,
+  codeOrToken: string,
+  { scopes, asked }: { scopes: readonly string[]; asked: readonly string[] },
+  issuer: TokenIssuer,
+): TokenResponse {
+  const resources = selectResources(asked, grant.resources)
+  issuer.grants.redeem(codeOrToken, grant)
+  const mayRefresh = client.grantTypes.includes('refresh_token')
+  return respond(
+    issuer,
+    {
+      clientId: client.clientId,
+      subject: grant.subject,
+      // What the client was allowed since may be less.
+      scopes: scopes.filter((scope) => client.scopes.includes(scope)),
+      resources,
+      grantId: grant.id,
+    },
+    mayRefresh ? issuer.grants.issueRefreshToken(grant) : undefined,
+  )
+}
+
+function respond(issuer: TokenIssuer, request: AccessTokenRequest, refreshToken?: string): TokenResponse {
+  const { token, expiresInSeconds } = issuer.tokens.issue(request)
+  return {
+    access_token: token,
+    token_type: 'Bearer',
+    expires_in: expiresInSeconds,
+    refresh_token: refreshToken,
+    // RFC 6749 §3.3: it cannot be empty.
+    scope: request.scopes.join(' ') || undefined,
+  }
+}
+
+function required(parameters: Parameters, name: string): string {
+  const value = parameters.get(name)
+  if (value === undefined) throw new OAuthError('invalid_request', `The parameter ${name} is missing`)
+  return value
+}
