@@ -822,13 +822,16 @@ describe('I3: what the issuer says is checked as if a JWT said it', () => {
     await expect(world.verifier.verify(OPAQUE)).resolves.toBeDefined()
   })
 
-  it('what is not said need not be, also in the strict profile; the issuer is the one that was asked', async () => {
-    for (const profile of ['telnyx', 'rfc9068'] as const) {
-      const world = await createWorld({ answer: active(), verifier: { profile } })
+  it('what is not said need not be, but for the audience in the strict profile; the issuer is the one that was asked', async () => {
+    for (const [profile, said] of [
+      ['telnyx', {}],
+      ['rfc9068', { aud: AUDIENCE }],
+    ] as const) {
+      const world = await createWorld({ answer: active(said), verifier: { profile } })
       const auth = await world.verifier.verify(OPAQUE)
       expect(auth).toMatchObject({
         issuer: world.issuer.issuer,
-        audience: [],
+        audience: Object.values(said),
         scopes: [],
         verifiedBy: 'introspection',
       })
@@ -838,7 +841,23 @@ describe('I3: what the issuer says is checked as if a JWT said it', () => {
         undefined,
         undefined,
       ])
-      expect(auth.claims).toEqual({ iss: world.issuer.issuer })
+      expect(auth.claims).toEqual({ ...said, iss: world.issuer.issuer })
+    }
+  })
+
+  it('RFC 9068 §2.2: in the strict profile, an answer that is all there is names the audience', async () => {
+    // As oidc-provider answers for a refresh token.
+    const refreshToken = { sub: 'user', client_id: 'client', scope: 'a', iat: now - 1, exp: now + 60 }
+    for (const audience of [AUDIENCE, null]) {
+      const world = await createWorld({
+        answer: active(refreshToken),
+        verifier: { profile: 'rfc9068', audience },
+      })
+      expect(await codeOf(world.verifier.verify(OPAQUE))).toBe('ERR_CLAIM_MISSING')
+      // What was signed names it.
+      const jwt = await world.issuer.issueToken()
+      const auth = await world.verifier.verify(jwt, { introspection: 'always' })
+      expect(auth.verifiedBy).toBe('both')
     }
   })
 

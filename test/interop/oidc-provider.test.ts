@@ -289,6 +289,14 @@ describe('introspection (RFC 7662)', () => {
     expect(await here.verify(token)).toMatchObject({ audience: [OPAQUE] })
   })
 
+  it('I3: a refresh token, which the issuer calls active as well, opens no API of the strict profile', async () => {
+    const { issuer, signIn } = await startProvider()
+    const tokens = await signIn(OPAQUE, 'openid offline_access read write')
+    const verifier = createVerifier({ issuer, audience: OPAQUE, introspection: CREDENTIALS, ...STRICT })
+    expect(await verifier.verify(textOf(tokens, 'access_token'))).toMatchObject({ audience: [OPAQUE] })
+    expect(await codeOf(verifier.verify(textOf(tokens, 'refresh_token')))).toBe('ERR_CLAIM_MISSING')
+  })
+
   it('I3, B6: an opaque token with too little scope', async () => {
     const { issuer, clientToken } = await startProvider()
     const token = await clientToken(OPAQUE, 'read')

@@ -146,7 +146,7 @@ function configure(keys: readonly JWK[]): Configuration {
       {
         client_id: CLIENT,
         client_secret: SECRET,
-        grant_types: ['client_credentials', 'authorization_code'],
+        grant_types: ['client_credentials', 'authorization_code', 'refresh_token'],
         response_types: ['code'],
         redirect_uris: [REDIRECT],
       },

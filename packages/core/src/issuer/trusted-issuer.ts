@@ -58,7 +58,7 @@ export class TrustedIssuer {
    * @throws {ConfigurationError} when nothing was said about how to ask
    */
   async introspect(token: string): Promise<AcceptedClaims> {
-    const said = await this.#askAbout(token)
+    const said = await this.#askAbout(token, true)
     return { ...said, iss: this.rules.issuer }
   }
 
@@ -69,7 +69,7 @@ export class TrustedIssuer {
    * @throws as {@link introspect}
    */
   async confirm(token: string, claims: JwtClaims): Promise<AcceptedClaims | undefined> {
-    const said = await this.#askAbout(token).catch((error: unknown) => {
+    const said = await this.#askAbout(token, false).catch((error: unknown) => {
       if (this.#options?.onUnavailable === 'accept' && error instanceof UnavailableError) return undefined
       throw error
     })
@@ -86,10 +86,10 @@ export class TrustedIssuer {
     }
   }
 
-  async #askAbout(token: string): Promise<JwtClaims> {
+  async #askAbout(token: string, standsAlone: boolean): Promise<JwtClaims> {
     if (!this.#introspection) throw cannotIntrospect()
     const claims: Record<string, unknown> = await this.#introspection.claimsOf(token)
-    checkIntrospectedClaims(claims, this.rules)
+    checkIntrospectedClaims(claims, this.rules, standsAlone)
     this.#checkTimes(claims)
     return claims
   }

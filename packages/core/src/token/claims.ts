@@ -106,15 +106,19 @@ export function checkClaims(
 }
 
 /**
- * Checks what an issuer says of a token (RFC 7662 §2.2), but its times: what it does not say need not be there.
+ * Checks what an issuer says of a token (RFC 7662 §2.2), but its times: what it does not say need not be there. In the
+ * strict profile, an answer that is all there is must name the audience: issuers say that a refresh token is active
+ * too, and there are some that give nothing away but a missing `aud`.
  *
+ * @param standsAlone whether the token itself says nothing
  * @throws {InvalidTokenError} as {@link checkClaims}
  */
 export function checkIntrospectedClaims(
   claims: Record<string, unknown>,
   rules: TokenRules,
+  standsAlone: boolean,
 ): asserts claims is JwtClaims {
-  checkValues(claims, rules, [])
+  checkValues(claims, rules, standsAlone && rules.profile === 'rfc9068' ? ['aud'] : [])
   for (const name of ['token_type', 'token_use', 'typ']) {
     const kind = claims[name]
     if (typeof kind !== 'string') continue
