@@ -150,12 +150,11 @@ describe('requests', () => {
     await issuer.fetch('https://api.telnyx.com/v2/oauth/jwks')
     now = 1500
     await issuer.fetch('https://api.telnyx.com/v2/oauth/jwks')
-    expect(issuer.requests).toEqual({
-      metadata: { count: 1, times: [1000.5] },
-      jwks: { count: 2, times: [2000, 1500] },
-      token: { count: 0, times: [] },
-      introspection: { count: 0, times: [] },
-    })
+    const { metadata, jwks, ...others } = issuer.requests
+    expect(metadata).toEqual({ count: 1, times: [1000.5] })
+    expect(jwks).toEqual({ count: 2, times: [2000, 1500] })
+    expect(Object.keys(others)).toHaveLength(15)
+    for (const log of Object.values(others)) expect(log).toEqual({ count: 0, times: [] })
   })
 
   it('are counted when they are refused, too long or met by a fault', async () => {

@@ -12,11 +12,12 @@ export interface Page {
 
 const STYLE = `
 :root { color-scheme: light dark; font-family: system-ui, sans-serif; line-height: 1.5 }
-body { margin: 0; display: grid; place-items: center; min-height: 100vh }
+body { margin: 0; background: Canvas; color: CanvasText; display: grid; place-items: center; min-height: 100vh }
 main { box-sizing: border-box; width: min(30rem, 100%); padding: 2rem }
 h1 { font-size: 1.5rem; line-height: 1.25; overflow-wrap: anywhere }
 img { display: block; max-width: 4rem; max-height: 4rem }
 li, p { overflow-wrap: anywhere }
+a { color: inherit }
 ul { padding-left: 1.25rem }
 .mock { border: 1px solid; border-radius: .25rem; padding: .25rem .75rem }
 .unverified { font-weight: bold }

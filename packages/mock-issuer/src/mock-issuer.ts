@@ -22,6 +22,8 @@ export interface MockIssuer {
   readonly issuer: string
   /** What the operations on the account, and on consent, need as a bearer token. */
   readonly apiKey: string
+  /** The audience of tokens for which no `resource` was named. */
+  readonly audience: string
   /** All clients, as they are now: seeded, registered and created. */
   readonly clients: readonly Client[]
   /** All that users have allowed and nobody has revoked, as it is now. */
@@ -85,6 +87,7 @@ export async function createMockIssuer(options: MockIssuerOptions = {}): Promise
 
 class EmbeddedIssuer implements MockIssuer {
   readonly apiKey: string
+  readonly audience: string
   readonly #log = new RequestLogs()
   readonly requests: Readonly<Record<Endpoint, RequestLog>> = this.#log.perEndpoint
 
@@ -108,6 +111,7 @@ class EmbeddedIssuer implements MockIssuer {
   constructor(options: ResolvedOptions, key: SigningKey) {
     const { scopes, now, apiKey } = options
     this.apiKey = apiKey
+    this.audience = options.audience
     this.#issuer = options.issuer ?? TELNYX_ISSUER
     this.#issuerIsFixed = options.issuer !== undefined
     this.#clients = new Clients(options.clients, scopes, now)

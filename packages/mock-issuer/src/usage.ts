@@ -1,0 +1,104 @@
+import type { Client } from './client.js'
+import type { MockIssuer } from './mock-issuer.js'
+
+/**
+ * What somebody needs to use an issuer that runs: where it is, who its clients are, and lines to paste into a shell.
+ *
+ * @param url where it listens
+ */
+export function usageOf(issuer: MockIssuer, url: string): string {
+  const { pathname } = new URL(issuer.issuer)
+  const path = pathname.replace(/\/$/, '')
+  const base = url + path
+  const { clients, apiKey, audience } = issuer
+  return `Mock issuer, for development and tests. Stop it with Ctrl-C.
+
+issuer     ${issuer.issuer}
+metadata   ${url}/.well-known/oauth-authorization-server${path}
+JWK Set    ${base}/v2/oauth/jwks
+audience   ${audience}
+API key    ${apiKey}
+${clients.map(describeClient).join('')}
+For an API with telnyx-auth:
+  export TELNYX_AUTH_ISSUER=${quote(issuer.issuer)} TELNYX_AUTH_AUDIENCE=${quote(audience)}
+
+For the official SDK:
+  export TELNYX_BASE_URL=${quote(`${base}/v2`)} TELNYX_API_KEY=${quote(apiKey)}
+
+To try, in another terminal:
+${examples(clients, apiKey, base)
+  .map(([title, line]) => `\n  # ${title}\n  ${line}\n`)
+  .join('')}`
+}
+
+function describeClient(client: Client): string {
+  const { clientId, clientSecret, name, clientType, redirectUris } = client
+  return `
+client     ${name} (${clientType})
+  id       ${clientId}
+${clientSecret === undefined ? '' : `  secret   ${clientSecret}\n`}${redirectUris.map((uri) => `  returns  ${uri}\n`).join('')}`
+}
+
+/** Titles and lines for a shell. */
+function examples(clients: readonly Client[], apiKey: string, base: string): readonly [string, string][] {
+  const lines: [string, string][] = []
+  const asAccount = `curl -s -H ${quote(`Authorization: Bearer ${apiKey}`)}`
+
+  const machine = clients.find(
+    ({ clientType, grantTypes }) =>
+      clientType === 'confidential' && grantTypes.includes('client_credentials'),
+  )
+  if (machine) {
+    const request = `curl -s -u ${quote(basic(machine))} -d grant_type=client_credentials ${quote(`${base}/v2/oauth/token`)}`
+    const token = `"token=$(${request} | node -p 'JSON.parse(fs.readFileSync(0)).access_token')"`
+    lines.push(
+      ['an access token', request],
+      ['what the issuer says of one', `${asAccount} -d ${token} ${quote(`${base}/v2/oauth/introspect`)}`],
+    )
+  }
+
+  const registration = JSON.stringify({
+    client_name: 'My app',
+    redirect_uris: ['http://127.0.0.1/callback'],
+    token_endpoint_auth_method: 'none',
+  })
+  lines.push(
+    ['all clients', `${asAccount} ${quote(`${base}/v2/oauth_clients`)}`],
+    [
+      'one more client',
+      `curl -s -H 'Content-Type: application/json' -d ${quote(registration)} ${quote(`${base}/v2/oauth/register`)}`,
+    ],
+  )
+
+  const signIn = clients.find(mayUseCodesWithoutPkce)
+  if (signIn)
+    lines.push([
+      'where a user signs in; in a browser, it is a page',
+      `curl -s ${quote(signInUrl(signIn, base))}`,
+    ])
+  return lines
+}
+
+function mayUseCodesWithoutPkce({ clientType, requirePkce, grantTypes, redirectUris }: Client): boolean {
+  const isFree = clientType === 'confidential' && !requirePkce
+  return isFree && grantTypes.includes('authorization_code') && redirectUris.length > 0
+}
+
+function signInUrl({ clientId, redirectUris: [redirectUri = ''] }: Client, base: string): string {
+  const query = new URLSearchParams({
+    response_type: 'code',
+    client_id: clientId,
+    redirect_uri: redirectUri,
+  })
+  return `${base}/v2/oauth/authorize?${query}`
+}
+
+/** RFC 6749 §2.3.1: both halves are form-encoded before they are joined. */
+function basic({ clientId, clientSecret = '' }: Client): string {
+  return [clientId, clientSecret].map(encodeURIComponent).join(':')
+}
+
+/** A word of a shell, whatever is in it. */
+function quote(word: string): string {
+  return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}

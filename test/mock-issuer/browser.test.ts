@@ -1,0 +1,309 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { getAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
+import { type ClientSeed, createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
+import axe from 'axe-core'
+import express from 'express'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { browserPath, launchBrowser } from '../support/browser.js'
+import { serve } from '../support/http.js'
+import { readObject, textOf } from '../support/oauth-requests.js'
+import { ROOT } from '../support/packed.js'
+
+/** The consent page as users meet it: in Debian's Chromium, between a client and an API that are real servers. */
+
+const SCREENSHOT = join(ROOT, 'packages/mock-issuer/consent-page.png')
+const AUDIENCE = 'https://api.example.com'
+
+interface World {
+  readonly issuer: MockIssuer
+  readonly clientUrl: string
+  readonly page: Page
+  /** What the browser complained about: refused by a policy, mostly. */
+  readonly complaints: readonly string[]
+}
+
+/** An API behind the adapter. */
+function createApi(issuer: string): express.Express {
+  const api = express()
+  api.use(telnyxAuth({ issuer, audience: AUDIENCE }))
+  api.get('/messages', requireScopes('messaging.read'), (req, res) => {
+    const { subject, clientId, scopes } = getAuth(req)
+    res.json({ subject, clientId, scopes })
+  })
+  return api
+}
+
+/** A client that signs users in, as a web application does, and shows them what the API says. */
+function createClientApp(issuer: string, apiUrl: string, clientId: string, scope: string): express.Express {
+  const app = express()
+  const verifier = randomBytes(32).toString('base64url')
+  const state = randomBytes(16).toString('base64url')
+  const redirectUri = (req: express.Request) => `http://${req.headers.host}/callback`
+
+  app.get('/sign-in', (req, res) => {
+    const query = new URLSearchParams({
+      response_type: 'code',
+      client_id: clientId,
+      redirect_uri: redirectUri(req),
+      scope,
+      state,
+      code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+      code_challenge_method: 'S256',
+    })
+    res.redirect(`${issuer}/v2/oauth/authorize?${query}`)
+  })
+  app.get('/callback', async (req, res) => {
+    const { code, error } = req.query
+    if (req.query.state !== state) return res.status(400).send('This is not the state')
+    if (typeof code !== 'string') return res.send(`Error: ${error}`)
+    const answer = await fetch(`${issuer}/v2/oauth/token`, {
+      method: 'POST',
+      body: new URLSearchParams({
+        grant_type: 'authorization_code',
+        client_id: clientId,
+        redirect_uri: redirectUri(req),
+        code,
+        code_verifier: verifier,
+      }),
+    })
+    const accessToken = textOf(await readObject(answer), 'access_token')
+    const messages = await fetch(`${apiUrl}/messages`, {
+      headers: { authorization: `Bearer ${accessToken}` },
+    })
+    return res.status(messages.status).json(await messages.json())
+  })
+  app.get('/favicon.ico', (_req, res) => {
+    res.status(204).end()
+  })
+  // A page that is not the issuer's, and has the issuer in a frame.
+  app.get('/framed', (req, res) => {
+    res.send(`<!doctype html><iframe src="${req.query.of}"></iframe>`)
+  })
+  app.get('/plain', (_req, res) => {
+    res.send('<!doctype html><button>Allow</button>')
+  })
+  return app
+}
+
+describe.skipIf(browserPath === undefined)('the consent page', () => {
+  let browser: Browser
+  beforeAll(async () => {
+    browser = await launchBrowser()
+  }, 60_000)
+  afterAll(() => browser.close())
+
+  async function createWorld(seed: ClientSeed = {}, scope = 'messaging.read'): Promise<World> {
+    const clientId = 'web-app'
+    const client = { clientId, clientType: 'public', name: 'Message Board', ...seed } as const
+    const issuer = await createMockIssuer({ algorithm: 'ES256', audience: AUDIENCE, clients: [client] })
+    const issuerUrl = await issuer.listen()
+    onTestFinished(() => issuer.close())
+    const { url: apiUrl } = await serve(createApi(issuerUrl))
+    const { url: clientUrl } = await serve(createClientApp(issuerUrl, apiUrl, clientId, scope))
+    const page = await browser.newPage({ viewport: { width: 640, height: 720 } })
+    onTestFinished(() => page.close())
+    const complaints: string[] = []
+    page.on('console', (message) => complaints.push(message.text()))
+    page.on('pageerror', (error) => complaints.push(error.message))
+    page.on('dialog', (dialog) => {
+      complaints.push(`dialog: ${dialog.message()}`)
+      return dialog.dismiss()
+    })
+    return { issuer, clientUrl, page, complaints }
+  }
+
+  const allow = (page: Page) => page.getByRole('button', { name: 'Allow', exact: true })
+  const deny = (page: Page) => page.getByRole('button', { name: 'Deny', exact: true })
+
+  it('leads from the client to the API: authorize, Allow, redirect, token, call', async () => {
+    const { issuer, clientUrl, page, complaints } = await createWorld()
+    await page.goto(`${clientUrl}/sign-in`)
+    expect(page.url()).toContain(`${issuer.issuer}/v2/oauth/authorize?`)
+    expect(await page.title()).toBe('Allow Message Board?')
+    await allow(page).click()
+    await page.waitForURL(`${clientUrl}/callback?**`)
+    const [grant] = issuer.grants
+    expect(JSON.parse((await page.textContent('body')) ?? '')).toEqual({
+      subject: grant?.subject,
+      clientId: 'web-app',
+      scopes: ['messaging.read'],
+    })
+    expect(grant).toMatchObject({ clientId: 'web-app', lastUsedAt: expect.any(Number) })
+    expect(complaints).toEqual([])
+  })
+
+  it('leads back to the client with access_denied after Deny', async () => {
+    const { issuer, clientUrl, page, complaints } = await createWorld()
+    await page.goto(`${clientUrl}/sign-in`)
+    await deny(page).click()
+    await page.waitForURL(`${clientUrl}/callback?**`)
+    expect(await page.textContent('body')).toBe('Error: access_denied')
+    expect(issuer.grants).toEqual([])
+    expect(complaints).toEqual([])
+  })
+
+  it('can be used with the keyboard alone', async () => {
+    const { clientUrl, page } = await createWorld()
+    await page.goto(`${clientUrl}/sign-in`)
+    const focused = () => page.evaluate('document.activeElement.textContent')
+    for (let presses = 0; presses < 5 && (await focused()) !== 'Deny'; presses++)
+      await page.keyboard.press('Tab')
+    expect(await focused()).toBe('Deny')
+    await page.keyboard.press('Enter')
+    await page.waitForURL(`${clientUrl}/callback?**`)
+    expect(await page.textContent('body')).toBe('Error: access_denied')
+  })
+
+  it('tells who asks, for what, and where the user returns to', async () => {
+    const links = { policyUri: 'https://board.example/privacy', tosUri: 'https://board.example/terms' }
+    const scopes = ['messaging.read', 'voice.write', 'company:reports']
+    const { clientUrl, page } = await createWorld({ ...links, scopes }, scopes.join(' '))
+    await page.goto(`${clientUrl}/sign-in`)
+    expect(await page.getByRole('heading').allTextContents()).toEqual([
+      'Allow Message Board to use your Telnyx account?',
+    ])
+    expect(await page.getByRole('listitem').allTextContents()).toEqual([
+      'See your messages, without changing anything',
+      'Create, change and delete your calls',
+      'Use the scope company:reports',
+    ])
+    const hrefs = await page
+      .getByRole('link')
+      .evaluateAll((elements) => elements.map((element) => element.getAttribute('href')))
+    expect(hrefs).toEqual(Object.values(links))
+    const text = await page.textContent('main')
+    expect(text).toContain(`You return to ${new URL(clientUrl).host}.`)
+    expect(text).toContain('This client is not verified')
+  })
+
+  it('says so when the client is verified', async () => {
+    const { clientUrl, page } = await createWorld({ verified: true })
+    await page.goto(`${clientUrl}/sign-in`)
+    const text = await page.textContent('main')
+    expect(text).toContain('This client is verified')
+    expect(text).not.toContain('not verified')
+  })
+
+  it.each([
+    '<script>alert(1)</script>',
+    '<img src=x onerror=alert(1)>',
+    '"><button>Allow</button>',
+    "' onmouseover='alert(1)",
+    '</title></style></textarea></noscript><script>alert(1)</script>',
+    '<!-- ',
+    '&lt;b&gt;&amp;amp;',
+    '{{constructor.constructor("alert(1)")()}}',
+    '\u202Eevil\u2066',
+  ])('shows the name %s as it is, and does nothing else with it', async (name) => {
+    const { clientUrl, page, complaints } = await createWorld({ name })
+    await page.goto(`${clientUrl}/sign-in`)
+    expect(await page.getByRole('heading').textContent()).toBe(`Allow ${name} to use your Telnyx account?`)
+    expect(await page.title()).toBe(`Allow ${name}?`)
+    expect(await page.locator('script, iframe, [onerror], [onmouseover], img').count()).toBe(0)
+    expect(await page.getByRole('button').count()).toBe(2)
+    await allow(page).click()
+    await page.waitForURL(`${clientUrl}/callback?**`)
+    expect(complaints).toEqual([])
+  })
+
+  it('does not let a name turn round what is beside it', async () => {
+    const { clientUrl, page } = await createWorld({ name: '\u202Eevil' })
+    await page.goto(`${clientUrl}/sign-in`)
+    // With the override in force, the words after the name would be laid out before it.
+    const order = await page.locator('h1').evaluate((heading) => {
+      const leftOf = (child: number) => {
+        const range = heading.ownerDocument.createRange()
+        range.selectNodeContents(heading.childNodes[child] ?? heading)
+        return range.getBoundingClientRect().left
+      }
+      return leftOf(1) > leftOf(0)
+    })
+    expect(order).toBe(true)
+  })
+
+  it('is not shown in a frame', async () => {
+    const { issuer, clientUrl, page, complaints } = await createWorld()
+    const inFrame = async (url: string) => {
+      await page.goto(`${clientUrl}/framed?of=${encodeURIComponent(url)}`)
+      return page.frameLocator('iframe').getByRole('button', { name: 'Allow' }).count()
+    }
+    expect(await inFrame(`${clientUrl}/plain`)).toBe(1)
+    expect(await inFrame(`${clientUrl}/sign-in`)).toBe(0)
+    expect(issuer.requests.authorize.count).toBe(1)
+    expect(complaints.join()).toContain('frame-ancestors')
+  })
+
+  it('is of no use a second time', async () => {
+    const { issuer, clientUrl, page } = await createWorld()
+    await page.goto(`${clientUrl}/sign-in`)
+    const form = await page.locator('form').evaluate((element) => element.outerHTML)
+    await allow(page).click()
+    await page.waitForURL(`${clientUrl}/callback?**`)
+    await page.goto(`${issuer.issuer}/v2/oauth/authorize`)
+    // What a copy of the page would send, from the issuer's own origin.
+    const [, action = '', token = ''] = /action="([^"]+)".*value="([^"]+)"/s.exec(form) ?? []
+    const answer = await page.request.post(issuer.issuer + action, {
+      form: { consent_token: token, decision: 'allow' },
+      maxRedirects: 0,
+    })
+    expect(answer.status()).toBe(422)
+    expect(issuer.grants).toHaveLength(1)
+  })
+
+  it.each(['light', 'dark'] as const)('passes axe-core, %s', async (colorScheme) => {
+    const { clientUrl, page } = await createWorld({
+      policyUri: 'https://board.example/privacy',
+      tosUri: 'https://board.example/terms',
+    })
+    await page.emulateMedia({ colorScheme })
+    await page.goto(`${clientUrl}/sign-in`)
+    await page.evaluate(axe.source)
+    const violations = await page.evaluate(
+      'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]))',
+    )
+    expect(violations).toEqual([])
+    // The control: it does find what is wrong.
+    await page.locator('html').evaluate((element) => element.removeAttribute('lang'))
+    expect(await page.evaluate('axe.run().then(({ violations }) => violations.length)')).toBe(1)
+  })
+
+  it('tells the user what the client cannot be told', async () => {
+    const { issuer, page, complaints } = await createWorld()
+    const response = await page.goto(`${issuer.issuer}/v2/oauth/authorize?client_id=nobody`)
+    expect(response?.status()).toBe(404)
+    expect(await page.getByRole('heading').textContent()).toBe('This sign-in cannot go on')
+    await page.evaluate(axe.source)
+    expect(await page.evaluate('axe.run().then(({ violations }) => violations.length)')).toBe(0)
+    expect(complaints.filter((complaint) => !complaint.includes('404'))).toEqual([])
+  })
+
+  it('looks as in the README', async () => {
+    const { clientUrl, page } = await createWorld(
+      {
+        name: 'Message Board',
+        policyUri: 'https://board.example/privacy',
+        tosUri: 'https://board.example/terms',
+      },
+      'messaging.read messaging.write numbers.read',
+    )
+    await page.emulateMedia({ colorScheme: 'light' })
+    await page.goto(`${clientUrl}/sign-in`)
+    const size = { width: 640, height: 640 }
+    await page.setViewportSize(size)
+    const picture = await page.screenshot()
+    // Fonts differ from machine to machine, so the picture itself is not compared.
+    if (process.env.UPDATE_SCREENSHOT) await writeFile(SCREENSHOT, picture)
+    const readme = await readFile(join(ROOT, 'packages/mock-issuer/README.md'), 'utf8')
+    expect(readme).toContain('](consent-page.png)')
+    expect(sizeOfPng(await readFile(SCREENSHOT))).toEqual(sizeOfPng(picture))
+  })
+})
+
+/** Of the IHDR chunk, which comes first. */
+function sizeOfPng(picture: Buffer): { width: number; height: number } {
+  expect(picture.subarray(1, 4).toString()).toBe('PNG')
+  return { width: picture.readUInt32BE(16), height: picture.readUInt32BE(20) }
+}
