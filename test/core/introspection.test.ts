@@ -77,7 +77,7 @@ async function createWorld({
     ...(clients && { clients }),
   })
   const [client] = issuer.clients
-  if (!client) throw new Error('There is no client')
+  if (!client?.clientSecret) throw new Error('There is no client with a secret')
   const { clientId, clientSecret } = client
   const asked: Asked[] = []
   const fetch: FetchFunction = async (url, init) => {

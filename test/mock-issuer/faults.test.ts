@@ -4,12 +4,13 @@ import { basicCredentials, causeCode, postForm, readObject, rejectionOf } from '
 
 const CLIENT = { clientId: 'app', clientSecret: 's3cret' }
 const BASIC = { authorization: basicCredentials(CLIENT.clientId, CLIENT.clientSecret) }
-const PATHS: Readonly<Record<Endpoint, string>> = {
+const PATHS = {
   metadata: '/.well-known/oauth-authorization-server',
   jwks: '/v2/oauth/jwks',
   token: '/v2/oauth/token',
   introspection: '/v2/oauth/introspect',
-}
+} as const satisfies Partial<Record<Endpoint, string>>
+// One of each kind; that all obey is tested with the operations.
 const ENDPOINTS = ['metadata', 'jwks', 'token', 'introspection'] as const
 
 /** Nothing that a fault does may escape to the process that embeds the issuer. */
@@ -51,7 +52,7 @@ describe.each([
   afterEach(() => issuer.clearFaults())
   afterAll(() => issuer.close())
 
-  const ask = (endpoint: Endpoint, init: { signal?: AbortSignal } = {}): Promise<Response> => {
+  const ask = (endpoint: keyof typeof PATHS, init: { signal?: AbortSignal } = {}): Promise<Response> => {
     if (endpoint === 'metadata' || endpoint === 'jwks') return fetch(base + PATHS[endpoint], init)
     const withSignal: typeof fetch = (url, rest) => fetch(url, { ...rest, ...init })
     return postForm(

@@ -85,11 +85,14 @@ function challenge(error: OAuthError): string {
 }
 
 /**
- * The path of a request as the routes have it, without the path of the identifier: that could look like a pattern.
+ * The path of a request as the routes have it, without the path of the identifier: that could look like a pattern. The
+ * well-known documents are not below it.
  */
 function pathBelow(path: string, url: string): string {
   const { pathname } = new URL(url)
   const wellKnown = /^\/\.well-known\/[^/]+/.exec(pathname)?.[0]
   if (wellKnown !== undefined && pathname === wellKnown + path) return wellKnown
-  return wellKnown === undefined && pathname.startsWith(`${path}/`) ? pathname.slice(path.length) : '/'
+  if (wellKnown !== undefined || !pathname.startsWith(`${path}/`)) return '/'
+  const rest = pathname.slice(path.length)
+  return rest.startsWith('/.well-known/') ? '/' : rest
 }

@@ -59,10 +59,11 @@ export class Authorization {
   /** @throws {OAuthError} 422 for a consent token that is unknown, used or expired */
   waiting(consentToken: string): AuthorizationRequest {
     const waiting = this.#waiting.get(consentToken)
-    // As the client is now: it may have been deleted since.
+    // As the client is now: it may have been deleted since, or have given up the redirect URI.
     const client = waiting && this.#clients.get(waiting.request.client.clientId)
-    if (!waiting || !client || waiting.expiresAt <= this.#now())
-      throw new OAuthError('invalid_request', 'The consent token is unknown, used or expired', 422)
+    const isGood =
+      client && waiting.expiresAt > this.#now() && isRegistered(waiting.request.redirectUri, client)
+    if (!isGood) throw new OAuthError('invalid_request', 'The consent token is unknown, used or expired', 422)
     return { ...waiting.request, client }
   }
 
@@ -164,7 +165,7 @@ function isRegistered(redirectUri: string, client: Client): boolean {
 /** Of anything but `http` to a loopback host, nothing: it equals no other. */
 function withoutPort(uri: string): string | symbol {
   const [, host, rest] = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]|localhost))(?::\d+)?([/?].*)?$/.exec(uri) ?? []
-  return host === undefined ? Symbol() : host + (rest ?? '')
+  return host === undefined || !URL.canParse(uri) ? Symbol() : host + (rest ?? '')
 }
 
 /** Adds to the query and leaves everything else as it was registered: a `URL` would write some of it anew. */

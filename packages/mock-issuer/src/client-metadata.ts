@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { type ClientSeed, GRANT_TYPES, type GrantType } from './client.js'
+import type { GrantSeed } from './grants.js'
 import { invalidFields, memberMessage } from './invalid-fields.js'
 import { type InvalidFields, OAuthError } from './refusals.js'
 
@@ -139,6 +140,17 @@ const seed = v.strictObject(
   memberMessage,
 )
 
+const grantSeed = v.strictObject(
+  {
+    id: v.optional(text),
+    clientId: v.optional(text),
+    subject: v.optional(text),
+    scopes: v.optional(listOf(scopeToken)),
+    resources: v.optional(listOf(text)),
+  },
+  memberMessage,
+)
+
 /** @throws {OAuthError} `invalid_client_metadata` (RFC 7591 §3.2.2) */
 export function parseRegistration(document: object): Registration {
   const result = v.safeParse(registration, document)
@@ -174,14 +186,25 @@ export function demandRedirectUris(grantTypes: readonly GrantType[], redirectUri
 
 /** @throws {TypeError} */
 export function parseSeed(value: ClientSeed): ClientSeed {
-  const result = v.safeParse(seed, value)
-  if (!result.success) {
-    const [[member, reasons] = ['client', []]] = Object.entries(invalidFields(result.issues))
-    throw new TypeError(`"${member}" of a client ${reasons[0]}`)
-  }
-  if (value.clientType === 'public' && value.clientSecret !== undefined)
+  const client = demandValid(v.safeParse(seed, value), 'client')
+  if (client.clientType === 'public' && client.clientSecret !== undefined)
     throw new TypeError('A public client has no "clientSecret"')
-  return result.output
+  return client
+}
+
+/** @throws {TypeError} */
+export function parseGrantSeed(value: GrantSeed): GrantSeed {
+  return demandValid(v.safeParse(grantSeed, value), 'grant')
+}
+
+/** @throws {TypeError} */
+function demandValid<T extends v.GenericSchema>(
+  result: v.SafeParseResult<T>,
+  what: string,
+): v.InferOutput<T> {
+  if (result.success) return result.output
+  const [[member, [reason]] = [what, ['is not one']]] = Object.entries(invalidFields(result.issues))
+  throw new TypeError(`"${member}" of a ${what} ${reason}`)
 }
 
 function unprocessable(fields: InvalidFields): OAuthError {
@@ -202,7 +225,9 @@ function isRedirectUri(value: string): boolean {
  * would need quoting in a header.
  */
 function isCleanUrl(value: string): boolean {
-  if (!/^[a-z][a-z\d+.-]*:[\x21-\x7e]+$/i.test(value) || !URL.canParse(value)) return false
+  if (!/^[a-z][a-z\d+.-]*:[\x21-\x5b\x5d-\x7e]+$/i.test(value) || !URL.canParse(value)) return false
+  const isOfTheWeb = /^https?:/i.test(value)
+  if (isOfTheWeb && !/^https?:\/\/(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?(?:[/?#]|$)/i.test(value)) return false
   const { hostname, username, password } = new URL(value)
   return username === '' && password === '' && /^(?:[\w.-]*|\[[\da-f:.]+\])$/.test(hostname)
 }

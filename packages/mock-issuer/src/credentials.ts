@@ -16,24 +16,32 @@ export function authenticateClient(
   const basic = /^basic +([A-Za-z0-9+/]+=*)$/i.exec(authorization ?? '')?.[1]
   if (basic !== undefined && parameters.has('client_secret'))
     throw new OAuthError('invalid_request', 'The client authenticates in more than one way')
-  const [id, secret] =
-    basic === undefined ? [parameters.get('client_id'), parameters.get('client_secret')] : decodeBasic(basic)
-  const client = find(id ?? '')
-  // A public client has no password, which HTTP Basic spells as an empty one.
-  if (!client || client.clientSecret !== (secret || undefined))
-    throw new OAuthError('invalid_client', 'The client is unknown or its secret is wrong')
-  if (basic !== undefined && parameters.has('client_id') && parameters.get('client_id') !== id)
-    throw new OAuthError('invalid_request', 'The client_id is not that of the Authorization header')
-  return client
+  const pairs =
+    basic === undefined
+      ? [[parameters.get('client_id'), parameters.get('client_secret')]]
+      : decodeBasic(basic)
+  for (const [id, secret] of pairs) {
+    const client = find(id ?? '')
+    // A public client has no password, which HTTP Basic spells as an empty one.
+    if (!client || client.clientSecret !== (secret || undefined)) continue
+    if (basic !== undefined && (parameters.get('client_id') ?? id) !== id)
+      throw new OAuthError('invalid_request', 'The client_id is not that of the Authorization header')
+    return client
+  }
+  throw new OAuthError('invalid_client', 'The client is unknown or its secret is wrong')
 }
 
-/** RFC 6749 §2.3.1: both halves are form-encoded before they are joined. */
-function decodeBasic(credentials: string): (string | undefined)[] {
+/**
+ * The id and secret as they are meant: both halves are form-encoded before they are joined (RFC 6749 §2.3.1). Many
+ * clients leave that out, the official SDK among them, so they may be meant as they are written, too.
+ */
+function decodeBasic(credentials: string): (string | undefined)[][] {
   const [, id, secret] = /^([^:]*):(.*)$/s.exec(Buffer.from(credentials, 'base64').toString()) ?? []
+  const written = [id, secret]
   try {
-    return [id, secret].map((half) => half && decodeURIComponent(half.replaceAll('+', ' ')))
+    return [written.map((half) => half && decodeURIComponent(half.replaceAll('+', ' '))), written]
   } catch {
-    return []
+    return [written]
   }
 }
 

@@ -33,7 +33,11 @@ export type FaultOutcome =
 export class Faults {
   readonly #faults = new Map<Endpoint, { fault: Fault; left: number }>()
 
+  /** @throws {TypeError | RangeError} for a status or header that cannot be sent, or a status that has no body */
   set(endpoint: Endpoint, fault: Fault): void {
+    const { status = 200, headers = {}, body } = fault
+    // It is judged by what would have to send it.
+    new Response(body === undefined ? null : '', { status, headers })
     this.#faults.set(endpoint, { fault, left: fault.times ?? Number.POSITIVE_INFINITY })
   }
 

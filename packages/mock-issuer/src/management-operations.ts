@@ -1,7 +1,7 @@
 import { type Client, clientRecord } from './client.js'
-import { filterClients } from './client-filters.js'
 import { demandRedirectUris, parseCreation, parseUpdate } from './client-metadata.js'
 import { demandApiKey } from './credentials.js'
+import { applyFilters, CLIENT_FILTERS, NO_FILTERS } from './filters.js'
 import { type Grant, grantRecord } from './grants.js'
 import { type IssuerState, json, type Operation } from './operation.js'
 import { pageOf } from './pages.js'
@@ -21,7 +21,7 @@ export function managementOperations(state: IssuerState): readonly Operation[] {
       endpoint: 'listClients',
       method: 'get',
       paths: spellings('clients'),
-      work: ({ query }) => json(pageOf(filterClients(clients.list(), query), query, record)),
+      work: ({ query }) => json(pageOf(applyFilters(CLIENT_FILTERS, clients.list(), query), query, record)),
     },
     {
       endpoint: 'createClient',
@@ -46,10 +46,12 @@ export function managementOperations(state: IssuerState): readonly Operation[] {
         const document = await readJsonObject(request, 422)
         const client = findClient(id)
         const update = parseUpdate(document)
-        demandRedirectUris(
-          update.allowed_grant_types ?? client.grantTypes,
-          update.redirect_uris ?? client.redirectUris,
-        )
+        // A client that had registered without any may be given another name all the same.
+        if (update.allowed_grant_types || update.redirect_uris)
+          demandRedirectUris(
+            update.allowed_grant_types ?? client.grantTypes,
+            update.redirect_uris ?? client.redirectUris,
+          )
         return json({ data: record(clients.update(client, update)) })
       },
     },
@@ -68,7 +70,7 @@ export function managementOperations(state: IssuerState): readonly Operation[] {
       endpoint: 'listGrants',
       method: 'get',
       paths: spellings('grants'),
-      work: ({ query }) => json(pageOf(grants.list(), query, grantRecord)),
+      work: ({ query }) => json(pageOf(applyFilters(NO_FILTERS, grants.list(), query), query, grantRecord)),
     },
     {
       endpoint: 'retrieveGrant',

@@ -74,6 +74,13 @@ export interface MockIssuer {
 
 const MAX_REDIRECTS = 20
 const REDIRECT_STATUS = [301, 302, 303, 307, 308]
+const BODY_HEADERS = [
+  'content-encoding',
+  'content-language',
+  'content-length',
+  'content-location',
+  'content-type',
+]
 
 /**
  * Makes an authorization server. Opens no socket until `listen`.
@@ -163,10 +170,10 @@ class EmbeddedIssuer implements MockIssuer {
     let request = new Request(input, init)
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
       const response = await this.#answer(request)
-      const location = response.headers.get('location')
-      if (location === null || !REDIRECT_STATUS.includes(response.status)) return response
-      if (request.redirect === 'manual') return response
+      if (!REDIRECT_STATUS.includes(response.status) || request.redirect === 'manual') return response
       if (request.redirect === 'error') throw networkError('ERR_REDIRECT', 'Unexpected redirect')
+      const location = response.headers.get('location')
+      if (location === null) return response
       request = redirected(request, response.status, new URL(location, request.url))
     }
     throw networkError('ERR_REDIRECT', 'Too many redirects')
@@ -202,7 +209,8 @@ class EmbeddedIssuer implements MockIssuer {
     { allow = true, subject = this.#account.userId }: { allow?: boolean; subject?: string } = {},
   ): Promise<string> {
     const { origin, pathname, searchParams } = new URL(url)
-    if (origin + pathname !== authorizationEndpoint(this.#issuer))
+    const endpoint = new URL(authorizationEndpoint(this.#issuer))
+    if (origin !== endpoint.origin || pathname !== endpoint.pathname)
       throw new TypeError('This is not a URL of the authorization endpoint')
     const outcome = this.#authorization.begin(searchParams)
     return outcome.kind === 'redirect'
@@ -271,7 +279,7 @@ class EmbeddedIssuer implements MockIssuer {
   #seedGrant({ id, subject = this.#account.userId, resources = [], ...seed }: GrantSeed): void {
     const [first] = this.#clients.list()
     const client = seed.clientId === undefined ? first : this.#clients.get(seed.clientId)
-    if (!client) throw new TypeError('A grant is of a client that does not exist')
+    if (!client) throw new TypeError('"clientId" of a grant is that of no client')
     if (id !== undefined && this.#grants.get(id)) throw new TypeError('Two grants have the same "id"')
     this.#grants.create({
       id,
@@ -285,10 +293,18 @@ class EmbeddedIssuer implements MockIssuer {
 
 /** The next request of one that is redirected, as the Fetch standard has it (HTTP-redirect fetch). */
 function redirected(request: Request, status: number, url: URL): Request {
-  const { method, headers, signal } = request
-  const isSafe = method === 'GET' || method === 'HEAD'
-  if (!isSafe && status >= 307) throw networkError('ERR_REDIRECT', 'The body cannot be sent again')
-  return new Request(url, isSafe ? { method, headers, signal } : { signal })
+  const becomesGet = status === 303 ? !isSafe(request.method) : status < 307 && request.method === 'POST'
+  if (!becomesGet && request.body) throw networkError('ERR_REDIRECT', 'The body cannot be sent again')
+  const method = becomesGet ? 'GET' : request.method
+  // One by one: where nock or msw have replaced `Headers`, a copy of the whole does not survive the next line.
+  const headers = new Headers([...request.headers])
+  if (becomesGet) for (const name of BODY_HEADERS) headers.delete(name)
+  if (url.origin !== new URL(request.url).origin) headers.delete('authorization')
+  return new Request(url, { method, headers, signal: request.signal })
+}
+
+function isSafe(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
 }
 
 /** What Node's `fetch` rejects with when there is no connection. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { ClientSeed } from './client.js'
-import { parseSeed } from './client-metadata.js'
+import { parseGrantSeed, parseSeed } from './client-metadata.js'
 import type { GrantSeed } from './grants.js'
 import { SIGNING_ALGORITHMS, type SigningAlgorithm } from './signing-keys.js'
 
@@ -138,9 +138,10 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
   if (issuer !== undefined && !isIdentifier(issuer))
     throw new TypeError('The option "issuer" must be an HTTP URL without credentials, query and fragment')
   const scopes = Object.freeze([...(options.scopes ?? TELNYX_SCOPES)])
-  if (!/^\S+$/.test(apiKey)) throw new TypeError('The option "apiKey" must be a word without blanks')
+  if (typeof apiKey !== 'string' || !/^[\x21-\x7e]+$/.test(apiKey))
+    throw new TypeError('The option "apiKey" must be a word of ASCII, without blanks')
   const clients = (options.clients ?? [{ name: 'Test client' }]).map(parseSeed)
-  const grants = [...(options.grants ?? [])]
+  const grants = (options.grants ?? []).map(parseGrantSeed)
   return { issuer, algorithm, typ, audience, apiKey, clients, grants, scopes, now }
 }
 

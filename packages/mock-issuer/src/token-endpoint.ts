@@ -8,10 +8,10 @@ import { selectResources, selectScopes } from './selection.js'
 /** What an access token is to say. */
 export interface AccessTokenRequest {
   readonly clientId: string
-  readonly subject?: string
   readonly scopes: readonly string[]
   /** Where it is empty, the issuer's default. */
   readonly resources: readonly string[]
+  /** Whose tokens say who its user is. */
   readonly grantId?: string
 }
 
@@ -94,15 +94,18 @@ function useGrant(
   issuer: TokenIssuer,
 ): TokenResponse {
   const resources = selectResources(asked, grant.resources)
+  // What the client was allowed since may be less.
+  const allowed = scopes.filter((scope) => client.scopes.includes(scope))
+  // RFC 6749 §5.1: an answer without `scope` would say that all was given.
+  if (allowed.length === 0 && scopes.length > 0)
+    throw new OAuthError('invalid_scope', 'The scopes are not allowed to the client any more')
   issuer.grants.redeem(codeOrToken, grant)
   const mayRefresh = client.grantTypes.includes('refresh_token')
   return respond(
     issuer,
     {
       clientId: client.clientId,
-      subject: grant.subject,
-      // What the client was allowed since may be less.
-      scopes: scopes.filter((scope) => client.scopes.includes(scope)),
+      scopes: allowed,
       resources,
       grantId: grant.id,
     },

@@ -1,10 +1,14 @@
 import { type Client, GRANT_TYPES } from './client.js'
 import { OAuthError } from './refusals.js'
 
-type Test = (client: Client) => boolean
+type Test<T> = (item: T) => boolean
 
-/** The filters that exist: each makes a test of the value that it is given, or `undefined` where that is none. */
-const FILTERS: ReadonlyMap<string, (value: string) => Test | undefined> = new Map([
+/** The filters of a list: each makes a test of the value that it is given, or `undefined` where that is none. */
+export type Filters<T> = ReadonlyMap<string, (value: string) => Test<T> | undefined>
+
+export const NO_FILTERS: Filters<unknown> = new Map()
+
+export const CLIENT_FILTERS: Filters<Client> = new Map([
   ['filter[client_id]', (value) => (client) => client.clientId === value],
   ['filter[name]', (value) => (client) => client.name === value],
   ['filter[name][contains]', (value) => (client) => client.name.includes(value)],
@@ -17,25 +21,29 @@ const FILTERS: ReadonlyMap<string, (value: string) => Test | undefined> = new Ma
 ])
 
 /**
- * The clients for which every filter of the query holds. A filter that does not exist is refused: it would look as
- * if it had found everything.
+ * The items for which every filter of the query holds. A filter that does not exist is refused: it would look as if
+ * it had found everything.
  *
  * @throws {OAuthError} 400
  */
-export function filterClients(clients: readonly Client[], query: URLSearchParams): readonly Client[] {
-  const tests: Test[] = []
+export function applyFilters<T>(
+  filters: Filters<T>,
+  items: readonly T[],
+  query: URLSearchParams,
+): readonly T[] {
+  const tests: Test<T>[] = []
   for (const [name, value] of query) {
     if (!name.startsWith('filter[')) continue
-    const test = FILTERS.get(name)?.(value)
+    const test = filters.get(name)?.(value)
     if (!test) throw new OAuthError('invalid_request', 'A filter, or its value, does not exist')
     tests.push(test)
   }
-  return clients.filter((client) => tests.every((test) => test(client)))
+  return items.filter((item) => tests.every((test) => test(item)))
 }
 
 function oneOf(
   values: readonly string[],
   holds: (client: Client, value: string) => boolean,
-): (value: string) => Test | undefined {
+): (value: string) => Test<Client> | undefined {
   return (value) => (values.includes(value) ? (client) => holds(client, value) : undefined)
 }
