@@ -1,6 +1,9 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import {
   discoverOAuthProtectedResourceMetadata,
   extractWWWAuthenticateParams,
@@ -8,6 +11,7 @@ import {
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { createMockIssuer } from '@telnyx-auth/mock-issuer'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { Consumer, ROOT, sizeOf } from '../support/packed.js'
 
@@ -18,10 +22,12 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(() => consumer.remove())
 
-/** The snippets of the README that say which file of the examples they are. */
+/** The snippets of the READMEs that say which file of the examples they are. */
 async function readmeSnippets(): Promise<Map<string, string>> {
-  const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
-  const snippets = readme.matchAll(/<!-- (examples\/\S+) -->\n```js\n(.*?)```/gs)
+  const files = ['README.md', 'packages/mock-issuer/README.md'].map((file) =>
+    readFile(join(ROOT, file), 'utf8'),
+  )
+  const snippets = (await Promise.all(files)).join('').matchAll(/<!-- (examples\/\S+) -->\n```js\n(.*?)```/gs)
   return new Map(Array.from(snippets, ([, file = '', code = '']) => [file, code]))
 }
 
@@ -189,6 +195,159 @@ describe('the snippets of the README', () => {
       expect.stringMatching(/^200 \{"resource":"https:\/\/api.example.com",/),
       '',
     ])
+  })
+})
+
+describe('the test kit', () => {
+  beforeAll(async () => {
+    for (const file of ['app.js', 'routes.test.js', 'outage.test.js', 'sign-in.test.js'])
+      await consumer.write(file, (await readmeSnippets()).get(`examples/testing/${file}`) ?? '')
+  })
+
+  it('routes.test.js passes in vitest', async () => {
+    const vitest = consumer.path('node_modules/vitest/vitest.mjs')
+    const { code, output } = await consumer.run(vitest, {}, ['run', 'routes.test.js', '--reporter=json'])
+    expect(code, output).toBe(0)
+    expect(output).toContain('"numPassedTests":9')
+  })
+
+  it.each([
+    ['outage.test.js', 4],
+    ['sign-in.test.js', 2],
+  ])('%s passes in node:test', async (file, count) => {
+    const { code, output } = await consumer.run('--test', {}, [file])
+    expect(code, output).toBe(0)
+    expect(output).toMatch(new RegExp(`^(?:#|ℹ) pass ${count}$`, 'm'))
+  })
+})
+
+describe('npx @telnyx-auth/mock-issuer', () => {
+  /** The command that npx would run: there is only one. */
+  async function commandFile(): Promise<string> {
+    const { bin } = await consumer.manifest('@telnyx-auth/mock-issuer')
+    const [file, ...more] = Object.values(Object(bin))
+    expect(more).toEqual([])
+    return consumer.path('node_modules/@telnyx-auth/mock-issuer', String(file))
+  }
+
+  const run = async (...args: string[]) => consumer.run(await commandFile(), {}, args)
+
+  /** Starts it, and waits until it has said all. */
+  async function start(...args: string[]) {
+    const child = spawn(process.execPath, [await commandFile(), ...args], {
+      cwd: consumer.directory,
+      env: {},
+    })
+    onTestFinished(() => {
+      child.kill('SIGKILL')
+    })
+    const exited = once(child, 'exit')
+    let output = ''
+    for await (const piece of child.stdout) {
+      output += piece
+      if (/authorize\S*\n$/.test(output)) break
+    }
+    return { child, exited, output }
+  }
+
+  it('starts with #!, so that it is a command', async () => {
+    expect(await readFile(await commandFile(), 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/)
+  })
+
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    'its curl lines work as printed, and %s ends it',
+    async (signal) => {
+      const { child, exited, output } = await start('--port', '0')
+      const lines = [...output.matchAll(/^ +# (.+)\n +(curl .+)$/gm)]
+      const shell = async (line = '') => (await promisify(execFile)('bash', ['-c', line])).stdout
+      expect(lines.map(([, title]) => title)).toEqual([
+        'an access token',
+        'what the issuer says of one',
+        'all clients',
+        'one more client',
+        'where a user signs in; in a browser, it is a page',
+      ])
+      const [token, introspection, clients, registration, page] = await Promise.all(
+        lines.map(([, , line]) => shell(line)),
+      )
+      expect(JSON.parse(token ?? '')).toMatchObject({ token_type: 'Bearer', expires_in: 3600 })
+      expect(JSON.parse(introspection ?? '')).toMatchObject({ active: true, aud: 'https://api.example.com' })
+      expect(JSON.parse(clients ?? '').data[0]).toMatchObject({ name: 'Test client' })
+      expect(JSON.parse(registration ?? '')).toMatchObject({ client_name: 'My app' })
+      expect(page).toContain('<title>Allow Test client?</title>')
+      child.kill(signal)
+      expect(await exited).toEqual([0, null])
+    },
+  )
+
+  it('prints what an API and the official SDK need to find it', async () => {
+    const { output } = await start('--port', '0', '--api-key', 'KEY', '--audience', 'urn:mine')
+    const [, url] = /^issuer +(http:\/\/127\.0\.0\.1:\d+)$/m.exec(output) ?? []
+    expect(output).toContain(`export TELNYX_AUTH_ISSUER=${url} TELNYX_AUTH_AUDIENCE=urn:mine\n`)
+    expect(output).toContain(`export TELNYX_BASE_URL=${url}/v2 TELNYX_API_KEY=KEY\n`)
+    const metadata = await fetch(/^metadata +(.+)$/m.exec(output)?.[1] ?? '')
+    expect(await metadata.json()).toMatchObject({ issuer: url })
+    expect((await fetch(/^JWK Set +(.+)$/m.exec(output)?.[1] ?? '')).status).toBe(200)
+  })
+
+  it('takes an issuer, an algorithm, a typ and clients', async () => {
+    const clients = [{ clientId: "it's", clientSecret: 'a b&c%', name: 'Seeded', scopes: ['a'] }]
+    await consumer.write('clients.json', JSON.stringify(clients))
+    const options = ['--issuer', 'https://as.example.com/t', '--algorithm', 'ES256', '--typ', 'none']
+    const { output } = await start('--port', '0', ...options, '--clients', 'clients.json')
+    expect(output).toMatch(/^issuer +https:\/\/as\.example\.com\/t$/m)
+    expect(output).toMatch(
+      /^metadata +http:\/\/127\.0\.0\.1:\d+\/\.well-known\/oauth-authorization-server\/t$/m,
+    )
+    const line = /# an access token\n +(curl .+)$/m.exec(output)?.[1] ?? ''
+    const { stdout } = await promisify(execFile)('bash', ['-c', line])
+    const { access_token } = JSON.parse(stdout)
+    expect(decodeProtectedHeader(access_token)).toEqual({ alg: 'ES256', kid: expect.any(String) })
+    expect(decodeJwt(access_token)).toMatchObject({
+      iss: 'https://as.example.com/t',
+      client_id: "it's",
+      scope: 'a',
+    })
+  })
+
+  it('tells what it takes', async () => {
+    const { code, output } = await run('--help')
+    expect(code).toBe(0)
+    for (const option of ['port', 'host', 'issuer', 'algorithm', 'typ', 'audience', 'api-key', 'clients'])
+      expect(output).toContain(`--${option} <`)
+    const { version } = await consumer.manifest('@telnyx-auth/mock-issuer')
+    expect(await run('--version')).toEqual({ code: 0, output: `${version}\n` })
+  })
+
+  it.each([
+    [['--prot', '1'], '--prot'],
+    [['4010'], '4010'],
+    [['--port', 'x'], '--port must be a number from 0 to 65535'],
+    [['--port', '65536'], '--port must be a number from 0 to 65535'],
+    [['--port', ''], '--port must be a number from 0 to 65535'],
+    [['--algorithm', 'HS256'], '--algorithm must be one of RS256,'],
+    [['--issuer', 'ftp://x'], '"issuer"'],
+    [['--api-key', 'a b'], '"apiKey"'],
+    [['--clients', 'none.json'], '--clients: the file cannot be read (ENOENT)'],
+    [['--clients', 'empty.js'], '--clients: the file is not JSON'],
+    [['--clients', 'package.json'], '--clients: the file is not a JSON array'],
+    [['--clients', 'bad-clients.json'], '"policyUri" of a client must be an http or https URL'],
+  ])('%j is a mistake, and told', async (args, message) => {
+    await consumer.write('empty.js', '')
+    await consumer.write('bad-clients.json', '[{"policyUri":"javascript:alert(1)"}]')
+    const { code, output } = await run(...args)
+    expect(code).toBe(1)
+    expect(output).toContain(message)
+    expect(output).toContain('--help')
+    expect(output).not.toContain('    at ')
+  })
+
+  it('says so when the port is taken', async () => {
+    const issuer = await createMockIssuer({ algorithm: 'ES256' })
+    onTestFinished(() => issuer.close())
+    const { port } = new URL(await issuer.listen())
+    const { code, output } = await run('--port', port)
+    expect([code, output]).toEqual([1, expect.stringContaining(`Port ${port} is in use`)])
   })
 })
 
@@ -371,6 +530,7 @@ const CONSUMERS: Readonly<Record<string, string>> = {
   'mock-issuer': `
     import { channels, createVerifier, type Events, type Verifier, watch } from '@telnyx-auth/core'
     import { createMockIssuer } from '@telnyx-auth/mock-issuer'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
 
     const issuer = await createMockIssuer({ algorithm: 'EdDSA' })
     const verifier: Verifier<{ tenant: string }> = createVerifier<{ tenant: string }>({

@@ -15,6 +15,7 @@ export const ROOT: string = fileURLToPath(new URL('../..', import.meta.url))
 const DEPENDENCIES = {
   jose: 'packages/core',
   hono: 'packages/mock-issuer',
+  valibot: 'packages/mock-issuer',
   '@hono/node-server': 'packages/mock-issuer',
   'fastify-plugin': 'packages/fastify',
   express: 'test',
@@ -24,6 +25,8 @@ const DEPENDENCIES = {
   '@koa/router': 'test',
   '@types/koa': 'test',
   fastify: 'test',
+  'light-my-request': 'test',
+  vitest: 'test',
   '@modelcontextprotocol/sdk': 'test',
   'prom-client': 'test',
   '@types/node': 'test',
@@ -84,8 +87,12 @@ export class Consumer {
   }
 
   /** Runs a program to its end. */
-  async run(file: string, env: NodeJS.ProcessEnv = {}): Promise<{ code: number; output: string }> {
-    return run(process.execPath, [file], { cwd: this.directory, env }).then(
+  async run(
+    file: string,
+    env: NodeJS.ProcessEnv = {},
+    args: readonly string[] = [],
+  ): Promise<{ code: number; output: string }> {
+    return run(process.execPath, [file, ...args], { cwd: this.directory, env }).then(
       ({ stdout, stderr }) => ({ code: 0, output: stdout + stderr }),
       ({ code, stdout, stderr }) => ({ code, output: stdout + stderr }),
     )

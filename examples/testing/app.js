@@ -1,0 +1,16 @@
+import { getAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
+import express from 'express'
+
+/**
+ * The application, as in production; tests hand in where it finds its issuer.
+ *
+ * @param {{ fetch?: typeof fetch }} [options]
+ */
+export function createApp(options) {
+  const app = express()
+  app.use(telnyxAuth({ audience: 'https://api.example.com', ...options }))
+  app.get('/messages', requireScopes('messaging.read'), (req, res) => {
+    res.json({ messages: [], caller: getAuth(req).subject })
+  })
+  return app
+}
