@@ -87,7 +87,9 @@ export class AccessTokens {
   #isWithdrawn({ jti, client_id: clientId }: JWTPayload): boolean {
     const { clients, grants } = this.#surroundings
     const grantId = grantIdOf(jti)
-    if (grantId !== undefined && !grants.get(grantId)) return true
+    const grant = grantId === undefined ? undefined : grants.get(grantId)
+    // A client that was forgotten, because there were too many, has no grants either.
+    if (grantId !== undefined && !(grant && clients.get(grant.clientId))) return true
     return typeof clientId === 'string' && clients.wasDeleted(clientId)
   }
 }

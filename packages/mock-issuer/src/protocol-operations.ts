@@ -130,7 +130,8 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
       method: 'post',
       paths: ['/v2/oauth/register'],
       work: async ({ request }) => {
-        const metadata = parseRegistration(await readJsonObject(request, 400))
+        const document = await readJsonObject(request, 400, 'invalid_client_metadata')
+        const metadata = parseRegistration(document)
         const { clientId, clientSecret, createdAt } = clients.register(metadata)
         return json(
           {

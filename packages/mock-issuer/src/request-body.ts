@@ -27,14 +27,18 @@ export async function readParameters(request: Request): Promise<Parameters> {
  * Reads a JSON object. No body at all counts as an empty one: the official SDK sends none where every member is
  * optional.
  *
- * @throws {OAuthError} `invalid_request`
+ * @param status what the operation answers to a document that is no good
+ * @throws {OAuthError} `error`
  */
-export async function readJsonObject(request: Request, status: 400 | 422): Promise<object> {
+export async function readJsonObject(
+  request: Request,
+  status: 400 | 422,
+  error = 'invalid_request',
+): Promise<object> {
   const body = await readText(request)
   if (body === '') return {}
-  if (mediaType(request) !== 'application/json')
-    throw new OAuthError('invalid_request', 'The body must be JSON', status)
-  return parseObject(body, status)
+  if (mediaType(request) !== 'application/json') throw new OAuthError(error, 'The body must be JSON', status)
+  return parseObject(body, status, error)
 }
 
 /**
@@ -79,15 +83,15 @@ async function readText(request: Request): Promise<string> {
   return new TextDecoder().decode(Buffer.concat(pieces))
 }
 
-function parseObject(body: string, status: 400 | 422 = 400): object {
+function parseObject(body: string, status: 400 | 422 = 400, error = 'invalid_request'): object {
   let value: unknown
   try {
     value = JSON.parse(body)
   } catch {
-    throw new OAuthError('invalid_request', 'The body is not JSON', status)
+    throw new OAuthError(error, 'The body is not JSON', status)
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new OAuthError('invalid_request', 'The body is not a JSON object', status)
+    throw new OAuthError(error, 'The body is not a JSON object', status)
   return value
 }
 
