@@ -973,7 +973,7 @@ describe('what is remembered is bounded', () => {
     const grants = new Grants(() => START)
     const options = resolveOptions({ algorithm: 'ES256', now: () => START })
     const tokens = new AccessTokens(options, await createSigningKey('ES256'), {
-      issuer: BASE,
+      issuer: () => BASE,
       clients,
       grants,
     })

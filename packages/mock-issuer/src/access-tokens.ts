@@ -9,7 +9,7 @@ import type { AccessTokenRequest } from './token-endpoint.js'
 /** What access tokens take from their issuer. */
 interface Surroundings {
   /** The identifier, as it is now. */
-  readonly issuer: string
+  issuer(): string
   readonly clients: Clients
   readonly grants: Grants
 }
@@ -40,7 +40,8 @@ export class AccessTokens {
 
   /** A token as a test wants it. */
   sign(options: TokenOptions): string {
-    const { issuer, clients, grants } = this.#surroundings
+    const { clients, grants } = this.#surroundings
+    const issuer = this.#surroundings.issuer()
     const { typ, audience, now } = this.#options
     const grant = options.grantId === undefined ? undefined : grants.get(options.grantId)
     if (options.grantId !== undefined && !grant) throw new TypeError('There is no grant with this "grantId"')
@@ -70,7 +71,7 @@ export class AccessTokens {
     // Key by key: a token that names none could be of any.
     for (const { jwk } of this.#keys) {
       const verification = jwtVerify(token, createLocalJWKSet({ keys: [jwk] }), {
-        issuer: this.#surroundings.issuer,
+        issuer: this.#surroundings.issuer(),
         currentDate: new Date(this.#options.now()),
       })
       const claims = await verification.then(

@@ -12,6 +12,7 @@ import { authorizationEndpoint } from './documents.js'
 import { ENDPOINTS, type Endpoint } from './endpoints.js'
 import { type Fault, Faults } from './faults.js'
 import { type Grant, type GrantSeed, Grants } from './grants.js'
+import { followRedirects, networkError } from './network.js'
 import { type MockIssuerOptions, type ResolvedOptions, resolveOptions, TELNYX_ISSUER } from './options.js'
 import { type RequestLog, RequestLogs } from './request-log.js'
 import { createSigningKey, type SigningKey } from './signing-keys.js'
@@ -72,16 +73,6 @@ export interface MockIssuer {
   close(): Promise<void>
 }
 
-const MAX_REDIRECTS = 20
-const REDIRECT_STATUS = [301, 302, 303, 307, 308]
-const BODY_HEADERS = [
-  'content-encoding',
-  'content-language',
-  'content-length',
-  'content-location',
-  'content-type',
-]
-
 /**
  * Makes an authorization server. Opens no socket until `listen`.
  *
@@ -126,28 +117,16 @@ class EmbeddedIssuer implements MockIssuer {
     for (const seed of options.grants) this.#seedGrant(seed)
     this.#authorization = new Authorization(this.#clients, this.#grants, now)
 
-    const issuer = this
-    const surroundings = {
-      get issuer() {
-        return issuer.#issuer
-      },
-      clients: this.#clients,
-      grants: this.#grants,
-    }
-    const tokens = new AccessTokens(options, key, surroundings)
-    this.#tokens = tokens
+    const state = { issuer: () => this.#issuer, clients: this.#clients, grants: this.#grants }
+    this.#tokens = new AccessTokens(options, key, state)
     this.#app = createApp(
       {
-        get issuer() {
-          return issuer.#issuer
-        },
+        ...state,
         scopes,
         apiKey,
         account: this.#account,
-        clients: this.#clients,
-        grants: this.#grants,
         authorization: this.#authorization,
-        tokens,
+        tokens: this.#tokens,
       },
       { faults: this.#faults, record: (endpoint) => this.#log.record(endpoint, now()) },
       new URL(this.#issuer).pathname.replace(/\/$/, ''),
@@ -166,18 +145,8 @@ class EmbeddedIssuer implements MockIssuer {
     return this.#issuer
   }
 
-  readonly fetch: typeof globalThis.fetch = async (input, init) => {
-    let request = new Request(input, init)
-    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-      const response = await this.#answer(request)
-      if (!REDIRECT_STATUS.includes(response.status) || request.redirect === 'manual') return response
-      if (request.redirect === 'error') throw networkError('ERR_REDIRECT', 'Unexpected redirect')
-      const location = response.headers.get('location')
-      if (location === null) return response
-      request = redirected(request, response.status, new URL(location, request.url))
-    }
-    throw networkError('ERR_REDIRECT', 'Too many redirects')
-  }
+  readonly fetch: typeof globalThis.fetch = async (input, init) =>
+    followRedirects(new Request(input, init), (request) => this.#answer(request))
 
   async listen({ port = 0, host = '127.0.0.1' }: { port?: number; host?: string } = {}): Promise<string> {
     if (this.#server) throw new Error('The issuer is listening already')
@@ -289,25 +258,4 @@ class EmbeddedIssuer implements MockIssuer {
       resources,
     })
   }
-}
-
-/** The next request of one that is redirected, as the Fetch standard has it (HTTP-redirect fetch). */
-function redirected(request: Request, status: number, url: URL): Request {
-  const becomesGet = status === 303 ? !isSafe(request.method) : status < 307 && request.method === 'POST'
-  if (!becomesGet && request.body) throw networkError('ERR_REDIRECT', 'The body cannot be sent again')
-  const method = becomesGet ? 'GET' : request.method
-  // One by one: where nock or msw have replaced `Headers`, a copy of the whole does not survive the next line.
-  const headers = new Headers([...request.headers])
-  if (becomesGet) for (const name of BODY_HEADERS) headers.delete(name)
-  if (url.origin !== new URL(request.url).origin) headers.delete('authorization')
-  return new Request(url, { method, headers, signal: request.signal })
-}
-
-function isSafe(method: string): boolean {
-  return method === 'GET' || method === 'HEAD'
-}
-
-/** What Node's `fetch` rejects with when there is no connection. */
-function networkError(code: string, message: string): TypeError {
-  return new TypeError('fetch failed', { cause: Object.assign(new Error(message), { code }) })
 }

@@ -8,7 +8,7 @@ import type { Grants } from './grants.js'
 /** What the operations need of the issuer. */
 export interface IssuerState {
   /** The identifier, as it is now. */
-  readonly issuer: string
+  issuer(): string
   readonly scopes: readonly string[]
   readonly apiKey: string
   readonly account: Account

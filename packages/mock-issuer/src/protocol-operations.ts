@@ -28,13 +28,13 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
       endpoint: 'metadata',
       method: 'get',
       paths: wellKnown('oauth-authorization-server'),
-      work: () => Response.json(serverMetadata(state.issuer, state.scopes)),
+      work: () => Response.json(serverMetadata(state.issuer(), state.scopes)),
     },
     {
       endpoint: 'protectedResource',
       method: 'get',
       paths: wellKnown('oauth-protected-resource'),
-      work: () => Response.json(resourceMetadata(state.issuer)),
+      work: () => Response.json(resourceMetadata(state.issuer())),
     },
     {
       endpoint: 'authorize',

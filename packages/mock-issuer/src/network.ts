@@ -1,0 +1,51 @@
+const MAX_REDIRECTS = 20
+const REDIRECT_STATUS = [301, 302, 303, 307, 308]
+const BODY_HEADERS = [
+  'content-encoding',
+  'content-language',
+  'content-length',
+  'content-location',
+  'content-type',
+]
+
+/**
+ * Goes where answers lead, as far as the request's redirect mode allows (Fetch standard, HTTP fetch).
+ *
+ * @throws {TypeError} as `fetch` does
+ */
+export async function followRedirects(
+  first: Request,
+  answer: (request: Request) => Promise<Response>,
+): Promise<Response> {
+  let request = first
+  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+    const response = await answer(request)
+    if (!REDIRECT_STATUS.includes(response.status) || request.redirect === 'manual') return response
+    if (request.redirect === 'error') throw networkError('ERR_REDIRECT', 'Unexpected redirect')
+    const location = response.headers.get('location')
+    if (location === null) return response
+    request = redirected(request, response.status, new URL(location, request.url))
+  }
+  throw networkError('ERR_REDIRECT', 'Too many redirects')
+}
+
+/** The next request of one that is redirected (Fetch standard, HTTP-redirect fetch). */
+function redirected(request: Request, status: number, url: URL): Request {
+  const becomesGet = status === 303 ? !isSafe(request.method) : status < 307 && request.method === 'POST'
+  if (!becomesGet && request.body) throw networkError('ERR_REDIRECT', 'The body cannot be sent again')
+  const method = becomesGet ? 'GET' : request.method
+  // One by one: where nock or msw have replaced `Headers`, a copy of the whole does not survive the next line.
+  const headers = new Headers([...request.headers])
+  if (becomesGet) for (const name of BODY_HEADERS) headers.delete(name)
+  if (url.origin !== new URL(request.url).origin) headers.delete('authorization')
+  return new Request(url, { method, headers, signal: request.signal })
+}
+
+function isSafe(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+/** What Node's `fetch` rejects with when there is no connection. */
+export function networkError(code: string, message: string): TypeError {
+  return new TypeError('fetch failed', { cause: Object.assign(new Error(message), { code }) })
+}
