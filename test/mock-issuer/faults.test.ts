@@ -390,3 +390,18 @@ it('a fault of an endpoint that does not exist is refused', async () => {
     expect(() => Reflect.apply(issuer.fault, issuer, [endpoint, { status: 500 }])).toThrow(TypeError)
   }
 })
+
+it.each([
+  ['a member that does not exist', { dealyMs: 1 }],
+  ['a status that does not exist', { status: 99 }],
+  ['a status that has no body', { status: 204, body: 'text' }],
+  ['a header that cannot be sent', { headers: { 'a b': 'c' } }],
+  ['a body that is not JSON', { body: { big: 1n } }],
+  ['a delay that timers do not know', { delayMs: 2 ** 31 }],
+  ['a delay into the past', { delayMs: -1 }],
+])('a fault with %s is refused when it is set', async (_, fault) => {
+  const issuer = await createMockIssuer({ algorithm: 'ES256' })
+  expect(() => Reflect.apply(issuer.fault, issuer, ['jwks', fault])).toThrow(/./)
+  expect((await issuer.fetch('https://api.telnyx.com/v2/oauth/jwks')).status).toBe(200)
+  expect(() => issuer.fault('jwks', { status: 204, delayMs: 0 })).not.toThrow()
+})

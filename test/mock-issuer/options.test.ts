@@ -74,6 +74,20 @@ describe('refused options', () => {
     ['an issuer with a fragment', { issuer: 'https://as.example.com/#tenant' }],
     ['an issuer with credentials', { issuer: 'https://user:secret@as.example.com' }],
     ['an issuer that is not on the web', { issuer: 'mailto:as@example.com' }],
+    ['a typ that is no text', { typ: 7 }],
+    ['an audience that is no text', { audience: ['https://api.example.com'] }],
+    ['an empty audience', { audience: '' }],
+    ['an API key with a blank', { apiKey: 'a b' }],
+    ['an API key that no header can carry', { apiKey: 'ключ' }],
+    ['an API key that is no text', { apiKey: 7 }],
+    ['a clock that is none', { now: 0 }],
+    ['clients that are no array', { clients: { clientId: 'app' } }],
+    ['a client with a member that does not exist', { clients: [{ client_id: 'app' }] }],
+    ['two clients with one id', { clients: [{ clientId: 'app' }, { clientId: 'app' }] }],
+    ['a public client with a secret', { clients: [{ clientType: 'public', clientSecret: 's' }] }],
+    ['grants that are no array', { grants: {} }],
+    ['scopes that are no array', { scopes: 'messaging.read' }],
+    ['a scope that is no text', { scopes: [7] }],
   ])('%s', async (_, options) => {
     await expect(createUnchecked(options)).rejects.toBeInstanceOf(TypeError)
   })

@@ -160,7 +160,7 @@ describe('authorization code', () => {
       client_id: 'web',
       iat: START / 1000 + 1,
       exp: START / 1000 + 3601,
-      jti: expect.stringMatching(new RegExp(`^grant:${grant?.id}:${UUID}$`)),
+      jti: expect.stringMatching(new RegExp(`^grant:${grant?.id}:${UUID}:${UUID}$`)),
       scope: 'messaging.read',
     })
     expect(issuer.grants).toEqual([{ ...grant, lastUsedAt: now }])
@@ -517,7 +517,7 @@ describe('client credentials', () => {
       client_id: 'web',
       iat: START / 1000,
       exp: START / 1000 + 3600,
-      jti: expect.stringMatching(new RegExp(`^${UUID}$`)),
+      jti: expect.stringMatching(new RegExp(`^client:.+:${UUID}:${UUID}$`)),
       scope: 'messaging.read messaging.write',
     })
     expect(issuer.grants).toEqual([])
@@ -828,6 +828,17 @@ describe('revocation', () => {
     issuer.revoke(issuer.grants[0]?.id ?? '')
     expect(await isActive(second.access)).toBe(false)
     await expectRefusal(await refresh(second.refresh), 'invalid_grant')
+    expect(issuer.grants).toEqual([])
+  })
+
+  it('by the test ends the grant of a refresh token, used or not', async () => {
+    for (const wasUsed of [false, true]) {
+      const { access, refresh: refreshToken } = await login()
+      if (wasUsed) await tokensOf(await refresh(refreshToken))
+      issuer.revoke(refreshToken)
+      expect(await isActive(access)).toBe(false)
+      await expectRefusal(await refresh(refreshToken), 'invalid_grant')
+    }
     expect(issuer.grants).toEqual([])
   })
 

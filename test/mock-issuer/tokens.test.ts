@@ -41,7 +41,7 @@ describe('issueToken without options', () => {
       client_id: 'app',
       iat: NOW,
       exp: NOW + 3600,
-      jti: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      jti: expect.stringMatching(/^client:.+(:[0-9a-f-]{36}){2}$/),
     })
   })
 

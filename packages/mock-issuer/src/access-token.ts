@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { type SigningKey, signCompact } from './signing-keys.js'
 
 /** What `issueToken` makes. */
@@ -31,12 +30,13 @@ export interface TokenContext {
   /** Seconds since the epoch. */
   readonly now: number
   readonly key: SigningKey
+  readonly jti: string
 }
 
 /** Signs an access token (RFC 9068 §2). */
 export function signAccessToken(
   options: TokenOptions,
-  { issuer, typ, audience, now, key }: TokenContext,
+  { issuer, typ, audience, now, key, jti }: TokenContext,
 ): string {
   const issuedAt = Math.floor(now)
   const header = { typ: typ ?? undefined, alg: key.algorithm, kid: key.kid, ...options.header }
@@ -47,17 +47,10 @@ export function signAccessToken(
     client_id: options.clientId,
     iat: issuedAt,
     exp: issuedAt + (options.expiresInSeconds ?? TOKEN_LIFETIME_SECONDS),
-    jti: options.grantId === undefined ? randomUUID() : `grant:${options.grantId}:${randomUUID()}`,
+    jti,
     // RFC 6749 §3.3: it cannot be empty.
     scope: options.scopes?.join(' ') || undefined,
     ...options.claims,
   }
   return signCompact(header, claims, key)
-}
-
-/**
- * The grant that a token belongs to. Its name is in the `jti`, so that there is nothing to remember for each token.
- */
-export function grantIdOf(jti: unknown): string | undefined {
-  return typeof jti === 'string' ? /^grant:(.+):[^:]+$/s.exec(jti)?.[1] : undefined
 }

@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { createLocalJWKSet, type JWK, type JWTPayload, jwtVerify } from 'jose'
-import { grantIdOf, signAccessToken, TOKEN_LIFETIME_SECONDS, type TokenOptions } from './access-token.js'
+import { signAccessToken, TOKEN_LIFETIME_SECONDS, type TokenOptions } from './access-token.js'
 import type { Clients } from './clients.js'
 import type { Grants } from './grants.js'
 import type { ResolvedOptions } from './options.js'
@@ -19,6 +20,8 @@ export class AccessTokens {
   readonly #options: ResolvedOptions
   readonly #surroundings: Surroundings
   readonly #revoked = new Set<string>()
+  /** Tells what we wrote into a `jti` from what a test did. */
+  readonly #mark = randomUUID()
   /** The newest key, which signs, first. */
   #keys: readonly [SigningKey, ...SigningKey[]]
 
@@ -45,14 +48,18 @@ export class AccessTokens {
     const { typ, audience, now } = this.#options
     const grant = options.grantId === undefined ? undefined : grants.get(options.grantId)
     if (options.grantId !== undefined && !grant) throw new TypeError('There is no grant with this "grantId"')
+    const clientId = options.clientId ?? grant?.clientId ?? clients.list()[0]?.clientId
     const tokenOptions = {
       ...options,
-      clientId: options.clientId ?? grant?.clientId ?? clients.list()[0]?.clientId,
+      clientId,
       subject: options.subject ?? grant?.subject,
       scopes: options.scopes ?? grant?.scopes,
       audience: options.audience ?? audienceOf(grant?.resources ?? []),
     }
-    return signAccessToken(tokenOptions, { issuer, typ, audience, now: now() / 1000, key: this.#keys[0] })
+    const owner = grant ? `grant:${grant.id}` : clientId && clients.get(clientId) && `client:${clientId}`
+    const jti = owner ? `${owner}:${this.#mark}:${randomUUID()}` : randomUUID()
+    const [key] = this.#keys
+    return signAccessToken(tokenOptions, { issuer, typ, audience, now: now() / 1000, key, jti })
   }
 
   /** A token as a client gets it. */
@@ -62,12 +69,13 @@ export class AccessTokens {
   }
 
   revoke(token: string): void {
-    this.#revoked.add(digest(token))
+    this.#revoked.add(digestOf(token))
   }
 
   /** The claims of a token that is active (RFC 7662 §2.2). */
   async activeClaims(token: string): Promise<JWTPayload | undefined> {
-    if (this.#revoked.has(digest(token))) return undefined
+    // jose would overlook what else there is, and a revoked token would have other spellings.
+    if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return undefined
     // Key by key: a token that names none could be of any.
     for (const { jwk } of this.#keys) {
       const verification = jwtVerify(token, createLocalJWKSet({ keys: [jwk] }), {
@@ -79,20 +87,28 @@ export class AccessTokens {
         // RFC 7662 §2.2: whatever is wrong with it, the token is just not active.
         () => undefined,
       )
-      if (claims) return this.#isWithdrawn(claims) ? undefined : claims
+      if (claims) return this.#isWithdrawn(token, claims) ? undefined : claims
     }
     return undefined
   }
 
-  /** Whether the token's grant or client is no more. */
-  #isWithdrawn({ jti, client_id: clientId }: JWTPayload): boolean {
+  /**
+   * Whether the token was revoked, or its grant or client is no more. Which those are is in the `jti`, so that there is
+   * nothing to remember for each token.
+   */
+  #isWithdrawn(token: string, { jti = '' }: JWTPayload): boolean {
     const { clients, grants } = this.#surroundings
-    const grantId = grantIdOf(jti)
-    const grant = grantId === undefined ? undefined : grants.get(grantId)
-    // A client that was forgotten, because there were too many, has no grants either.
-    if (grantId !== undefined && !(grant && clients.get(grant.clientId))) return true
-    return typeof clientId === 'string' && clients.wasDeleted(clientId)
+    if (this.#revoked.has(digestOf(token))) return true
+    const [, kind, id = ''] = new RegExp(`^(grant|client):(.+):${this.#mark}:`, 's').exec(jti) ?? []
+    if (kind === undefined) return false
+    const clientId = kind === 'client' ? id : grants.get(id)?.clientId
+    return clientId === undefined || !clients.get(clientId)
   }
+}
+
+/** Of what is signed: the signature itself can be spelt in more than one way. */
+function digestOf(token: string): string {
+  return digest(token.replace(/\.[^.]*$/, ''))
 }
 
 /** RFC 9068 §3: the resources that were asked for; `undefined` where there are none. */

@@ -92,7 +92,6 @@ function pathBelow(path: string, url: string): string {
   const { pathname } = new URL(url)
   const wellKnown = /^\/\.well-known\/[^/]+/.exec(pathname)?.[0]
   if (wellKnown !== undefined && pathname === wellKnown + path) return wellKnown
-  if (wellKnown !== undefined || !pathname.startsWith(`${path}/`)) return '/'
-  const rest = pathname.slice(path.length)
+  const rest = pathname.startsWith(`${path}/`) ? pathname.slice(path.length) : '/'
   return rest.startsWith('/.well-known/') ? '/' : rest
 }

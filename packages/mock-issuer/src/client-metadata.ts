@@ -3,6 +3,7 @@ import { type ClientSeed, GRANT_TYPES, type GrantType } from './client.js'
 import type { GrantSeed } from './grants.js'
 import { invalidFields, memberMessage } from './invalid-fields.js'
 import { type InvalidFields, OAuthError } from './refusals.js'
+import { isResource } from './selection.js'
 
 /** The members of RFC 7591 §2 that Telnyx documents, with what they are when they are left out. */
 export interface Registration {
@@ -146,7 +147,9 @@ const grantSeed = v.strictObject(
     clientId: v.optional(text),
     subject: v.optional(text),
     scopes: v.optional(listOf(scopeToken)),
-    resources: v.optional(listOf(text)),
+    resources: v.optional(
+      listOf(v.pipe(text, v.check(isResource, 'must be an absolute URI without fragment'))),
+    ),
   },
   memberMessage,
 )
@@ -182,6 +185,10 @@ export function parseUpdate(document: object): ClientUpdate {
 export function demandRedirectUris(grantTypes: readonly GrantType[], redirectUris: readonly string[]): void {
   if (grantTypes.includes('authorization_code') && redirectUris.length === 0)
     throw unprocessable({ redirect_uris: ['are needed for authorization_code'] })
+}
+
+export function areScopes(values: unknown): boolean {
+  return v.is(v.array(scopeToken), values)
 }
 
 /** @throws {TypeError} */

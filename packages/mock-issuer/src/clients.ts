@@ -9,8 +9,6 @@ const MAX_CLIENTS = 10_000
 export class Clients {
   readonly #seeded = new Map<string, Client>()
   readonly #others = new BoundedMap<string, Client>(MAX_CLIENTS)
-  /** The tokens of a deleted client are not active, while those of one that never existed may be. */
-  readonly #deleted = new BoundedMap<string, true>(MAX_CLIENTS)
   readonly #scopes: readonly string[]
   readonly #now: () => number
 
@@ -30,10 +28,6 @@ export class Clients {
 
   list(): readonly Client[] {
     return [...this.#seeded.values(), ...this.#others.values()]
-  }
-
-  wasDeleted(clientId: string): boolean {
-    return this.#deleted.has(clientId)
   }
 
   /** RFC 7591 §3.2.1 */
@@ -85,7 +79,6 @@ export class Clients {
   delete({ clientId }: Client): void {
     this.#seeded.delete(clientId)
     this.#others.delete(clientId)
-    this.#deleted.set(clientId, true)
   }
 
   #add(seed: ClientSeed): Client {

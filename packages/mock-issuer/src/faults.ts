@@ -10,18 +10,28 @@ export type FaultBody = string | Uint8Array | object | null | (() => AsyncIterab
  */
 export interface Fault {
   /** Default: 200, where there is a `body`. */
-  readonly status?: number
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: FaultBody
+  readonly status?: number | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly body?: FaultBody | undefined
   /** Wait for so many milliseconds first. */
-  readonly delayMs?: number
+  readonly delayMs?: number | undefined
   /** Never answer. */
-  readonly silence?: boolean
+  readonly silence?: boolean | undefined
   /** Break the connection. */
-  readonly drop?: boolean
+  readonly drop?: boolean | undefined
   /** For the next so many requests only. Default: until the faults are cleared. */
-  readonly times?: number
+  readonly times?: number | undefined
 }
+
+const FAULT_NAMES: readonly string[] = [
+  'status',
+  'headers',
+  'body',
+  'delayMs',
+  'silence',
+  'drop',
+  'times',
+] satisfies (keyof Fault)[]
 
 /** What a fault makes of a request: a whole answer, additions to the usual one, or no answer. */
 export type FaultOutcome =
@@ -33,11 +43,14 @@ export type FaultOutcome =
 export class Faults {
   readonly #faults = new Map<Endpoint, { fault: Fault; left: number }>()
 
-  /** @throws {TypeError | RangeError} for a status or header that cannot be sent, or a status that has no body */
+  /** @throws {TypeError | RangeError} for what does not exist, or could not be sent or waited for */
   set(endpoint: Endpoint, fault: Fault): void {
-    const { status = 200, headers = {}, body } = fault
+    for (const name of Object.keys(fault))
+      if (!FAULT_NAMES.includes(name)) throw new TypeError(`A fault has no member "${name}"`)
+    const { status = 200, headers = {}, body, delayMs = 0 } = fault
+    if (!(delayMs >= 0 && delayMs < 2 ** 31)) throw new RangeError('"delayMs" must be from 0 to 2147483647')
     // It is judged by what would have to send it.
-    new Response(body === undefined ? null : '', { status, headers })
+    makeResponse(status, headers, typeof body === 'function' ? '' : body, undefined)
     this.#faults.set(endpoint, { fault, left: fault.times ?? Number.POSITIVE_INFINITY })
   }
 
@@ -84,20 +97,30 @@ function toStream(
   signal: AbortSignal | undefined,
 ): ReadableStream<Uint8Array> {
   const iterator = pieces[Symbol.asyncIterator]()
+  const end = async () => {
+    await iterator.return?.()
+  }
+  let forget = () => {}
   return new ReadableStream({
     start(controller) {
-      signal?.addEventListener('abort', () => {
-        controller.error(signal.reason)
-        iterator.return?.().catch(() => undefined)
-      })
+      const abort = () => {
+        controller.error(signal?.reason)
+        end().catch(() => undefined)
+      }
+      signal?.addEventListener('abort', abort)
+      // A signal keeps its listeners, and they all that they know.
+      forget = () => signal?.removeEventListener('abort', abort)
     },
     async pull(controller) {
-      const { done, value } = await iterator.next()
+      const next = iterator.next()
+      next.then(({ done }) => done && forget(), forget)
+      const { done, value } = await next
       if (done) controller.close()
       else controller.enqueue(typeof value === 'string' ? Buffer.from(value) : value)
     },
-    async cancel() {
-      await iterator.return?.()
+    cancel() {
+      forget()
+      return end()
     },
   })
 }

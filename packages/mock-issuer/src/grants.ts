@@ -80,8 +80,8 @@ export class Grants {
       id,
       clientId,
       subject,
-      scopes: Object.freeze([...scopes]),
-      resources: Object.freeze([...resources]),
+      scopes: Object.freeze([...new Set(scopes)]),
+      resources: Object.freeze([...new Set(resources)]),
       createdAt: this.#now(),
       lastUsedAt: undefined,
     })
@@ -94,6 +94,11 @@ export class Grants {
     const grant = this.#grants.get(id)
     this.#grants.delete(id)
     return grant
+  }
+
+  /** The grant that a refresh token was given for, used or not. */
+  idOfRefreshToken(token: string): string | undefined {
+    return this.#refreshTokens.get(token)?.grantId
   }
 
   revokeAllOf(clientId: string): void {

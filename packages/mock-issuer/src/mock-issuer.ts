@@ -12,7 +12,7 @@ import { authorizationEndpoint } from './documents.js'
 import { ENDPOINTS, type Endpoint } from './endpoints.js'
 import { type Fault, Faults } from './faults.js'
 import { type Grant, type GrantSeed, Grants } from './grants.js'
-import { followRedirects, networkError } from './network.js'
+import { followRedirects, networkError, unlessAborted } from './network.js'
 import { type MockIssuerOptions, type ResolvedOptions, resolveOptions, TELNYX_ISSUER } from './options.js'
 import { type RequestLog, RequestLogs } from './request-log.js'
 import { createSigningKey, type SigningKey } from './signing-keys.js'
@@ -39,7 +39,7 @@ export interface MockIssuer {
    * @param options.port default: a free one
    * @param options.host default: 127.0.0.1
    */
-  listen(options?: { port?: number; host?: string }): Promise<string>
+  listen(options?: { port?: number | undefined; host?: string | undefined }): Promise<string>
   /**
    * Does what a user does who is sent to the authorization endpoint: allows what is asked for, or does not.
    *
@@ -50,7 +50,10 @@ export interface MockIssuer {
    * @throws {TypeError} for another URL
    * @throws {Error} for a request that is not answered at the redirect URI
    */
-  authorize(url: string | URL, options?: { allow?: boolean; subject?: string }): Promise<string>
+  authorize(
+    url: string | URL,
+    options?: { allow?: boolean | undefined; subject?: string | undefined },
+  ): Promise<string>
   /** Signs an access token (RFC 9068), as it should be unless the options say otherwise. */
   issueToken(options?: TokenOptions): Promise<string>
   /**
@@ -59,10 +62,10 @@ export interface MockIssuer {
    * @param options.keepOld whether the keys so far stay in the JWK Set; default: true
    * @returns the id of the new key
    */
-  rotateKeys(options?: { keepOld?: boolean }): Promise<string>
+  rotateKeys(options?: { keepOld?: boolean | undefined }): Promise<string>
   /**
-   * Makes introspection report a token as inactive, or all tokens of a grant, which then is no more. Whoever checks the
-   * signature alone does not notice.
+   * Makes introspection report an access token as inactive, or all tokens of a grant, which then is no more; a refresh
+   * token stands for its grant. Whoever checks the signature alone does not notice.
    */
   revoke(tokenOrGrantId: string): void
   /** Makes an endpoint misbehave. A second fault of the same endpoint takes the place of the first. */
@@ -148,34 +151,47 @@ class EmbeddedIssuer implements MockIssuer {
   readonly fetch: typeof globalThis.fetch = async (input, init) =>
     followRedirects(new Request(input, init), (request) => this.#answer(request))
 
-  async listen({ port = 0, host = '127.0.0.1' }: { port?: number; host?: string } = {}): Promise<string> {
+  async listen({
+    port = 0,
+    host = '127.0.0.1',
+  }: {
+    port?: number | undefined
+    host?: string | undefined
+  } = {}): Promise<string> {
     if (this.#server) throw new Error('The issuer is listening already')
     const server = createServer(
       // The classes of the process that embeds the issuer are not ours to replace.
       getRequestListener((request, env) => this.#app.fetch(request, { incoming: env.incoming }), {
         overrideGlobalObjects: false,
+        // Of requests that name none: HTTP/1.0 does not.
+        hostname: host,
       }),
     )
     this.#server = server
-    server.listen(port, host)
-    this.#started = once(server, 'listening')
     try {
+      server.listen(port, host)
+      this.#started = once(server, 'listening')
       await this.#started
     } catch (error) {
-      this.#server = undefined
+      if (this.#server === server) this.#server = undefined
       throw error
     }
+    // Another may listen by now.
+    if (this.#server !== server) throw new Error('The issuer was closed while it started to listen')
     const address = server.address()
     if (typeof address !== 'object' || address === null) throw new Error('The server has no address')
     this.#baseUrl = `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`
     if (!this.#issuerIsFixed) this.#issuer = this.#baseUrl
-    this.#closed = this.#server !== server
+    this.#closed = false
     return this.#baseUrl
   }
 
   async authorize(
     url: string | URL,
-    { allow = true, subject = this.#account.userId }: { allow?: boolean; subject?: string } = {},
+    {
+      allow = true,
+      subject = this.#account.userId,
+    }: { allow?: boolean | undefined; subject?: string | undefined } = {},
   ): Promise<string> {
     const { origin, pathname, searchParams } = new URL(url)
     const endpoint = new URL(authorizationEndpoint(this.#issuer))
@@ -191,12 +207,13 @@ class EmbeddedIssuer implements MockIssuer {
     return this.#tokens.sign(options)
   }
 
-  rotateKeys({ keepOld = true }: { keepOld?: boolean } = {}): Promise<string> {
+  rotateKeys({ keepOld = true }: { keepOld?: boolean | undefined } = {}): Promise<string> {
     return this.#tokens.rotateKeys(keepOld)
   }
 
   revoke(tokenOrGrantId: string): void {
-    if (!this.#grants.revoke(tokenOrGrantId)) this.#tokens.revoke(tokenOrGrantId)
+    const grantId = this.#grants.idOfRefreshToken(tokenOrGrantId) ?? tokenOrGrantId
+    if (!this.#grants.revoke(grantId)) this.#tokens.revoke(tokenOrGrantId)
   }
 
   fault(endpoint: Endpoint, fault: Fault): void {
@@ -235,9 +252,7 @@ class EmbeddedIssuer implements MockIssuer {
     if (this.#closed) throw networkError('ECONNREFUSED', 'The embedded issuer is closed')
     try {
       const signal = AbortSignal.any([request.signal, this.#closing.signal])
-      const response = await this.#app.fetch(request, { signal })
-      signal.throwIfAborted()
-      return response
+      return await unlessAborted(this.#app.fetch(request, { signal }), signal)
     } catch (error) {
       throw error instanceof ConnectionDropped
         ? networkError('ECONNRESET', 'The connection was dropped')

@@ -45,6 +45,17 @@ function isSafe(method: string): boolean {
   return method === 'GET' || method === 'HEAD'
 }
 
+/** What comes of work that may never end; the reason of the signal where that is aborted first. */
+export function unlessAborted<T>(work: T | Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    Promise.resolve(work)
+      .finally(() => signal.removeEventListener('abort', abort))
+      .then((result) => (signal.aborted ? abort() : resolve(result)), reject)
+  })
+}
+
 /** What Node's `fetch` rejects with when there is no connection. */
 export function networkError(code: string, message: string): TypeError {
   return new TypeError('fetch failed', { cause: Object.assign(new Error(message), { code }) })

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { ClientSeed } from './client.js'
-import { parseGrantSeed, parseSeed } from './client-metadata.js'
+import { areScopes, parseGrantSeed, parseSeed } from './client-metadata.js'
 import type { GrantSeed } from './grants.js'
 import { SIGNING_ALGORITHMS, type SigningAlgorithm } from './signing-keys.js'
 
@@ -131,23 +131,49 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
     typ = 'at+jwt',
     audience = 'https://api.example.com',
     apiKey = `KEY_${randomBytes(24).toString('base64url')}`,
+    clients = [{ name: 'Test client' }],
+    grants = [],
+    scopes = TELNYX_SCOPES,
     now = Date.now,
   } = options
-  if (!SIGNING_ALGORITHMS.includes(algorithm))
-    throw new TypeError(`The option "algorithm" must be one of ${SIGNING_ALGORITHMS.join(', ')}`)
-  if (issuer !== undefined && !isIdentifier(issuer))
-    throw new TypeError('The option "issuer" must be an HTTP URL without credentials, query and fragment')
-  const scopes = Object.freeze([...(options.scopes ?? TELNYX_SCOPES)])
-  if (typeof apiKey !== 'string' || !/^[\x21-\x7e]+$/.test(apiKey))
-    throw new TypeError('The option "apiKey" must be a word of ASCII, without blanks')
-  const clients = (options.clients ?? [{ name: 'Test client' }]).map(parseSeed)
-  const grants = (options.grants ?? []).map(parseGrantSeed)
-  return { issuer, algorithm, typ, audience, apiKey, clients, grants, scopes, now }
+  demand(SIGNING_ALGORITHMS.includes(algorithm), 'algorithm', `one of ${SIGNING_ALGORITHMS.join(', ')}`)
+  demand(
+    issuer === undefined || isIdentifier(issuer),
+    'issuer',
+    'an HTTP URL without credentials, query and fragment',
+  )
+  demand(typ === null || typeof typ === 'string', 'typ', 'a string, or null')
+  demand(isText(audience), 'audience', 'a string')
+  demand(isText(apiKey) && /^[\x21-\x7e]+$/.test(apiKey), 'apiKey', 'a word of ASCII, without blanks')
+  demand(typeof now === 'function', 'now', 'a function')
+  demand(Array.isArray(clients), 'clients', 'an array')
+  demand(Array.isArray(grants), 'grants', 'an array')
+  demand(areScopes(scopes), 'scopes', 'an array of scopes')
+  return {
+    issuer,
+    algorithm,
+    typ,
+    audience,
+    apiKey,
+    clients: clients.map(parseSeed),
+    grants: grants.map(parseGrantSeed),
+    scopes: Object.freeze([...scopes]),
+    now,
+  }
+}
+
+function demand(isGood: boolean, name: keyof MockIssuerOptions, what: string): void {
+  if (!isGood) throw new TypeError(`The option "${name}" must be ${what}`)
+}
+
+/** What TypeScript knows, JavaScript need not. */
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== ''
 }
 
 /** RFC 8414 §2, and `http` for issuers on this machine. */
 function isIdentifier(value: string): boolean {
-  if (!URL.canParse(value) || /[?#]/.test(value)) return false
-  const { protocol, username, password } = new URL(value)
-  return /^https?:$/.test(protocol) && username === '' && password === ''
+  if (!/^https?:\/\/[^\s?#\\]+$/i.test(value) || !URL.canParse(value)) return false
+  const { username, password } = new URL(value)
+  return username === '' && password === ''
 }

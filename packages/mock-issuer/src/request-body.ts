@@ -8,6 +8,20 @@ export interface Parameters {
   readonly resources: readonly string[]
 }
 
+/** What the endpoints read. RFC 6749 §3.2: all else is ignored, whatever it is. */
+const PARAMETERS: ReadonlySet<string> = new Set([
+  'client_id',
+  'client_secret',
+  'code',
+  'code_verifier',
+  'grant_type',
+  'redirect_uri',
+  'refresh_token',
+  'resource',
+  'scope',
+  'token',
+])
+
 const MAX_BODY_BYTES = 64 * 1024
 
 /**
@@ -76,6 +90,8 @@ async function readText(request: Request): Promise<string> {
   const pieces: Uint8Array[] = []
   let size = 0
   for await (const piece of request.body ?? []) {
+    // As `fetch` has it; the size of anything else would not be counted.
+    if (!(piece instanceof Uint8Array)) throw new TypeError('A body is made of bytes')
     size += piece.byteLength
     if (size > MAX_BODY_BYTES) throw tooLong()
     pieces.push(piece)
@@ -97,7 +113,8 @@ function parseObject(body: string, status: 400 | 422 = 400, error = 'invalid_req
 
 /** What would be repeated in a form is an array in JSON. */
 function toStrings(object: object): [string, string][] {
-  return Object.entries(object).flatMap(([name, member]) => {
+  const known = Object.entries(object).filter(([name]) => PARAMETERS.has(name))
+  return known.flatMap(([name, member]) => {
     const values: unknown[] = name === 'resource' && Array.isArray(member) ? member : [member]
     return values.map((value): [string, string] => {
       if (typeof value !== 'string')

@@ -22,11 +22,15 @@ export function selectScopes(asked: string | undefined, allowed: readonly string
 export function selectResources(asked: readonly string[], granted: readonly string[]): readonly string[] {
   if (asked.length === 0) return granted
   for (const resource of asked) {
-    // RFC 8707 §2: an absolute URI, without a fragment
-    if (!/^[a-z][a-z\d+.-]*:[\x21-\x7e]+$/i.test(resource) || resource.includes('#'))
+    if (!isResource(resource))
       throw new OAuthError('invalid_target', 'A resource must be an absolute URI without fragment')
     if (granted.length > 0 && !granted.includes(resource))
       throw new OAuthError('invalid_target', 'A resource was not granted')
   }
   return asked
+}
+
+/** RFC 8707 §2: an absolute URI, without a fragment. */
+export function isResource(value: string): boolean {
+  return /^[a-z][a-z\d+.-]*:[\x21-\x7e]+$/i.test(value) && !value.includes('#')
 }

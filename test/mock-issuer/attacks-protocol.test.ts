@@ -1,0 +1,469 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { createMockIssuer, type MockIssuer, type MockIssuerOptions } from '@telnyx-auth/mock-issuer'
+import { decodeJwt } from 'jose'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import {
+  introspect,
+  manage,
+  obtainCode,
+  registerClient,
+  requestToken,
+} from '../support/authorization-flow.js'
+import { createSignal, serve, settle } from '../support/http.js'
+import { postJson, readObject, rejectionOf, textOf } from '../support/oauth-requests.js'
+
+const CLIENT = { clientId: 'app', clientSecret: 's3cret' }
+const CREDENTIALS = { client_id: CLIENT.clientId, client_secret: CLIENT.clientSecret }
+const CLIENT_CREDENTIALS = { grant_type: 'client_credentials', ...CREDENTIALS }
+const REDIRECT_URI = 'http://127.0.0.1/callback'
+const AUTHORIZATION = { response_type: 'code', client_id: CLIENT.clientId, redirect_uri: REDIRECT_URI }
+const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
+const JWKS = '/v2/oauth/jwks'
+
+const unhandled: unknown[] = []
+const onUnhandled = (reason: unknown): void => {
+  unhandled.push(reason)
+}
+beforeAll(() => {
+  process.on('unhandledRejection', onUnhandled)
+})
+afterAll(async () => {
+  await settle()
+  process.off('unhandledRejection', onUnhandled)
+  expect(unhandled).toEqual([])
+})
+
+const opened: MockIssuer[] = []
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((issuer) => issuer.close()))
+})
+
+async function open(options: MockIssuerOptions = {}): Promise<MockIssuer> {
+  const issuer = await createMockIssuer({ algorithm: 'ES256', clients: [CLIENT], ...options })
+  opened.push(issuer)
+  return issuer
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await settle()
+}
+
+/** Everything that comes back for these bytes, up to the end of the connection. */
+function exchangeBytes(base: string, bytes: string): Promise<string> {
+  const { port, hostname } = new URL(base)
+  const socket = connect(Number(port), hostname)
+  socket.write(bytes, 'latin1')
+  return text(socket)
+}
+
+function statuses(answer: string): string[] {
+  return [...answer.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status = '']) => status)
+}
+
+/** A request to the token endpoint with a body that comes in pieces. */
+function stream(issuer: MockIssuer, body: ReadableStream, signal?: AbortSignal): Promise<Response> {
+  const init: RequestInit & { duplex: 'half' } = { method: 'POST', headers: FORM, body, duplex: 'half' }
+  return issuer.fetch(`${issuer.issuer}/v2/oauth/token`, { ...init, ...(signal && { signal }) })
+}
+
+/** What became of a promise after all that is due has happened. */
+function outcomeOf(promise: Promise<unknown>): Promise<string> {
+  const outcome = promise.then(
+    () => 'fulfilled',
+    () => 'rejected',
+  )
+  return Promise.race([outcome, settle().then(() => 'pending')])
+}
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+/** The same signature, with other bits where base64url has bits to spare. */
+function withOtherSpareBits(token: string): string {
+  const bytes = Buffer.from(token.slice(token.lastIndexOf('.') + 1), 'base64url')
+  const spellings = [...ALPHABET].map((character) => token.slice(0, -1) + character)
+  const other = spellings.find(
+    (each) => each !== token && Buffer.from(each.slice(each.lastIndexOf('.') + 1), 'base64url').equals(bytes),
+  )
+  if (other === undefined) throw new Error('There is no other spelling')
+  return other
+}
+
+/** The order of the group of P-256 (FIPS 186-5). */
+const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
+
+/** The other signature that is as good: where (r, s) is one of ECDSA, so is (r, -s). */
+function withNegatedS(token: string): string {
+  const end = token.lastIndexOf('.') + 1
+  const signature = Buffer.from(token.slice(end), 'base64url')
+  const s = P256_ORDER - BigInt(`0x${signature.subarray(32).toString('hex')}`)
+  const negated = Buffer.from(s.toString(16).padStart(64, '0'), 'hex')
+  return token.slice(0, end) + Buffer.concat([signature.subarray(0, 32), negated]).toString('base64url')
+}
+
+describe('a token that was revoked', () => {
+  it.each<[string, (token: string) => string]>([
+    ['as it was', (token) => token],
+    ['with a blank after it', (token) => `${token} `],
+    ['with padding', (token) => `${token}==`],
+    ['with other spare bits', withOtherSpareBits],
+    ['with the other signature', withNegatedS],
+  ])('is not active in another spelling: %s', async (_, spell) => {
+    const issuer = await open()
+    const token = await issuer.issueToken()
+    expect((await introspect(issuer, token)).active).toBe(true)
+    issuer.revoke(token)
+    expect(await introspect(issuer, spell(token))).toEqual({ active: false })
+  })
+
+  it('leaves others of the same client active', async () => {
+    const issuer = await open()
+    const [one, other] = [await issuer.issueToken(), await issuer.issueToken()]
+    issuer.revoke(one)
+    expect((await introspect(issuer, other)).active).toBe(true)
+  })
+})
+
+describe('client credentials tokens', () => {
+  it('are not active when their client was forgotten, because there were too many', async () => {
+    const issuer = await open()
+    const { client_id, client_secret } = await registerClient(issuer, { grant_types: ['client_credentials'] })
+    const credentials = { client_id: String(client_id), client_secret: String(client_secret) }
+    const grant = { grant_type: 'client_credentials', ...credentials }
+    const token = textOf(await readObject(await requestToken(issuer, grant)), 'access_token')
+    expect((await introspect(issuer, token)).active).toBe(true)
+    for (let others = 0; others < 10_000; others++) await registerClient(issuer, {})
+    expect((await requestToken(issuer, grant)).status).toBe(401)
+    expect(await introspect(issuer, token)).toEqual({ active: false })
+  })
+
+  it('stay inactive after their client was deleted, however many are deleted after it', async () => {
+    const issuer = await open()
+    const answer = await readObject(await requestToken(issuer, CLIENT_CREDENTIALS))
+    const token = textOf(answer, 'access_token')
+    await manage(issuer, 'DELETE', `oauth_clients/${CLIENT.clientId}`)
+    expect(await introspect(issuer, token)).toEqual({ active: false })
+    for (let others = 0; others < 10_000; others++) {
+      const { client_id } = await registerClient(issuer, {})
+      await manage(issuer, 'DELETE', `oauth_clients/${String(client_id)}`)
+    }
+    expect(await introspect(issuer, token)).toEqual({ active: false })
+  })
+})
+
+describe('a token as the test wants it', () => {
+  it('is active with a jti of any form', async () => {
+    const issuer = await open()
+    const token = await issuer.issueToken({ claims: { jti: 'grant:of:mine' } })
+    expect((await introspect(issuer, token)).active).toBe(true)
+  })
+
+  it.each(['../..', 'a:b:c', '__proto__', 'grant:x', ' ', 'ü/🎉'])(
+    'is active as long as its grant, whatever the id of that: %s',
+    async (id) => {
+      const issuer = await open({ grants: [{ id }] })
+      const token = await issuer.issueToken({ grantId: id })
+      expect((await introspect(issuer, token)).active).toBe(true)
+      expect((await manage(issuer, 'DELETE', `oauth_grants/${encodeURIComponent(id)}`)).status).toBe(200)
+      expect(await introspect(issuer, token)).toEqual({ active: false })
+    },
+  )
+
+  it('has each scope of a seeded grant once', async () => {
+    const issuer = await open({ grants: [{ id: 'g', scopes: ['ai.read', 'ai.read'] }] })
+    expect(decodeJwt(await issuer.issueToken({ grantId: 'g' })).scope).toBe('ai.read')
+  })
+})
+
+describe('listen', () => {
+  it('can be tried again after a port that cannot be one', async () => {
+    const issuer = await open()
+    await rejectionOf(issuer.listen({ port: 65_536 }))
+    const base = await issuer.listen()
+    expect((await fetch(base + JWKS)).status).toBe(200)
+  })
+
+  it('is not undone by an earlier one that failed late', async () => {
+    const { port } = await serve(() => {})
+    const issuer = await open()
+    const failing = rejectionOf(issuer.listen({ port }))
+    const closing = issuer.close()
+    const base = await issuer.listen()
+    await Promise.all([failing, closing])
+    const inProcess = await issuer.fetch(base + JWKS).then(
+      ({ status }) => status,
+      () => 'refused',
+    )
+    await issuer.close()
+    const afterwards = await fetch(base + JWKS).then(
+      () => 'served',
+      () => 'refused',
+    )
+    expect({ inProcess, afterwards }).toEqual({ inProcess: 200, afterwards: 'refused' })
+  })
+
+  it('is not undone by an earlier one that starts late, and was closed', async () => {
+    const issuer = await open()
+    // It has to be looked up first.
+    const late = issuer.listen({ host: 'localhost' }).catch(() => undefined)
+    const closing = issuer.close()
+    const base = await issuer.listen()
+    await Promise.all([late, closing])
+    expect(issuer.issuer).toBe(base)
+    expect((await issuer.fetch(base + JWKS)).status).toBe(200)
+  })
+})
+
+describe('fetch with a body that never ends', () => {
+  const endless = () => new ReadableStream({ start: (controller) => controller.enqueue(Buffer.from('a=')) })
+
+  it('rejects when the caller gives up', async () => {
+    const issuer = await open()
+    const controller = new AbortController()
+    const answer = stream(issuer, endless(), controller.signal)
+    await until(() => issuer.requests.token.count === 1)
+    controller.abort()
+    expect(await outcomeOf(answer)).toBe('rejected')
+  })
+
+  it('rejects when the issuer is closed', async () => {
+    const issuer = await open()
+    const answer = stream(issuer, endless())
+    await until(() => issuer.requests.token.count === 1)
+    await issuer.close()
+    expect(await outcomeOf(answer)).toBe('rejected')
+  })
+
+  it('reads no more than the limit of what is not bytes, either', async () => {
+    const issuer = await open()
+    let pieces = 0
+    const body = new ReadableStream({
+      pull(controller) {
+        if (pieces++ < 1000) controller.enqueue('x'.repeat(1024))
+        else controller.close()
+      },
+    })
+    await stream(issuer, body).catch(() => undefined)
+    expect(pieces).toBeLessThan(100)
+  })
+})
+
+describe('parameters in JSON', () => {
+  // RFC 6749 §3.2: unrecognized ones are ignored.
+  it.each([{ authorization_details: [{ type: 'x' }] }, { foo: null }, { foo: 1 }, { foo: { bar: [] } }])(
+    'that are not known are ignored, whatever they are: %j',
+    async (unknown) => {
+      const issuer = await open()
+      const parameters = { ...CLIENT_CREDENTIALS, ...unknown }
+      const answer = await postJson(issuer.fetch, `${issuer.issuer}/v2/oauth/token`, parameters)
+      expect(answer.status).toBe(200)
+    },
+  )
+
+  it.each(['register', 'token', 'introspect'])('may be nested as deep as fits: %s', async (name) => {
+    const issuer = await open()
+    const body = `{"scope":${'['.repeat(30_000)}${']'.repeat(30_000)}}`
+    const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body }
+    expect((await issuer.fetch(`${issuer.issuer}/v2/oauth/${name}`, init)).status).toBe(400)
+  })
+})
+
+describe('options', () => {
+  it.each([' https://issuer.example', 'https://issuer.example\n', 'https:issuer.example', 'https://a b/'])(
+    'refuse an identifier that URL parsers have to repair: %j',
+    async (issuer) => {
+      expect(await rejectionOf(open({ issuer }))).toBeInstanceOf(TypeError)
+    },
+  )
+
+  it.each(['a b', '', '"', 'ü'])('refuse what is no scope: %j', async (scope) => {
+    expect(await rejectionOf(open({ scopes: [scope] }))).toBeInstanceOf(TypeError)
+  })
+
+  it('take an identifier with a path that looks like a well-known one', async () => {
+    const issuer = await open({ issuer: 'https://issuer.example/.well-known/t' })
+    expect((await issuer.fetch(`${issuer.issuer}${JWKS}`)).status).toBe(200)
+  })
+})
+
+describe('faults', () => {
+  // A timer that is set to more goes off at once.
+  it.each([2 ** 31, Number.POSITIVE_INFINITY])('refuse a delay of %d milliseconds', async (delayMs) => {
+    const issuer = await open()
+    expect(() => issuer.fault('jwks', { delayMs })).toThrow(RangeError)
+  })
+
+  it('keep nothing of a body that was sent', async () => {
+    const issuer = await open()
+    issuer.fault('jwks', {
+      body: async function* () {
+        yield '{}'
+      },
+    })
+    const bodies: WeakRef<object>[] = []
+    for (let round = 0; round < 20; round++) {
+      const response = await issuer.fetch(issuer.issuer + JWKS)
+      expect(await response.text()).toBe('{}')
+      if (response.body) bodies.push(new WeakRef(response.body))
+    }
+    setFlagsFromString('--expose-gc')
+    const collectGarbage: unknown = runInNewContext('gc')
+    if (typeof collectGarbage !== 'function') throw new Error('The garbage cannot be collected')
+    for (let round = 0; round < 5; round++) {
+      await settle()
+      collectGarbage()
+    }
+    // The last one may still be at hand.
+    expect(bodies.filter((body) => body.deref()).length).toBeLessThan(5)
+  })
+
+  it('that break the connection do so for what was sent on it already, and for no other', async () => {
+    const issuer = await open()
+    const base = await issuer.listen()
+    issuer.fault('jwks', { drop: true, times: 1 })
+    const get = `GET ${JWKS} HTTP/1.1\r\nHost: x\r\n\r\n`
+    expect(statuses(await exchangeBytes(base, get + get))).toEqual([])
+    expect((await fetch(base + JWKS)).status).toBe(200)
+  })
+})
+
+describe('over HTTP', () => {
+  it('answers HTTP/1.0, which needs no Host', async () => {
+    const base = await (await open()).listen()
+    expect(statuses(await exchangeBytes(base, `GET ${JWKS} HTTP/1.0\r\n\r\n`))).toEqual(['200'])
+  })
+
+  it.each([
+    ['token', 413, 100_000],
+    ['oauth_clients', 401, 100_000],
+    ['nothing', 404, 100_000],
+    ['oauth_clients', 401, 5],
+  ])(
+    'what follows a body that was not read is a request of its own: %s, %i',
+    async (name, status, length) => {
+      const base = await (await open()).listen()
+      const path = name === 'token' ? 'oauth/token' : name
+      const first = `POST /v2/${path} HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n${'x'.repeat(length)}`
+      const second = `GET ${JWKS} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`
+      expect(statuses(await exchangeBytes(base, first + second))).toEqual([String(status), '200'])
+    },
+  )
+
+  it.each(['x/y', 'u@x', 'x?y', 'x y', 'x\\y'])('answers 400 for the Host %j', async (host) => {
+    const base = await (await open()).listen()
+    const bytes = `GET ${JWKS} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
+    expect(statuses(await exchangeBytes(base, bytes))).toEqual(['400'])
+  })
+
+  it('does not let the Host, or an absolute URL, into its documents', async () => {
+    const issuer = await open()
+    const base = await issuer.listen()
+    const path = '/.well-known/oauth-authorization-server'
+    for (const target of [path, `http://evil.example${path}`]) {
+      const bytes = `GET ${target} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n`
+      const answer = await exchangeBytes(base, bytes)
+      expect(statuses(answer)).toEqual(['200'])
+      expect(answer).not.toContain('evil.example')
+    }
+  })
+
+  it.each(['a/b', 'a%b', 'a%2Fb', '__proto__', 'ü 🎉', 'a:b', '.hidden', 'a?b#c'])(
+    'finds a client with the id %j in the path, and no other',
+    async (clientId) => {
+      const issuer = await open({ clients: [{ clientId }, CLIENT] })
+      const base = await issuer.listen()
+      const headers = { authorization: `Bearer ${issuer.apiKey}` }
+      const url = `${base}/v2/oauth_clients/${encodeURIComponent(clientId)}`
+      const { data } = await readObject(await fetch(url, { headers }))
+      expect(data).toMatchObject({ client_id: clientId })
+      expect((await fetch(url, { method: 'DELETE', headers })).status).toBe(204)
+      expect(issuer.clients.map((client) => client.clientId)).toEqual([CLIENT.clientId])
+    },
+  )
+
+  it('says nothing of an upload that was broken off, by either side', async () => {
+    const logs = [vi.spyOn(console, 'error'), vi.spyOn(console, 'info')].map((log) =>
+      log.mockImplementation(() => {}),
+    )
+    const issuer = await open()
+    const { port, hostname } = new URL(await issuer.listen())
+    const head = `POST /v2/oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: ${FORM['content-type']}\r\n`
+    const sockets = [1, 2].map(() => connect(Number(port), hostname))
+    for (const socket of sockets) {
+      socket.on('error', () => {})
+      socket.write(`${head}Content-Length: 1000\r\n\r\nclient_secret=s3cret`)
+    }
+    await until(() => issuer.requests.token.count === 2)
+    sockets[0]?.destroy()
+    const closed = Promise.all(sockets.map((socket) => socket.destroyed || once(socket, 'close')))
+    await issuer.close()
+    await closed
+    await settle()
+    for (const log of logs) expect(log).not.toHaveBeenCalled()
+  })
+})
+
+describe('at the same time', () => {
+  it('two exchanges of a code give tokens once, and these are worth nothing', async () => {
+    const issuer = await open()
+    const code = await obtainCode(issuer, AUTHORIZATION)
+    const grant = { grant_type: 'authorization_code', code, redirect_uri: REDIRECT_URI, ...CREDENTIALS }
+    const answers = await Promise.all([requestToken(issuer, grant), requestToken(issuer, grant)])
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 400])
+    const good = answers.find(({ status }) => status === 200)
+    if (!good) throw new Error('There is no token')
+    const { access_token, refresh_token } = await readObject(good)
+    expect(await introspect(issuer, String(access_token))).toEqual({ active: false })
+    const refresh = { grant_type: 'refresh_token', refresh_token: String(refresh_token), ...CREDENTIALS }
+    expect((await requestToken(issuer, refresh)).status).toBe(400)
+    expect(issuer.grants).toEqual([])
+  })
+
+  it('a client that is deleted while it sends its request gets nothing', async () => {
+    const issuer = await open()
+    const code = await obtainCode(issuer, AUTHORIZATION)
+    const grant = { grant_type: 'authorization_code', code, redirect_uri: REDIRECT_URI, ...CREDENTIALS }
+    const deleted = createSignal()
+    const body = new ReadableStream({
+      async pull(controller) {
+        await deleted.promise
+        controller.enqueue(Buffer.from(String(new URLSearchParams(grant))))
+        controller.close()
+      },
+    })
+    const answer = stream(issuer, body)
+    await until(() => issuer.requests.token.count === 1)
+    await manage(issuer, 'DELETE', `oauth_clients/${CLIENT.clientId}`)
+    deleted.resolve()
+    expect((await answer).status).toBe(401)
+  })
+
+  it('tokens and new keys: every token is of a key that is published', async () => {
+    const issuer = await open()
+    const rotations = [issuer.rotateKeys(), issuer.rotateKeys(), issuer.rotateKeys()]
+    const answers = await Promise.all([1, 2, 3, 4, 5].map(() => requestToken(issuer, CLIENT_CREDENTIALS)))
+    await Promise.all(rotations)
+    for (const answer of answers) {
+      const token = textOf(await readObject(answer), 'access_token')
+      expect((await introspect(issuer, token)).active).toBe(true)
+    }
+  })
+
+  it('a clock that goes back keeps tokens and refresh tokens good', async () => {
+    let now = 1_800_000_000_000.75
+    const issuer = await open({ now: () => now })
+    const code = await obtainCode(issuer, AUTHORIZATION)
+    const grant = { grant_type: 'authorization_code', code, redirect_uri: REDIRECT_URI, ...CREDENTIALS }
+    const answer = await readObject(await requestToken(issuer, grant))
+    const { iat, exp } = decodeJwt(textOf(answer, 'access_token'))
+    expect({ iat, exp }).toEqual({ iat: 1_800_000_000, exp: 1_800_003_600 })
+    now -= 365 * 24 * 3600 * 1000
+    expect((await introspect(issuer, textOf(answer, 'access_token'))).active).toBe(true)
+    const refresh_token = textOf(answer, 'refresh_token')
+    const refresh = { grant_type: 'refresh_token', refresh_token, ...CREDENTIALS }
+    expect((await requestToken(issuer, refresh)).status).toBe(200)
+  })
+})
