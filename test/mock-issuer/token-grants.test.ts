@@ -835,7 +835,7 @@ describe('revocation', () => {
     for (const wasUsed of [false, true]) {
       const { access, refresh: refreshToken } = await login()
       if (wasUsed) await tokensOf(await refresh(refreshToken))
-      issuer.revoke(refreshToken)
+      issuer.revoke(refreshToken ?? '')
       expect(await isActive(access)).toBe(false)
       await expectRefusal(await refresh(refreshToken), 'invalid_grant')
     }
