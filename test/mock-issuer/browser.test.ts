@@ -175,7 +175,7 @@ describe.skipIf(browserPath === undefined)('the consent page', () => {
       .evaluateAll((elements) => elements.map((element) => element.getAttribute('href')))
     expect(hrefs).toEqual(Object.values(links))
     const text = await page.textContent('main')
-    expect(text).toContain(`You return to ${new URL(clientUrl).host}.`)
+    expect(text).toContain(`You return to ${clientUrl}.`)
     expect(text).toContain('This client is not verified')
   })
 
@@ -196,7 +196,7 @@ describe.skipIf(browserPath === undefined)('the consent page', () => {
     '<!-- ',
     '&lt;b&gt;&amp;amp;',
     '{{constructor.constructor("alert(1)")()}}',
-    '\u202Eevil\u2066',
+    'שלום?',
   ])('shows the name %s as it is, and does nothing else with it', async (name) => {
     const { clientUrl, page, complaints } = await createWorld({ name })
     await page.goto(`${clientUrl}/sign-in`)
@@ -209,19 +209,73 @@ describe.skipIf(browserPath === undefined)('the consent page', () => {
     expect(complaints).toEqual([])
   })
 
-  it('does not let a name turn round what is beside it', async () => {
-    const { clientUrl, page } = await createWorld({ name: '\u202Eevil' })
+  it('sets a name by itself, in its own direction', async () => {
+    const { clientUrl, page } = await createWorld({ name: 'שלום!' })
     await page.goto(`${clientUrl}/sign-in`)
-    // With the override in force, the words after the name would be laid out before it.
-    const order = await page.locator('h1').evaluate((heading) => {
-      const leftOf = (child: number) => {
+    const [before = 0, word = 0, mark = 0, behind = 0] = await page.locator('h1').evaluate((heading) => {
+      const leftOf = (node: number, start: number, end: number) => {
         const range = heading.ownerDocument.createRange()
-        range.selectNodeContents(heading.childNodes[child] ?? heading)
+        const child = heading.childNodes[node] ?? heading
+        const text = child.firstChild ?? child
+        range.setStart(text, start)
+        range.setEnd(text, end)
         return range.getBoundingClientRect().left
       }
-      return leftOf(1) > leftOf(0)
+      return [leftOf(0, 0, 5), leftOf(1, 0, 4), leftOf(1, 4, 5), leftOf(2, 1, 3)]
     })
-    expect(order).toBe(true)
+    // From right to left within, from left to right around it.
+    expect([before, mark, word, behind].toSorted((a, b) => a - b)).toEqual([before, mark, word, behind])
+  })
+
+  it.each([
+    ['a client that goes on to another origin', '/callback', 'localhost'],
+    ['a client that goes on within its own', '/callback', '127.0.0.1'],
+  ])('lets %s do so', async (_, path, host) => {
+    const { url: home } = await serve((_request, response) => response.end('home'))
+    const there = new URL(home)
+    there.hostname = host
+    const { url } = await serve((_request, response) => {
+      response.writeHead(302, { location: there.href }).end()
+    })
+    const { issuer, page, complaints } = await createWorld({ requirePkce: false, clientType: 'confidential' })
+    const query = new URLSearchParams({
+      response_type: 'code',
+      client_id: 'web-app',
+      redirect_uri: url + path,
+    })
+    await page.goto(`${issuer.issuer}/v2/oauth/authorize?${query}`)
+    await allow(page).click()
+    await page.waitForURL(there.href)
+    expect(await page.textContent('body')).toBe('home')
+    expect(complaints.filter((complaint) => !complaint.includes('404'))).toEqual([])
+  })
+
+  it('fits a narrow screen with large letters, whatever the name', async () => {
+    const { clientUrl, page } = await createWorld({ name: 'x'.repeat(200) })
+    await page.setViewportSize({ width: 320, height: 640 })
+    await page.goto(`${clientUrl}/sign-in`)
+    await page.evaluate("document.documentElement.style.fontSize = '200%'")
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(320)
+  })
+
+  it('shows the picture of the client, and does without one that is not there', async () => {
+    const picture = Buffer.from(
+      'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+      'base64',
+    )
+    const { url } = await serve(({ url: path }, response) => {
+      if (path === '/logo.png') response.writeHead(200, { 'content-type': 'image/png' }).end(picture)
+      else response.writeHead(404).end()
+    })
+    for (const [path, width] of [
+      ['/logo.png', 1],
+      ['/none.png', 0],
+    ] as const) {
+      const { clientUrl, page } = await createWorld({ logoUri: url + path })
+      await page.goto(`${clientUrl}/sign-in`)
+      expect(await page.evaluate('document.images[0].naturalWidth')).toBe(width)
+      expect(await allow(page).isVisible()).toBe(true)
+    }
   })
 
   it('is not shown in a frame', async () => {

@@ -577,7 +577,7 @@ const INVALID_MEMBERS: [string, unknown][] = [
   ['name', ['My client']],
   ['name', 'a\nb'],
   ['name', 'a\u0000b'],
-  ['name', 'x'.repeat(2001)],
+  ['name', 'x'.repeat(201)],
   ['allowed_scopes', 'voice.read'],
   ['allowed_scopes', null],
   ['allowed_scopes', {}],
@@ -743,7 +743,7 @@ describe('creating a client', () => {
   it('takes as much as there may be', async () => {
     const { issuer } = await open()
     const scopes = Array.from({ length: 100 }, (_, index) => `s${index}`)
-    const document = { ...LEAST, name: 'x'.repeat(2000), allowed_scopes: scopes }
+    const document = { ...LEAST, name: 'x'.repeat(200), allowed_scopes: scopes }
     expect(await clientOf(await ask(issuer, PATH, 'POST', document), 201)).toMatchObject({
       allowed_scopes: scopes,
     })

@@ -33,7 +33,7 @@ const NAMES = [
   '<SCRIPT SRC=//evil.example>',
   // biome-ignore lint/suspicious/noTemplateCurlyInString: it must not be taken for a template
   '${1+1} {{1+1}} <%= 1 %> $& $1 $`',
-  '\u202egnp.exe',
+  'مرحبا بالعالم',
   '<a href="javascript:alert(1)">Allow</a>',
   '電話 👋🏽 Ünïcödé',
 ]
@@ -160,7 +160,7 @@ describe('consent page', () => {
     const { text } = parse(page)
     expect(text).toContain('Mock issuer, for development and tests. This is not Telnyx.')
     expect(text).toContain('This client is not verified: it has chosen its name and picture itself.')
-    expect(text).toContain('You return to app.example.com.')
+    expect(text).toContain('You return to https://app.example.com.')
     expect(elementsOf(page, 'form')).toEqual([{ method: 'post', action: '/v2/oauth/consent' }])
     expect(elementsOf(page, 'input')).toEqual([
       { type: 'hidden', name: 'consent_token', value: consentToken },
@@ -243,41 +243,48 @@ describe('headers of the consent page', () => {
     ['https', CALLBACK, CALLBACK, 'https://app.example.com'],
     ['https with a port', 'https://app.example.com:8443/a?b', undefined, 'https://app.example.com:8443'],
     ['a host in capitals', 'https://APP.example.com/cb', undefined, 'https://app.example.com'],
+    ['a host with an underscore', 'http://my_app:3000/cb', undefined, 'http://my_app:3000'],
     ['http', 'http://app.example.com/cb', undefined, 'http://app.example.com'],
     ['loopback', 'http://127.0.0.1/cb', 'http://127.0.0.1:4321/cb', 'http://127.0.0.1:4321'],
     ['loopback by name', 'http://localhost:1/cb', 'http://localhost:2/cb', 'http://localhost:2'],
     ['loopback without port', 'http://localhost:1/cb', 'http://localhost/cb', 'http://localhost'],
-    // CSP 3 §2.3.1: `host-source` has no IPv6.
-    ['IPv6', 'http://[::1]/cb', 'http://[::1]:4321/cb', 'http:'],
-    ['IPv6 with https', 'https://[2001:db8::1]/cb', undefined, 'https:'],
-    ['an app', 'com.example.app:/cb', undefined, 'com.example.app:'],
-    ['an app with a host', 'cursor://host.example/cb?x=1', undefined, 'cursor:'],
-    ['an app in capitals', 'MyApp+1.x-y:/cb', undefined, 'myapp+1.x-y:'],
+    ['IPv6', 'http://[::1]/cb', 'http://[::1]:4321/cb', 'http://[::1]:4321'],
+    ['IPv6 with https', 'https://[2001:db8::1]/cb', undefined, 'https://[2001:db8::1]'],
+    ['an app', 'com.example.app:/cb', undefined, 'an app on this device (com.example.app:)'],
+    [
+      'an app like a host',
+      'accounts.telnyx.com:/cb',
+      undefined,
+      'an app on this device (accounts.telnyx.com:)',
+    ],
+    ['an app with a host', 'cursor://host.example/cb?x=1', undefined, 'an app on this device (cursor:)'],
+    ['an app in capitals', 'MyApp+1.x-y:/cb', undefined, 'an app on this device (myapp+1.x-y:)'],
     [
       'what looks like a policy',
       "https://app.example.com/;script-src'*'",
       undefined,
       'https://app.example.com',
     ],
-    ['an app that looks like a policy', "app:/;script-src'*'", undefined, 'app:'],
-  ])('let the form lead to %s', async (_, registered, requested, source) => {
-    const redirectUri = requested ?? registered
-    const { page, headers } = await openPage({ redirectUris: [registered] }, { redirect_uri: redirectUri })
-    expectHeaders(headers, policyOf(page, `form-action 'self' ${source}`))
-    const { host, protocol } = new URL(redirectUri)
-    const shown = protocol.startsWith('http') ? host : protocol
-    expect(parse(page).text).toContain(`You return to ${shown}.`)
-  })
+    ['an app that looks like a policy', "app:/;script-src'*'", undefined, 'an app on this device (app:)'],
+  ])(
+    'are the same wherever the form leads, and the page says where: %s',
+    async (_, registered, requested, shown) => {
+      const redirectUri = requested ?? registered
+      const { page, headers } = await openPage({ redirectUris: [registered] }, { redirect_uri: redirectUri })
+      // No `form-action`: Chromium would apply it to where the client goes on to as well.
+      expectHeaders(headers, policyOf(page))
+      expect(parse(page).text).toContain(`You return to ${shown}.`)
+    },
+  )
 
   it.each([
-    ['https://cdn.example.com/logo.png', 'https://cdn.example.com'],
-    ['https://cdn.example.com:8443/logo.png?a;b', 'https://cdn.example.com:8443'],
-    ["http://cdn.example.com/;script-src'unsafe-inline'", 'http://cdn.example.com'],
+    ['https://cdn.example.com/logo.png', 'https:'],
+    ['https://cdn.example.com:8443/logo.png?a;b', 'https:'],
+    ["http://cdn.example.com/;script-src'unsafe-inline'", 'http:'],
     ['https://[2001:db8::1]/logo.png', 'https:'],
-  ])('let the picture %s be loaded, and no other', async (logoUri, source) => {
+  ])('let pictures be loaded where there is one: %s', async (logoUri, source) => {
     const { page, headers } = await openPage({ logoUri })
-    const policy = policyOf(page, "form-action 'self' https://app.example.com", `img-src ${source}`)
-    expectHeaders(headers, policy)
+    expectHeaders(headers, policyOf(page, `img-src ${source}`))
   })
 })
 
@@ -290,7 +297,7 @@ describe('what a client says about itself', () => {
     expect(textOfElement(page, 'h1')).toBe(`Allow ${name} to use your Telnyx account?`)
     // Letters that run from right to left do not turn round what stands beside them.
     expect(page).toMatch(/<h1>Allow <bdi>[^<]*<\/bdi> to use/)
-    expectHeaders(headers, policyOf(page, "form-action 'self' https://app.example.com"))
+    expectHeaders(headers, policyOf(page))
   })
 
   it.each(NAMES)('is text when it was registered, created or changed: the name %j', async (name) => {
@@ -338,7 +345,7 @@ describe('what a client says about itself', () => {
     const redirectUri = 'com.example.app:/"><x-mark>'
     const { page } = await openPage({ redirectUris: [redirectUri] }, { redirect_uri: redirectUri })
     expect(page).not.toContain('<x-mark')
-    expect(parse(page).text).toContain('You return to com.example.app:.')
+    expect(parse(page).text).toContain('You return to an app on this device (com.example.app:).')
   })
 })
 
@@ -469,5 +476,52 @@ describe('error page', () => {
     const fields = { consent_token: MARK, decision: MARK, [MARK]: MARK }
     const response = await postForm(issuer.fetch, `${BASE}/v2/oauth/consent`, fields)
     await expectErrorPage(response, 422, 'This page was used already, or is too old.')
+  })
+})
+
+describe('names that are refused', () => {
+  it.each([
+    ['what turns text round', '\u202eevil'],
+    ['what ends the isolation of a name', '\u2069\u202eevil'],
+    ['a mark of direction', 'a\u200f'],
+    ['nothing to see: a blank', ' '],
+    ['nothing to see: no width', '\u200d'],
+    ['nothing to see: a filler of Hangul', '\u3164'],
+    ['nothing to see: Braille', 'a \u2800'],
+    ['letters that are not seen', 'Tel\u200bnyx'],
+    ['a soft hyphen', 'Tel\u00adnyx'],
+    ['two blanks on end', `a${'\u00a0'.repeat(2)}b`],
+    ['lines', 'a\u2028b'],
+    ['half a character', 'a\ud800'],
+    ['heaps of marks', `M${'\u0310\u0300\u0352\u035b\u0316'}`],
+    ['a name that fills the page', 'x'.repeat(201)],
+  ])('%s', async (_, name) => {
+    const issuer = await open()
+    const answers = [
+      await postJson(issuer.fetch, `${BASE}/v2/oauth/register`, { client_name: name }),
+      await manage(issuer, 'POST', 'oauth_clients', {
+        name,
+        client_type: 'public',
+        allowed_scopes: [],
+        allowed_grant_types: [],
+      }),
+    ]
+    expect(answers.map(({ status }) => status)).toEqual([400, 422])
+    await expect(open({ name })).rejects.toBeInstanceOf(TypeError)
+  })
+
+  it.each([
+    'e\u0301',
+    'नमस्ते दुनिया',
+    'ภาษาไทย',
+    '👩\u200d💻',
+    '❤\ufe0f',
+    'می\u200cخواهم',
+    'שָׁלוֹם',
+    'a',
+    '-',
+    'x'.repeat(200),
+  ])('but not %s', async (name) => {
+    expect((await openPage({ name })).page).toContain(`<bdi>${name}</bdi>`)
   })
 })

@@ -190,9 +190,9 @@ describe('a member', () => {
   it.each(
     titled([
       ['client_name', 'A'],
-      ['client_name', 'Ünïcödé 電話 👋🏽 \u202e'],
+      ['client_name', 'Ünïcödé 電話 👋🏽'],
       ['client_name', '</title><script>alert(1)</script>'],
-      ['client_name', 'x'.repeat(2000)],
+      ['client_name', 'x'.repeat(200)],
       ['redirect_uris', []],
       ['redirect_uris', [CALLBACK, CALLBACK]],
       ['redirect_uris', ['https://app.example.com']],
@@ -298,7 +298,7 @@ describe('a member', () => {
 
   it.each(
     titled([
-      ...[...NO_TEXT, '', 'x'.repeat(2001), 'a\nb', 'a\rb', 'a\0b', 'a\u007fb', 'a\u0085b'].map(
+      ...[...NO_TEXT, '', 'x'.repeat(201), 'a\nb', 'a\rb', 'a\0b', 'a\u007fb', 'a\u0085b'].map(
         (value) => ['client_name', value] as const,
       ),
       ...[...NO_URLS, ...REDIRECT_ONLY].map((uri) => ['redirect_uris', [CALLBACK, uri]] as const),

@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,6 +11,7 @@ import {
 } from '@modelcontextprotocol/sdk/client/auth.js'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import { createVerifier } from '@telnyx-auth/core'
 import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -265,7 +267,7 @@ describe('npx @telnyx-auth/mock-issuer', () => {
         'what the issuer says of one',
         'all clients',
         'one more client',
-        'where a user signs in; in a browser, it is a page',
+        'a user signs in; in a browser, it is a page',
       ])
       const [token, introspection, clients, registration, page] = await Promise.all(
         lines.map(([, , line]) => shell(line)),
@@ -310,6 +312,40 @@ describe('npx @telnyx-auth/mock-issuer', () => {
     })
   })
 
+  it('shows how a public client signs a user in', async () => {
+    await consumer.write('public.json', `\ufeff${JSON.stringify([{ clientType: 'public' }])}`)
+    const { output } = await start('--port', '0', '--clients', 'public.json')
+    const [, verifier = '', line = ''] = /the code_verifier (\S+);.*\n +(curl .+)$/m.exec(output) ?? []
+    const challenge = createHash('sha256').update(verifier).digest('base64url')
+    expect(line).toContain(`&code_challenge=${challenge}&code_challenge_method=S256`)
+    const { stdout } = await promisify(execFile)('bash', ['-c', line])
+    expect(stdout).toContain('<title>Allow Unnamed client?</title>')
+    expect(output).not.toContain('an access token')
+  })
+
+  it('when it listens on all addresses, it says one that can be asked', async () => {
+    const { output } = await start('--port', '0', '--host', '0.0.0.0')
+    const [, url = ''] = /^issuer +(.+)$/m.exec(output) ?? []
+    expect(new URL(url).hostname).toBe('127.0.0.1')
+    expect((await fetch(`${url}/v2/oauth/jwks`)).status).toBe(200)
+    // What an API would be given.
+    expect(() => createVerifier({ issuer: url, audience: 'urn:mine' })).not.toThrow()
+  })
+
+  it('ends in peace when it is told twice', async () => {
+    const { child, exited } = await start('--port', '0')
+    child.kill('SIGINT')
+    child.kill('SIGINT')
+    child.kill('SIGTERM')
+    expect(await exited).toEqual([0, null])
+  })
+
+  it('does not mind that nobody reads what it prints', async () => {
+    const args = ['-c', `"$0" "$1" --help | true; exit "\${PIPESTATUS[0]}"`]
+    const { stderr } = await promisify(execFile)('bash', [...args, process.execPath, await commandFile()])
+    expect(stderr).toBe('')
+  })
+
   it('tells what it takes', async () => {
     const { code, output } = await run('--help')
     expect(code).toBe(0)
@@ -332,9 +368,17 @@ describe('npx @telnyx-auth/mock-issuer', () => {
     [['--clients', 'empty.js'], '--clients: the file is not JSON'],
     [['--clients', 'package.json'], '--clients: the file is not a JSON array'],
     [['--clients', 'bad-clients.json'], '"policyUri" of a client must be an http or https URL'],
+    [['--clients', 'no-clients.json'], 'A client must be an object'],
+    [['--clients', 'escapes.json'], '"clientId" of a client must not contain control characters'],
+    [['--typ', ''], '--typ must not be empty'],
+    [['--audience', ''], '"audience"'],
+    [['--host', ''], '"host" must not be empty'],
+    [['--host', 'no.such.host.invalid'], 'no.such.host.invalid'],
   ])('%j is a mistake, and told', async (args, message) => {
     await consumer.write('empty.js', '')
     await consumer.write('bad-clients.json', '[{"policyUri":"javascript:alert(1)"}]')
+    await consumer.write('no-clients.json', '[null]')
+    await consumer.write('escapes.json', '[{"clientId":"\\u001b[31mred"}]')
     const { code, output } = await run(...args)
     expect(code).toBe(1)
     expect(output).toContain(message)
@@ -347,7 +391,7 @@ describe('npx @telnyx-auth/mock-issuer', () => {
     onTestFinished(() => issuer.close())
     const { port } = new URL(await issuer.listen())
     const { code, output } = await run('--port', port)
-    expect([code, output]).toEqual([1, expect.stringContaining(`Port ${port} is in use`)])
+    expect([code, output]).toEqual([1, expect.stringContaining('The port is in use')])
   })
 })
 
@@ -529,7 +573,8 @@ const CONSUMERS: Readonly<Record<string, string>> = {
   `,
   'mock-issuer': `
     import { channels, createVerifier, type Events, type Verifier, watch } from '@telnyx-auth/core'
-    import { createMockIssuer } from '@telnyx-auth/mock-issuer'
+    import { createVerifier } from '@telnyx-auth/core'
+import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 
     const issuer = await createMockIssuer({ algorithm: 'EdDSA' })

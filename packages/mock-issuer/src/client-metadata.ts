@@ -46,10 +46,15 @@ const text = v.pipe(
   v.string('must be a string'),
   v.nonEmpty('must not be empty'),
   v.maxLength(2000, 'is too long'),
+  v.regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not contain control characters'),
 )
 
-/** Shown to users, so without what could disguise it as something else. */
-const name = v.pipe(text, v.regex(/^\P{Cc}*$/u, 'must not contain control characters'))
+/** Shown to users within a question, so without what could disguise it, or the question. */
+const name = v.pipe(
+  text,
+  v.maxLength(200, 'is too long'),
+  v.check(isLegible, 'must be text that can be read'),
+)
 
 /** RFC 6749 §3.3 */
 const scopeToken = v.pipe(text, v.regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be a scope'))
@@ -193,6 +198,7 @@ export function areScopes(values: unknown): boolean {
 
 /** @throws {TypeError} */
 export function parseSeed(value: ClientSeed): ClientSeed {
+  demandObject(value, 'client')
   const client = demandValid(v.safeParse(seed, value), 'client')
   if (client.clientType === 'public' && client.clientSecret !== undefined)
     throw new TypeError('A public client has no "clientSecret"')
@@ -201,7 +207,14 @@ export function parseSeed(value: ClientSeed): ClientSeed {
 
 /** @throws {TypeError} */
 export function parseGrantSeed(value: GrantSeed): GrantSeed {
+  demandObject(value, 'grant')
   return demandValid(v.safeParse(grantSeed, value), 'grant')
+}
+
+function demandObject(value: object, what: string): void {
+  // JavaScript, and files of JSON, may hold anything.
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new TypeError(`A ${what} must be an object`)
 }
 
 /** @throws {TypeError} */
@@ -216,6 +229,16 @@ function demandValid<T extends v.GenericSchema>(
 
 function unprocessable(fields: InvalidFields): OAuthError {
   return new OAuthError('invalid_request', 'The client is not valid', 422, fields)
+}
+
+/**
+ * No characters that are not seen or that turn others round (but those that emoji and some scripts are joined with),
+ * none that are seen as blanks and are none, no two blanks on end, no heaps of marks; and something to see.
+ */
+function isLegible(value: string): boolean {
+  const unjoined = value.replaceAll(/\u200c|\u200d|\ufe0e|\ufe0f/g, '')
+  const isDisguised = /[\p{DI}\p{Cf}\p{Zl}\p{Zp}\u2800]|\p{Zs}{2}|\p{M}{5}/u.test(unjoined)
+  return value === '' || (!isDisguised && /[\p{L}\p{N}\p{P}\p{S}]/u.test(unjoined))
 }
 
 function isWebUrl(value: string): boolean {
@@ -236,5 +259,7 @@ function isCleanUrl(value: string): boolean {
   const isOfTheWeb = /^https?:/i.test(value)
   if (isOfTheWeb && !/^https?:\/\/(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?(?:[/?#]|$)/i.test(value)) return false
   const { hostname, username, password } = new URL(value)
-  return username === '' && password === '' && /^(?:[\w.-]*|\[[\da-f:.]+\])$/.test(hostname)
+  // RFC 1035 §2.3.4; the underscore is what some networks of containers use.
+  const isName = hostname.length <= 253 && /^(?:[\w-]{1,63}(?:\.[\w-]{1,63})*\.?)?$/.test(hostname)
+  return username === '' && password === '' && (isName || /^\[[\da-f:.]+\]$/.test(hostname))
 }

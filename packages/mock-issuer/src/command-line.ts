@@ -65,22 +65,29 @@ export async function runCommand(args: readonly string[]): Promise<CommandOutcom
   const algorithm = SIGNING_ALGORITHMS.find((name) => name === (values.algorithm ?? 'RS256'))
   if (!algorithm) throw new CommandError(`--algorithm must be one of ${SIGNING_ALGORITHMS.join(', ')}`)
   const clients = values.clients === undefined ? undefined : await readClients(values.clients)
-  try {
-    const issuer = await createMockIssuer({
+  if (values.typ === '') throw new CommandError('--typ must not be empty; none is for no typ')
+  const issuer = await explained(() =>
+    createMockIssuer({
       algorithm,
       clients,
       issuer: values.issuer,
       typ: values.typ === 'none' ? null : values.typ,
       audience: values.audience,
       apiKey: values['api-key'],
-    })
-    const url = await issuer.listen({ port, ...(values.host !== undefined && { host: values.host }) })
-    return { issuer, text: usageOf(issuer, url) }
+    }),
+  )
+  const url = await explained(() => issuer.listen({ port, host: values.host }))
+  return { issuer, text: usageOf(issuer, url) }
+}
+
+/** What is wrong with an option is for whoever typed it. */
+async function explained<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
   } catch (error) {
     if (!(error instanceof Error)) throw error
-    if ('code' in error && error.code === 'EADDRINUSE')
-      throw new CommandError(`Port ${port} is in use; --port takes another`)
-    throw new CommandError(error.message)
+    const isTaken = 'code' in error && error.code === 'EADDRINUSE'
+    throw new CommandError(isTaken ? 'The port is in use; --port takes another' : error.message)
   }
 }
 
@@ -98,7 +105,8 @@ async function readClients(file: string): Promise<readonly ClientSeed[]> {
   })
   let value: unknown
   try {
-    value = JSON.parse(text)
+    // Some editors begin a file with a byte order mark.
+    value = JSON.parse(text.replace(/^\ufeff/, ''))
   } catch {
     throw new CommandError('--clients: the file is not JSON')
   }

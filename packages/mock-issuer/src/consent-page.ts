@@ -12,16 +12,18 @@ export interface Page {
 
 const STYLE = `
 :root { color-scheme: light dark; font-family: system-ui, sans-serif; line-height: 1.5 }
-body { margin: 0; background: Canvas; color: CanvasText; display: grid; place-items: center; min-height: 100vh }
-main { box-sizing: border-box; width: min(30rem, 100%); padding: 2rem }
+body { margin: 0; background: Canvas; color: CanvasText; display: grid; place-content: center; min-height: 100vh;
+  grid-template-columns: minmax(0, 30rem) }
+main { padding: 1rem }
 h1 { font-size: 1.5rem; line-height: 1.25; overflow-wrap: anywhere }
+h1 bdi { border-bottom: .125rem dotted }
 img { display: block; max-width: 4rem; max-height: 4rem }
 li, p { overflow-wrap: anywhere }
 a { color: inherit }
 ul { padding-left: 1.25rem }
 .mock { border: 1px solid; border-radius: .25rem; padding: .25rem .75rem }
 .unverified { font-weight: bold }
-form { display: flex; gap: 1rem; margin-top: 1.5rem }
+form { display: flex; flex-wrap: wrap; gap: 1rem; margin-top: 1.5rem }
 button { font: inherit; padding: .5rem 1.5rem; border: 1px solid; border-radius: .25rem; cursor: pointer }
 button[value=allow] { background: #00563f; border-color: #00563f; color: #fff }
 `
@@ -37,13 +39,13 @@ export function consentPage(request: AuthorizationRequest, consentToken: string,
   const { name, verified, logoUri, policyUri, tosUri } = client
   // `bdi`: a name must not turn round the text beside it.
   const title = html`Allow <bdi>${name}</bdi> to use your Telnyx account?`
-  const body = html`${logoUri && html`<img src="${logoUri}" alt="" referrerpolicy="no-referrer">`}
+  const body = html`${
+    verified
+      ? html`<p>This client is verified.</p>`
+      : html`<p class="unverified">This client is not verified: it has chosen its name and picture itself.</p>`
+  }
+    ${logoUri && html`<img src="${logoUri}" alt="" referrerpolicy="no-referrer">`}
     <h1>${title}</h1>
-    ${
-      verified
-        ? html`<p>This client is verified.</p>`
-        : html`<p class="unverified">This client is not verified: it has chosen its name and picture itself.</p>`
-    }
     ${
       scopes.length === 0
         ? html`<p>It asks for no particular permission.</p>`
@@ -52,17 +54,20 @@ export function consentPage(request: AuthorizationRequest, consentToken: string,
     }
     ${policyUri && html`<p>${link(policyUri, 'Its privacy policy')}</p>`}
     ${tosUri && html`<p>${link(tosUri, 'Its terms of service')}</p>`}
-    <p>You return to <bdi>${destination(redirectUri)}</bdi>.</p>
+    <p>You return to ${destination(redirectUri)}.</p>
     <form method="post" action="${action}">
       <input type="hidden" name="consent_token" value="${consentToken}">
       <button name="decision" value="allow">Allow</button>
       <button name="decision" value="deny">Deny</button>
     </form>`
-  return page(200, `Allow ${name}?`, body, [
-    // Where the answer to the form redirects to counts as well, in Chromium.
-    `form-action 'self' ${source(redirectUri)}`,
-    ...(logoUri === undefined ? [] : [`img-src ${source(logoUri)}`]),
-  ])
+  // There is no `form-action`: Chromium applies it to all that the form leads to, and where the client goes on to from its
+  // redirect URI is not known here.
+  return page(
+    200,
+    `Allow ${name}?`,
+    body,
+    logoUri === undefined ? [] : [`img-src ${new URL(logoUri).protocol}`],
+  )
 }
 
 /** Tells the user what the client cannot be told. */
@@ -119,17 +124,10 @@ function link(url: string, text: string): unknown {
   return html`<a href="${url}" target="_blank" rel="noopener noreferrer">${text}</a>`
 }
 
-/**
- * A URL as a source of a Content-Security-Policy, or its scheme where it cannot be one: apps have no origin, and the
- * grammar has no IPv6.
- */
-function source(uri: string): string {
-  const { origin, protocol, hostname } = new URL(uri)
-  return origin === 'null' || hostname.startsWith('[') ? protocol : origin
-}
-
-/** What users can judge: the host, or the app's scheme. */
-function destination(uri: string): string {
-  const { host, protocol } = new URL(uri)
-  return /^https?:$/.test(protocol) ? host : protocol
+/** What users can judge: the origin, or that it is an app. */
+function destination(uri: string): unknown {
+  const { origin, protocol } = new URL(uri)
+  return /^https?:$/.test(protocol)
+    ? html`<bdi>${origin}</bdi>`
+    : html`an app on this device (<bdi>${protocol}</bdi>)`
 }

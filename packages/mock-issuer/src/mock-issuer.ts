@@ -159,6 +159,7 @@ class EmbeddedIssuer implements MockIssuer {
     host?: string | undefined
   } = {}): Promise<string> {
     if (this.#server) throw new Error('The issuer is listening already')
+    if (host === '') throw new TypeError('"host" must not be empty')
     const server = createServer(
       // The classes of the process that embeds the issuer are not ours to replace.
       getRequestListener((request, env) => this.#app.fetch(request, { incoming: env.incoming }), {
@@ -180,7 +181,7 @@ class EmbeddedIssuer implements MockIssuer {
     if (this.#server !== server) throw new Error('The issuer was closed while it started to listen')
     const address = server.address()
     if (typeof address !== 'object' || address === null) throw new Error('The server has no address')
-    this.#baseUrl = `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`
+    this.#baseUrl = `http://${hostOf(host)}:${address.port}`
     if (!this.#issuerIsFixed) this.#issuer = this.#baseUrl
     this.#closed = false
     return this.#baseUrl
@@ -273,4 +274,11 @@ class EmbeddedIssuer implements MockIssuer {
       resources,
     })
   }
+}
+
+/** The host of a URL that reaches who listens there. All addresses is none that can be asked, so it is this machine's. */
+function hostOf(address: string): string {
+  if (address === '0.0.0.0') return '127.0.0.1'
+  if (address === '::') return '[::1]'
+  return address.includes(':') ? `[${address}]` : address
 }

@@ -1,3 +1,4 @@
+import { challengeOf } from './authorization.js'
 import type { Client } from './client.js'
 import type { MockIssuer } from './mock-issuer.js'
 
@@ -70,25 +71,33 @@ function examples(clients: readonly Client[], apiKey: string, base: string): rea
     ],
   )
 
-  const signIn = clients.find(mayUseCodesWithoutPkce)
-  if (signIn)
+  const signIn = clients.find(
+    ({ grantTypes, redirectUris }) => grantTypes.includes('authorization_code') && redirectUris.length > 0,
+  )
+  if (signIn) {
+    const needsPkce = signIn.requirePkce || signIn.clientType === 'public'
+    const title = needsPkce ? `a user signs in, with the code_verifier ${CODE_VERIFIER}` : 'a user signs in'
     lines.push([
-      'where a user signs in; in a browser, it is a page',
-      `curl -s ${quote(signInUrl(signIn, base))}`,
+      `${title}; in a browser, it is a page`,
+      `curl -s ${quote(signInUrl(signIn, needsPkce, base))}`,
     ])
+  }
   return lines
 }
 
-function mayUseCodesWithoutPkce({ clientType, requirePkce, grantTypes, redirectUris }: Client): boolean {
-  const isFree = clientType === 'confidential' && !requirePkce
-  return isFree && grantTypes.includes('authorization_code') && redirectUris.length > 0
-}
+/** RFC 7636, appendix B */
+const CODE_VERIFIER = 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'
 
-function signInUrl({ clientId, redirectUris: [redirectUri = ''] }: Client, base: string): string {
+function signInUrl(
+  { clientId, redirectUris: [redirectUri = ''] }: Client,
+  needsPkce: boolean,
+  base: string,
+): string {
   const query = new URLSearchParams({
     response_type: 'code',
     client_id: clientId,
     redirect_uri: redirectUri,
+    ...(needsPkce && { code_challenge: challengeOf(CODE_VERIFIER), code_challenge_method: 'S256' }),
   })
   return `${base}/v2/oauth/authorize?${query}`
 }
