@@ -293,7 +293,7 @@ describe('npx @telnyx-auth/mock-issuer', () => {
   })
 
   it('takes an issuer, an algorithm, a typ and clients', async () => {
-    const clients = [{ clientId: "it's", clientSecret: 'a b&c%', name: 'Seeded', scopes: ['a'] }]
+    const clients = [{ clientId: "it's", clientSecret: 'a b&c%\u001b[31m', name: 'Seeded', scopes: ['a'] }]
     await consumer.write('clients.json', JSON.stringify(clients))
     const options = ['--issuer', 'https://as.example.com/t', '--algorithm', 'ES256', '--typ', 'none']
     const { output } = await start('--port', '0', ...options, '--clients', 'clients.json')
@@ -304,6 +304,7 @@ describe('npx @telnyx-auth/mock-issuer', () => {
     const line = /# an access token\n +(curl .+)$/m.exec(output)?.[1] ?? ''
     const { stdout } = await promisify(execFile)('bash', ['-c', line])
     const { access_token } = JSON.parse(stdout)
+    expect(output).toContain('  secret   a b&c%%1B[31m\n')
     expect(decodeProtectedHeader(access_token)).toEqual({ alg: 'ES256', kid: expect.any(String) })
     expect(decodeJwt(access_token)).toMatchObject({
       iss: 'https://as.example.com/t',
@@ -573,11 +574,21 @@ const CONSUMERS: Readonly<Record<string, string>> = {
   `,
   'mock-issuer': `
     import { channels, createVerifier, type Events, type Verifier, watch } from '@telnyx-auth/core'
-    import { createVerifier } from '@telnyx-auth/core'
-import { createMockIssuer } from '@telnyx-auth/mock-issuer'
-import { decodeJwt, decodeProtectedHeader } from 'jose'
+    import { type Client, type ClientSeed, createMockIssuer, type Endpoint, type Grant, type GrantType } from '@telnyx-auth/mock-issuer'
 
-    const issuer = await createMockIssuer({ algorithm: 'EdDSA' })
+    const seed: ClientSeed = { clientId: 'app', clientType: 'public', grantTypes: ['authorization_code'], logoUri: undefined }
+    const issuer = await createMockIssuer({ algorithm: 'EdDSA', clients: [seed], grants: [{ clientId: 'app', scopes: ['a'] }], typ: null })
+    const [client]: readonly Client[] = issuer.clients
+    const [grant]: readonly Grant[] = issuer.grants
+    const grantTypes: readonly GrantType[] | undefined = client?.grantTypes
+    const endpoint: Endpoint = 'createGrant'
+    issuer.fault(endpoint, { status: undefined, delayMs: 1, times: undefined })
+    const counts: number = issuer.requests[endpoint].count
+    const callback: string = await issuer.authorize(new URL('https://api.telnyx.com/v2/oauth/authorize'), { allow: false })
+    await issuer.issueToken({ grantId: grant?.id, claims: { tenant: 'a' } })
+    // @ts-expect-error: a public client has no secret
+    client?.clientSecret.length
+    console.log(grantTypes, counts, callback)
     const verifier: Verifier<{ tenant: string }> = createVerifier<{ tenant: string }>({
       audience: 'https://api.example.com',
       fetch: issuer.fetch,

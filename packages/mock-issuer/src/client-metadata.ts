@@ -131,7 +131,8 @@ const creation = v.strictObject(
 const seed = v.strictObject(
   {
     clientId: v.optional(text),
-    clientSecret: v.optional(text),
+    // Of any characters, though RFC 6749 A.2 knows fewer: how clients get them across is to be tested.
+    clientSecret: v.optional(v.pipe(v.string('must be a string'), v.nonEmpty('must not be empty'))),
     clientType: v.optional(clientType),
     name: v.optional(name),
     grantTypes: v.optional(listOf(grantType)),

@@ -37,7 +37,12 @@ function describeClient(client: Client): string {
   return `
 client     ${name} (${clientType})
   id       ${clientId}
-${clientSecret === undefined ? '' : `  secret   ${clientSecret}\n`}${redirectUris.map((uri) => `  returns  ${uri}\n`).join('')}`
+${clientSecret === undefined ? '' : `  secret   ${printable(clientSecret)}\n`}${redirectUris.map((uri) => `  returns  ${uri}\n`).join('')}`
+}
+
+/** Terminals take control characters for orders. */
+function printable(value: string): string {
+  return value.replaceAll(/\p{Cc}/gu, encodeURIComponent)
 }
 
 /** Titles and lines for a shell. */
