@@ -155,9 +155,19 @@ describe('client credentials tokens', () => {
 })
 
 describe('a token as the test wants it', () => {
-  it('is active with a jti of any form', async () => {
+  it.each(['grant:of:mine', 'grant:of:mine:too', 'client:of:mine:too'])(
+    'is active with a jti of any form: %s',
+    async (jti) => {
+      const issuer = await open()
+      const token = await issuer.issueToken({ claims: { jti } })
+      expect((await introspect(issuer, token)).active).toBe(true)
+    },
+  )
+
+  it.each([' ', '=', '==', '.', '\n', '.x'])('is not active with %j behind it', async (more) => {
     const issuer = await open()
-    const token = await issuer.issueToken({ claims: { jti: 'grant:of:mine' } })
+    const token = await issuer.issueToken()
+    expect(await introspect(issuer, token + more)).toEqual({ active: false })
     expect((await introspect(issuer, token)).active).toBe(true)
   })
 

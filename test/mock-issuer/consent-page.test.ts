@@ -490,6 +490,7 @@ describe('names that are refused', () => {
     ['nothing to see: Braille', 'a \u2800'],
     ['letters that are not seen', 'Tel\u200bnyx'],
     ['a soft hyphen', 'Tel\u00adnyx'],
+    ['marks of annotations', 'a\ufff9b\ufffbc'],
     ['two blanks on end', `a${'\u00a0'.repeat(2)}b`],
     ['lines', 'a\u2028b'],
     ['half a character', 'a\ud800'],

@@ -491,3 +491,24 @@ function openSocket(base: string): Promise<ReturnType<typeof connect>> {
     socket.on('error', reject)
   })
 }
+
+describe('the host to listen on', () => {
+  it('refuses an empty host: Node would listen on all addresses', async () => {
+    const issuer = await open()
+    expect(await rejectionOf(issuer.listen({ host: '' }))).toBeInstanceOf(TypeError)
+    expect(new URL(await issuer.listen()).hostname).toBe('127.0.0.1')
+  })
+
+  it.each([
+    ['0.0.0.0', '127.0.0.1'],
+    ['::', '[::1]'],
+    ['::1', '[::1]'],
+  ])('on %s returns a URL that reaches it', async (host, reached) => {
+    const issuer = await open()
+    const base = await issuer.listen({ host }).catch((error: NodeJS.ErrnoException) => error.code ?? '')
+    // A machine may be without IPv6.
+    if (['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(base)) return
+    expect(new URL(base).hostname).toBe(reached)
+    expect(issuer.issuer).toBe(base)
+  })
+})

@@ -85,7 +85,10 @@ describe('refused options', () => {
     ['a client with a member that does not exist', { clients: [{ client_id: 'app' }] }],
     ['two clients with one id', { clients: [{ clientId: 'app' }, { clientId: 'app' }] }],
     ['a public client with a secret', { clients: [{ clientType: 'public', clientSecret: 's' }] }],
+    ['a client that is an array', { clients: [[]] }],
+    ['a client that is none', { clients: [null] }],
     ['grants that are no array', { grants: {} }],
+    ['a grant that is an array', { grants: [[]] }],
     ['scopes that are no array', { scopes: 'messaging.read' }],
     ['a scope that is no text', { scopes: [7] }],
   ])('%s', async (_, options) => {

@@ -197,7 +197,14 @@ describe('a member', () => {
       ['redirect_uris', [CALLBACK, CALLBACK]],
       ['redirect_uris', ['https://app.example.com']],
       ['redirect_uris', ['https://app.example.com:8443/a/b?c=d&e=%20']],
-      ['redirect_uris', ['http://app.example.com/callback']],
+      [
+        'redirect_uris',
+        ['http://app.example.com/callback', 'http://my_app:3000/', 'https://app.example.com./'],
+      ],
+      [
+        'redirect_uris',
+        [`https://${'a'.repeat(63)}.example.com/`, `https://${'a.'.repeat(120)}example.com/`],
+      ],
       ['redirect_uris', ['http://127.0.0.1/', 'http://localhost:1/', 'http://[::1]:65535/']],
       [
         'redirect_uris',
@@ -269,6 +276,11 @@ describe('a member', () => {
     'https://app.example.com\\@evil.example/callback',
     'https://@app.example.com/callback',
     'https://:@app.example.com/callback',
+    // RFC 1035 §2.3.4, and RFC 1034 §3.1: only the root has no name.
+    'https://app..example.com/callback',
+    'https://.example.com/callback',
+    `https://${'a'.repeat(64)}.example.com/callback`,
+    `https://${'a.'.repeat(130)}example.com/callback`,
   ]
   const REDIRECT_ONLY = [
     `${CALLBACK}#`,

@@ -52,7 +52,7 @@ export function unlessAborted<T>(work: T | Promise<T>, signal: AbortSignal): Pro
     signal.addEventListener('abort', abort, { once: true })
     Promise.resolve(work)
       .finally(() => signal.removeEventListener('abort', abort))
-      .then((result) => (signal.aborted ? abort() : resolve(result)), reject)
+      .then(resolve, reject)
   })
 }
 
