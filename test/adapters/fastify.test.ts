@@ -10,7 +10,8 @@ import {
 } from '@telnyx-auth/fastify'
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { createSignal, settle } from '../support/http.js'
+import { settle } from '../support/event-loop.js'
+import { createSignal } from '../support/http.js'
 import { createIssuerInReach, METADATA, type TokenOptions } from '../support/issuer.js'
 import { AUDIENCE } from '../support/outcome.js'
 

@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib'
 import { type FetchFunction, toResponse, UnavailableError } from '@telnyx-auth/core'
 import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { settle } from '../support/event-loop.js'
 import {
   encode,
   expectRefusal,
@@ -23,7 +24,6 @@ import {
   rejectionOf,
   TestClock,
 } from '../support/forge.js'
-import { settle } from '../support/http.js'
 import { untilTimeout } from '../support/outcome.js'
 
 /** Attacks 35–39: what the issuer, or whoever answers in its place, can do. */

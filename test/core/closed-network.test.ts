@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { type FetchFunction, UnavailableError, type VerifierOptions, watch } from '@telnyx-auth/core'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { ALGORITHMS } from '../../packages/core/src/algorithms.js'
+import { settle } from '../support/event-loop.js'
 import {
   AUDIENCE,
   expectRefusal,
@@ -18,7 +19,6 @@ import {
   privateJwk,
   TestClock,
 } from '../support/forge.js'
-import { settle } from '../support/http.js'
 import { thrownBy } from '../support/outcome.js'
 
 /** Closed networks: what is known is not asked for, and with the keys given no request leaves at all. */

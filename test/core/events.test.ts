@@ -10,6 +10,7 @@ import {
 } from '@telnyx-auth/core'
 import { createGuards, Gate } from '@telnyx-auth/core/adapter'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { settle } from '../support/event-loop.js'
 import {
   AUDIENCE,
   expectRefusal,
@@ -26,7 +27,6 @@ import {
   segmentsOf,
   TestClock,
 } from '../support/forge.js'
-import { settle } from '../support/http.js'
 import { untilTimeout } from '../support/outcome.js'
 
 /** What operators can watch, and what they cannot: nothing of a token but its issuer, one that was configured. */

@@ -16,8 +16,9 @@ import {
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { describe, expect, it, vi } from 'vitest'
 import { createVerifierAt, type TokenVerifier } from '../../packages/core/src/verifier.js'
+import { settle } from '../support/event-loop.js'
 import { encode, expectRefusal, makeUncheckedVerifier } from '../support/forge.js'
-import { createSignal, settle } from '../support/http.js'
+import { createSignal } from '../support/http.js'
 import { AUDIENCE, codeOf, errorOf, ManualClock, thrownBy, untilTimeout } from '../support/outcome.js'
 
 /** What leaves for the introspection endpoint. */

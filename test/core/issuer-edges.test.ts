@@ -3,6 +3,7 @@ import type { FetchFunction, FetchInit } from '@telnyx-auth/core'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { Deadline } from '../../packages/core/src/issuer/deadline.js'
 import { IssuerClient } from '../../packages/core/src/issuer/issuer-client.js'
+import { settle } from '../support/event-loop.js'
 import {
   ForgedIssuer,
   goodToken,
@@ -14,7 +15,6 @@ import {
   rejectionOf,
   TestClock,
 } from '../support/forge.js'
-import { settle } from '../support/http.js'
 
 /** What an attack on the core found: each of these was once too many requests, or one too few. */
 

@@ -3,6 +3,7 @@ import { promisify } from 'node:util'
 import type { ErrorCode, FetchFunction, VerifierOptions } from '@telnyx-auth/core'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { TokenVerifier } from '../../packages/core/src/verifier.js'
+import { settle } from '../support/event-loop.js'
 import {
   encode,
   expectRefusal,
@@ -20,7 +21,7 @@ import {
   segmentsOf,
   TestClock,
 } from '../support/forge.js'
-import { createSignal, settle } from '../support/http.js'
+import { createSignal } from '../support/http.js'
 
 /** The table "What it must show" of the keys' life: the figures, with the default options and a moved clock. */
 

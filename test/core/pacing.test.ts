@@ -12,8 +12,8 @@ import {
   systemCodeOf,
 } from '../../packages/core/src/issuer/issuer-failure.js'
 import { Backoff, Budget } from '../../packages/core/src/issuer/pacing.js'
+import { settle } from '../support/event-loop.js'
 import { TestClock } from '../support/forge.js'
-import { settle } from '../support/http.js'
 
 /** Chance as the test says. */
 class ChanceClock extends TestClock {

@@ -6,6 +6,7 @@ import {
 } from '@telnyx-auth/core'
 import { describe, expect, it, vi } from 'vitest'
 import { TrustedIssuer } from '../../packages/core/src/issuer/trusted-issuer.js'
+import { settle } from '../support/event-loop.js'
 import {
   AUDIENCE,
   encode,
@@ -21,7 +22,6 @@ import {
   rejectionOf,
   TestClock,
 } from '../support/forge.js'
-import { settle } from '../support/http.js'
 import { thrownBy } from '../support/outcome.js'
 
 /** Several issuers (J11, attack 23): each token is its own issuer's affair, and nobody else hears of it. */

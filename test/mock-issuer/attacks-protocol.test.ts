@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { createMockIssuer, type MockIssuer, type MockIssuerOptions } from '@telnyx-auth/mock-issuer'
 import { decodeJwt } from 'jose'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import {
   introspect,
   manage,
@@ -13,7 +13,8 @@ import {
   registerClient,
   requestToken,
 } from '../support/authorization-flow.js'
-import { createSignal, serve, settle } from '../support/http.js'
+import { expectNothingUnhandled, settle, until } from '../support/event-loop.js'
+import { createSignal, serve } from '../support/http.js'
 import { postJson, readObject, rejectionOf, textOf } from '../support/oauth-requests.js'
 
 const CLIENT = { clientId: 'app', clientSecret: 's3cret' }
@@ -24,18 +25,7 @@ const AUTHORIZATION = { response_type: 'code', client_id: CLIENT.clientId, redir
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
 const JWKS = '/v2/oauth/jwks'
 
-const unhandled: unknown[] = []
-const onUnhandled = (reason: unknown): void => {
-  unhandled.push(reason)
-}
-beforeAll(() => {
-  process.on('unhandledRejection', onUnhandled)
-})
-afterAll(async () => {
-  await settle()
-  process.off('unhandledRejection', onUnhandled)
-  expect(unhandled).toEqual([])
-})
+expectNothingUnhandled()
 
 const opened: MockIssuer[] = []
 afterEach(async () => {
@@ -46,10 +36,6 @@ async function open(options: MockIssuerOptions = {}): Promise<MockIssuer> {
   const issuer = await createMockIssuer({ algorithm: 'ES256', clients: [CLIENT], ...options })
   opened.push(issuer)
   return issuer
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await settle()
 }
 
 /** Everything that comes back for these bytes, up to the end of the connection. */

@@ -1,5 +1,6 @@
 import { createMockIssuer, type Endpoint, type Fault, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { expectNothingUnhandled, turnOfEventLoop, until } from '../support/event-loop.js'
 import { basicCredentials, causeCode, postForm, readObject, rejectionOf } from '../support/oauth-requests.js'
 
 const CLIENT = { clientId: 'app', clientSecret: 's3cret' }
@@ -13,28 +14,7 @@ const PATHS = {
 // One of each kind; that all obey is tested with the operations.
 const ENDPOINTS = ['metadata', 'jwks', 'token', 'introspection'] as const
 
-/** Nothing that a fault does may escape to the process that embeds the issuer. */
-const unhandled: unknown[] = []
-const onUnhandled = (reason: unknown): void => {
-  unhandled.push(reason)
-}
-beforeAll(() => {
-  process.on('unhandledRejection', onUnhandled)
-})
-afterAll(async () => {
-  await turnOfEventLoop()
-  process.off('unhandledRejection', onUnhandled)
-  expect(unhandled).toEqual([])
-})
-
-function turnOfEventLoop(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}
-
-/** Waits for something that happens in other turns of the event loop, without a clock. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turnOfEventLoop()
-}
+expectNothingUnhandled()
 
 describe.each([
   ['in process', false],

@@ -1,5 +1,6 @@
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { until } from '../support/event-loop.js'
 import { causeCode, postForm, readObject, rejectionOf } from '../support/oauth-requests.js'
 
 const API_KEY = 'KEY_test'
@@ -11,14 +12,6 @@ const CLIENTS = ['one', 'two'].map((clientId) => ({
 }))
 const GRANT = { grant_type: 'client_credentials', client_id: 'one', client_secret: 's3cret' }
 const CLIENT_PATH = '/v2/oauth_clients'
-
-function turnOfEventLoop(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turnOfEventLoop()
-}
 
 function namesOf({ clients }: MockIssuer): string[] {
   return clients.map(({ clientId }) => clientId)

@@ -1,7 +1,8 @@
 import { connect } from 'node:net'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { decodeJwt } from 'jose'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
+import { expectNothingUnhandled, until } from '../support/event-loop.js'
 import {
   basicCredentials,
   causeCode,
@@ -16,18 +17,7 @@ const WELL_KNOWN = '/.well-known/oauth-authorization-server'
 const CLIENT = { clientId: 'app', clientSecret: 's3cret' }
 const BASIC = { authorization: basicCredentials(CLIENT.clientId, CLIENT.clientSecret) }
 
-const unhandled: unknown[] = []
-const onUnhandled = (reason: unknown): void => {
-  unhandled.push(reason)
-}
-beforeAll(() => {
-  process.on('unhandledRejection', onUnhandled)
-})
-afterAll(async () => {
-  await turnOfEventLoop()
-  process.off('unhandledRejection', onUnhandled)
-  expect(unhandled).toEqual([])
-})
+expectNothingUnhandled()
 
 const opened: MockIssuer[] = []
 afterEach(async () => {
@@ -38,14 +28,6 @@ async function open(options: Parameters<typeof createMockIssuer>[0] = {}): Promi
   const issuer = await createMockIssuer({ algorithm: 'ES256', clients: [CLIENT], ...options })
   opened.push(issuer)
   return issuer
-}
-
-function turnOfEventLoop(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turnOfEventLoop()
 }
 
 describe('fetch', () => {

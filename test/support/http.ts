@@ -56,8 +56,3 @@ export function createSignal(): { promise: Promise<void>; resolve: () => void } 
   })
   return { promise, resolve }
 }
-
-/** Lets everything happen that is due. */
-export async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
-}
