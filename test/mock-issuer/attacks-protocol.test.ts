@@ -327,8 +327,8 @@ describe('faults', () => {
 })
 
 describe('over HTTP', () => {
-  it('answers HTTP/1.0, which needs no Host', async () => {
-    const base = await (await open()).listen()
+  it.each(['127.0.0.1', 'localhost'])('answers HTTP/1.0, which needs no Host, on %s', async (host) => {
+    const base = await (await open()).listen({ host })
     expect(statuses(await exchangeBytes(base, `GET ${JWKS} HTTP/1.0\r\n\r\n`))).toEqual(['200'])
   })
 

@@ -631,6 +631,36 @@ describe('consent details', () => {
     await expectErrorPage(await sendForm({ consent_token: consentToken, decision: 'allow' }), 422)
     expect(issuer.grants).toEqual([])
   })
+
+  it.each([
+    ['the grant type', { allowed_grant_types: ['client_credentials'] }],
+    ['all that it asked for', { allowed_scopes: ['voice.read'] }],
+  ])('are gone when the client has lost %s', async (_, lost) => {
+    const { consentToken } = await openConsentPage(issuer, { ...REQUEST, scope: 'messaging.read' })
+    expect((await manage(issuer, 'PUT', 'oauth_clients/web', lost)).status).toBe(200)
+    await expectRefusal(await showConsent(consentToken), 422, 'invalid_request')
+    await expectRefusal(await decide(consentToken), 422, 'invalid_request')
+    expect(issuer.grants).toEqual([])
+  })
+
+  it('are gone when the client must use PKCE now, and did not', async () => {
+    const without = await openConsentPage(issuer, REQUEST)
+    const withPkce = await openConsentPage(issuer, { ...REQUEST, ...createPkcePair().challenge })
+    expect((await manage(issuer, 'PUT', 'oauth_clients/web', { require_pkce: true })).status).toBe(200)
+    await expectRefusal(await showConsent(without.consentToken), 422, 'invalid_request')
+    expect((await showConsent(withPkce.consentToken)).status).toBe(200)
+  })
+
+  it('speak of what the client may still have', async () => {
+    const scope = 'messaging.read messaging.write'
+    const { consentToken } = await openConsentPage(issuer, { ...REQUEST, scope })
+    await manage(issuer, 'PUT', 'oauth_clients/web', { allowed_scopes: ['messaging.read', 'voice.read'] })
+    expect(await readObject(await showConsent(consentToken))).toMatchObject({
+      data: { requested_scopes: [{ id: 'messaging.read' }] },
+    })
+    expect((await decide(consentToken)).status).toBe(200)
+    expect(issuer.grants).toMatchObject([{ scopes: ['messaging.read'] }])
+  })
 })
 
 describe('decision by the API', () => {

@@ -495,6 +495,8 @@ describe('names that are refused', () => {
     ['lines', 'a\u2028b'],
     ['half a character', 'a\ud800'],
     ['heaps of marks', `M${'\u0310\u0300\u0352\u035b\u0316'}`],
+    ['a tag without a flag', 'a\u{e0067}\u{e007f}'],
+    ['a variant of no letter', 'a\u{e0100}'],
     ['a name that fills the page', 'x'.repeat(201)],
   ])('%s', async (_, name) => {
     const issuer = await open()
@@ -517,6 +519,11 @@ describe('names that are refused', () => {
     'ภาษาไทย',
     '👩\u200d💻',
     '❤\ufe0f',
+    'O’Brien und Söhne (Test)  v1.0',
+    'လျှို့ဝှက် မြွှေ့',
+    '\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} England',
+    '葛\u{e0100}城',
+    '\u1820\u180b',
     'می\u200cخواهم',
     'שָׁלוֹם',
     'a',

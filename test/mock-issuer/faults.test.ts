@@ -379,6 +379,10 @@ it.each([
   ['a body that is not JSON', { body: { big: 1n } }],
   ['a delay that timers do not know', { delayMs: 2 ** 31 }],
   ['a delay into the past', { delayMs: -1 }],
+  ['a delay that is no number', { delayMs: '5' }],
+  ['a number of times that is none', { status: 500, times: Number.NaN }],
+  ['half a time', { status: 500, times: 1.5 }],
+  ['fewer times than none', { status: 500, times: -1 }],
 ])('a fault with %s is refused when it is set', async (_, fault) => {
   const issuer = await createMockIssuer({ algorithm: 'ES256' })
   expect(() => Reflect.apply(issuer.fault, issuer, ['jwks', fault])).toThrow(/./)

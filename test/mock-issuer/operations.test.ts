@@ -464,7 +464,7 @@ describe('the well-known documents', () => {
   async function read({ fetch }: Pick<MockIssuer, 'fetch'>, url: string): Promise<Record<string, unknown>> {
     const response = await fetch(url)
     expect(response.status).toBe(200)
-    expect(response.headers.get('content-type')).toMatch(/^application\/json\b/)
+    expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8')
     return readObject(response)
   }
 

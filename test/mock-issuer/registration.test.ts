@@ -276,6 +276,10 @@ describe('a member', () => {
     'https://app.example.com\\@evil.example/callback',
     'https://@app.example.com/callback',
     'https://:@app.example.com/callback',
+    // Other spellings of 127.0.0.1.
+    'http://127.1/callback',
+    'http://2130706433/callback',
+    'http://0x7f.0.0.1/callback',
     // RFC 1035 §2.3.4, and RFC 1034 §3.1: only the root has no name.
     'https://app..example.com/callback',
     'https://.example.com/callback',

@@ -59,12 +59,11 @@ export class Authorization {
   /** @throws {OAuthError} 422 for a consent token that is unknown, used or expired */
   waiting(consentToken: string): AuthorizationRequest {
     const waiting = this.#waiting.get(consentToken)
-    // As the client is now: it may have been deleted since, or have given up the redirect URI.
     const client = waiting && this.#clients.get(waiting.request.client.clientId)
-    const isGood =
-      client && waiting.expiresAt > this.#now() && isRegistered(waiting.request.redirectUri, client)
-    if (!isGood) throw new OAuthError('invalid_request', 'The consent token is unknown, used or expired', 422)
-    return { ...waiting.request, client }
+    if (!client || waiting.expiresAt <= this.#now() || !mayStill(waiting.request, client))
+      throw new OAuthError('invalid_request', 'The consent token is unknown, used or expired', 422)
+    const scopes = waiting.request.scopes.filter((scope) => client.scopes.includes(scope))
+    return { ...waiting.request, client, scopes }
   }
 
   /**
@@ -123,6 +122,18 @@ function readRequest(
     scopes: selectScopes(parameters.get('scope'), client.scopes),
     resources: selectResources(parameters.resources, []),
   }
+}
+
+/** Whether the client, as it is by now, may still have what it asked for when it was something else. */
+function mayStill({ redirectUri, codeChallenge, scopes }: AuthorizationRequest, client: Client): boolean {
+  const keepsScopes = scopes.length === 0 || scopes.some((scope) => client.scopes.includes(scope))
+  const keepsPkce = codeChallenge !== undefined || !client.requirePkce
+  return (
+    client.grantTypes.includes('authorization_code') &&
+    isRegistered(redirectUri, client) &&
+    keepsScopes &&
+    keepsPkce
+  )
 }
 
 /** RFC 7636 §4.3; the method `plain`, which is also that of no method, protects nobody. */

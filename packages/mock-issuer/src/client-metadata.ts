@@ -132,7 +132,9 @@ const seed = v.strictObject(
   {
     clientId: v.optional(text),
     // Of any characters, though RFC 6749 A.2 knows fewer: how clients get them across is to be tested.
-    clientSecret: v.optional(v.pipe(v.string('must be a string'), v.nonEmpty('must not be empty'))),
+    clientSecret: v.optional(
+      v.pipe(v.string('must be a string'), v.regex(/^\P{Cs}+$/u, 'must be text, and not empty')),
+    ),
     clientType: v.optional(clientType),
     name: v.optional(name),
     grantTypes: v.optional(listOf(grantType)),
@@ -232,14 +234,20 @@ function unprocessable(fields: InvalidFields): OAuthError {
   return new OAuthError('invalid_request', 'The client is not valid', 422, fields)
 }
 
+/** What joins letters and pictures where they are written so: emoji and their flags, variants of Han, Mongolian. */
+const JOINERS =
+  /\u200c|\u200d|\ufe0e|\ufe0f|(?<=\u{1f3f4})[\u{e0020}-\u{e007e}]+\u{e007f}|(?<=\p{Script=Han})[\u{e0100}-\u{e01ef}]|(?<=\p{Script=Mongolian})[\u180b-\u180d\u180f]/gu
+
 /**
- * No characters that are not seen or that turn others round (but those that emoji and some scripts are joined with),
- * none that are seen as blanks and are none, no two blanks on end, no heaps of marks; and something to see.
+ * No characters that are not seen or that turn others round, but for joiners; none that are seen as blanks and are none,
+ * no blanks on end but those that HTML makes one of, no heaps of marks; and something to see.
  */
 function isLegible(value: string): boolean {
-  const unjoined = value.replaceAll(/\u200c|\u200d|\ufe0e|\ufe0f/g, '')
-  const isDisguised = /[\p{DI}\p{Cf}\p{Zl}\p{Zp}\u2800]|\p{Zs}{2}|\p{M}{5}/u.test(unjoined)
-  return value === '' || (!isDisguised && /[\p{L}\p{N}\p{P}\p{S}]/u.test(unjoined))
+  const bare = value.replaceAll(JOINERS, '').replaceAll(/ +/g, ' ')
+  const isDisguised = /[\p{DI}\p{Cf}\p{Zl}\p{Zp}\u2800]|\p{Zs}{2}|\p{M}{7}|\p{Script=Inherited}{5}/u.test(
+    bare,
+  )
+  return value === '' || (!isDisguised && /[\p{L}\p{N}\p{P}\p{S}]/u.test(bare))
 }
 
 function isWebUrl(value: string): boolean {
@@ -257,9 +265,12 @@ function isRedirectUri(value: string): boolean {
  */
 function isCleanUrl(value: string): boolean {
   if (!/^[a-z][a-z\d+.-]*:[\x21-\x5b\x5d-\x7e]+$/i.test(value) || !URL.canParse(value)) return false
-  const isOfTheWeb = /^https?:/i.test(value)
-  if (isOfTheWeb && !/^https?:\/\/(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?(?:[/?#]|$)/i.test(value)) return false
   const { hostname, username, password } = new URL(value)
+  if (/^https?:/i.test(value)) {
+    const [, host = ''] = /^https?:\/\/([\w.-]+|\[[\da-f:.]+\])(?::\d+)?(?:[/?#]|$)/i.exec(value) ?? []
+    // `127.1` is 127.0.0.1 to some.
+    if (!host.startsWith('[') && host.toLowerCase() !== hostname) return false
+  }
   // RFC 1035 §2.3.4; the underscore is what some networks of containers use.
   const isName = hostname.length <= 253 && /^(?:[\w-]{1,63}(?:\.[\w-]{1,63})*\.?)?$/.test(hostname)
   return username === '' && password === '' && (isName || /^\[[\da-f:.]+\]$/.test(hostname))

@@ -47,8 +47,10 @@ export class Faults {
   set(endpoint: Endpoint, fault: Fault): void {
     for (const name of Object.keys(fault))
       if (!FAULT_NAMES.includes(name)) throw new TypeError(`A fault has no member "${name}"`)
-    const { status = 200, headers = {}, body, delayMs = 0 } = fault
-    if (!(delayMs >= 0 && delayMs < 2 ** 31)) throw new RangeError('"delayMs" must be from 0 to 2147483647')
+    const { status = 200, headers = {}, body, delayMs = 0, times = 0 } = fault
+    if (typeof delayMs !== 'number' || !(delayMs >= 0 && delayMs < 2 ** 31))
+      throw new RangeError('"delayMs" must be a number from 0 to 2147483647')
+    if (!Number.isSafeInteger(times) || times < 0) throw new RangeError('"times" must be a whole number')
     // It is judged by what would have to send it.
     makeResponse(status, headers, typeof body === 'function' ? '' : body, undefined)
     this.#faults.set(endpoint, { fault, left: fault.times ?? Number.POSITIVE_INFINITY })

@@ -165,7 +165,7 @@ class EmbeddedIssuer implements MockIssuer {
       getRequestListener((request, env) => this.#app.fetch(request, { incoming: env.incoming }), {
         overrideGlobalObjects: false,
         // Of requests that name none: HTTP/1.0 does not.
-        hostname: host,
+        hostname: hostOf(host),
       }),
     )
     this.#server = server

@@ -172,8 +172,9 @@ function isText(value: unknown): boolean {
 }
 
 /** RFC 8414 §2, and `http` for issuers on this machine. */
-function isIdentifier(value: string): boolean {
-  if (!/^https?:\/\/[^\s?#\\]+$/i.test(value) || !URL.canParse(value)) return false
+function isIdentifier(value: unknown): boolean {
+  if (typeof value !== 'string' || !/^https?:\/\/[^\s?#\\/][^\s?#\\]*$/i.test(value)) return false
+  if (!URL.canParse(value)) return false
   const { username, password } = new URL(value)
   return username === '' && password === ''
 }

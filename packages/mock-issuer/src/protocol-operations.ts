@@ -28,13 +28,13 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
       endpoint: 'metadata',
       method: 'get',
       paths: wellKnown('oauth-authorization-server'),
-      work: () => Response.json(serverMetadata(state.issuer(), state.scopes)),
+      work: () => document(serverMetadata(state.issuer(), state.scopes)),
     },
     {
       endpoint: 'protectedResource',
       method: 'get',
       paths: wellKnown('oauth-protected-resource'),
-      work: () => Response.json(resourceMetadata(state.issuer())),
+      work: () => document(resourceMetadata(state.issuer())),
     },
     {
       endpoint: 'authorize',
@@ -130,8 +130,7 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
       method: 'post',
       paths: ['/v2/oauth/register'],
       work: async ({ request }) => {
-        const document = await readJsonObject(request, 400, 'invalid_client_metadata')
-        const metadata = parseRegistration(document)
+        const metadata = parseRegistration(await readJsonObject(request, 400, 'invalid_client_metadata'))
         const { clientId, clientSecret, createdAt } = clients.register(metadata)
         return json(
           {
@@ -150,6 +149,11 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
 /** Below `/v2` as well: there the official SDK looks when it was given a base URL. */
 function wellKnown(name: string): readonly string[] {
   return [`/.well-known/${name}`, `/v2/.well-known/${name}`]
+}
+
+/** As Telnyx sends it. */
+function document(body: object): Response {
+  return Response.json(body, { headers: { 'Content-Type': 'application/json; charset=utf-8' } })
 }
 
 function redirect(location: string): Response {

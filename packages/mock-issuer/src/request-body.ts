@@ -8,7 +8,7 @@ export interface Parameters {
   readonly resources: readonly string[]
 }
 
-/** What the endpoints read. RFC 6749 §3.2: all else is ignored, whatever it is. */
+/** What the endpoints read. RFC 6749 §3.2: all else is ignored, so in JSON it may be anything. */
 const PARAMETERS: ReadonlySet<string> = new Set([
   'client_id',
   'client_secret',
