@@ -175,6 +175,7 @@ function configure(keys: readonly JWK[]): Configuration {
       Grant: TTL_SECONDS,
       IdToken: TTL_SECONDS,
       Interaction: TTL_SECONDS,
+      RefreshToken: TTL_SECONDS,
       Session: TTL_SECONDS,
     },
   }
