@@ -1,7 +1,9 @@
 import * as v from 'valibot'
+import { isRedirectUri, isWebUrl } from './clean-url.js'
 import { type ClientSeed, GRANT_TYPES, type GrantType } from './client.js'
 import type { GrantSeed } from './grants.js'
 import { invalidFields, memberMessage } from './invalid-fields.js'
+import { isLegible } from './legible-name.js'
 import { type InvalidFields, OAuthError } from './refusals.js'
 import { isResource } from './selection.js'
 
@@ -38,10 +40,6 @@ export interface ClientCreation extends ClientUpdate {
   readonly client_type: 'public' | 'confidential'
 }
 
-/** Schemes that a browser would run or show in place of the page that it is on. */
-const ACTIVE_SCHEMES =
-  /^(?:about|blob|data|file|filesystem|ftp|intent|javascript|mailto|vbscript|view-source|wss?):/i
-
 const text = v.pipe(
   v.string('must be a string'),
   v.nonEmpty('must not be empty'),
@@ -57,7 +55,9 @@ const name = v.pipe(
 )
 
 /** RFC 6749 §3.3 */
-const scopeToken = v.pipe(text, v.regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be a scope'))
+const SCOPE_TOKEN = /[\x21\x23-\x5b\x5d-\x7e]+/.source
+
+const scopeToken = v.pipe(text, v.regex(new RegExp(`^${SCOPE_TOKEN}$`), 'must be a scope'))
 
 const grantType = v.picklist(GRANT_TYPES, `must be one of ${GRANT_TYPES.join(', ')}`)
 
@@ -99,7 +99,7 @@ const registration = v.strictObject(
       v.pipe(
         v.string('must be a string'),
         v.maxLength(10_000, 'is too long'),
-        v.regex(/^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/, 'must be scopes and spaces'),
+        v.regex(new RegExp(`^${SCOPE_TOKEN}(?: ${SCOPE_TOKEN})*$`), 'must be scopes and spaces'),
       ),
     ),
     ...links,
@@ -232,46 +232,4 @@ function demandValid<T extends v.GenericSchema>(
 
 function unprocessable(fields: InvalidFields): OAuthError {
   return new OAuthError('invalid_request', 'The client is not valid', 422, fields)
-}
-
-/** What joins letters and pictures where they are written so: emoji and their flags, variants of Han, Mongolian. */
-const JOINERS =
-  /\u200c|\u200d|\ufe0e|\ufe0f|(?<=\u{1f3f4})[\u{e0020}-\u{e007e}]+\u{e007f}|(?<=\p{Script=Han})[\u{e0100}-\u{e01ef}]|(?<=\p{Script=Mongolian})[\u180b-\u180d\u180f]/gu
-
-/**
- * No characters that are not seen or that turn others round, but for joiners; none that are seen as blanks and are none,
- * no blanks on end but those that HTML makes one of, no heaps of marks; and something to see.
- */
-function isLegible(value: string): boolean {
-  const bare = value.replaceAll(JOINERS, '').replaceAll(/ +/g, ' ')
-  const isDisguised = /[\p{DI}\p{Cf}\p{Zl}\p{Zp}\u2800]|\p{Zs}{2}|\p{M}{7}|\p{Script=Inherited}{5}/u.test(
-    bare,
-  )
-  return value === '' || (!isDisguised && /[\p{L}\p{N}\p{P}\p{S}]/u.test(bare))
-}
-
-function isWebUrl(value: string): boolean {
-  return /^https?:/i.test(value) && isCleanUrl(value)
-}
-
-/** RFC 6749 §3.1.2; private-use schemes are those of RFC 8252 §7.1. */
-function isRedirectUri(value: string): boolean {
-  return !ACTIVE_SCHEMES.test(value) && !value.includes('#') && isCleanUrl(value)
-}
-
-/**
- * Whether it is the same URL to everyone: no characters that parsers drop or repair, no credentials, and no host that
- * would need quoting in a header.
- */
-function isCleanUrl(value: string): boolean {
-  if (!/^[a-z][a-z\d+.-]*:[\x21-\x5b\x5d-\x7e]+$/i.test(value) || !URL.canParse(value)) return false
-  const { hostname, username, password } = new URL(value)
-  if (/^https?:/i.test(value)) {
-    const [, host = ''] = /^https?:\/\/([\w.-]+|\[[\da-f:.]+\])(?::\d+)?(?:[/?#]|$)/i.exec(value) ?? []
-    // `127.1` is 127.0.0.1 to some.
-    if (!host.startsWith('[') && host.toLowerCase() !== hostname) return false
-  }
-  // RFC 1035 §2.3.4; the underscore is what some networks of containers use.
-  const isName = hostname.length <= 253 && /^(?:[\w-]{1,63}(?:\.[\w-]{1,63})*\.?)?$/.test(hostname)
-  return username === '' && password === '' && (isName || /^\[[\da-f:.]+\]$/.test(hostname))
 }
