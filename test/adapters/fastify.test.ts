@@ -354,7 +354,7 @@ describe('what is answered', () => {
       reply.code(418).send('mine')
     })
     await app.register(telnyxAuth, reach())
-    const answer = await ask(app, '/')
+    const answer = await ask(app, '/', { expiresInSeconds: -60 })
     await settle()
     expect([answer.status, answer.body, lines]).toEqual([418, 'mine', []])
   })

@@ -1,10 +1,14 @@
 import type { ErrorCode } from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
-import { extractBearerToken } from '../../packages/core/src/request/bearer.js'
+import { checkCharacters, extractBearerToken } from '../../packages/core/src/request/bearer.js'
 import { thrownBy } from '../support/outcome.js'
 
 const LIMIT = 100
-const extract = (authorization: string) => extractBearerToken({ headers: { authorization } }, LIMIT)
+const extract = (authorization: string) => {
+  const token = extractBearerToken({ headers: { authorization } }, LIMIT)
+  if (token !== undefined) checkCharacters(token)
+  return token
+}
 
 describe('the Authorization header', () => {
   it.each<[string, string | undefined]>([

@@ -46,7 +46,7 @@ const NAMES: readonly Name[] = [
 
 /** Every field that an event may have. */
 const FIELDS: Readonly<Record<Name, readonly string[]>> = {
-  tokenAccepted: ['issuer', 'kid', 'verifiedBy', 'durationMs'],
+  tokenAccepted: ['issuer', 'kid', 'verifiedBy', 'cached', 'durationMs'],
   tokenRejected: ['code', 'issuer', 'durationMs'],
   keysRefreshed: ['issuer', 'keyIds', 'durationMs'],
   refreshFailed: ['issuer', 'document', 'code', 'reason', 'host', 'status', 'durationMs', 'pauseMs'],
@@ -172,14 +172,22 @@ describe('tokenAccepted', () => {
     const world = createWorld()
     world.seconds = 0.25
     const { of, take } = record()
-    await world.verifier.verify(markedToken())
+    const token = markedToken()
+    await world.verifier.verify(token)
     expect(of('tokenAccepted')).toEqual([
-      { issuer: ISSUER, kid: 'good', verifiedBy: 'signature', durationMs: 500 },
+      { issuer: ISSUER, kid: 'good', verifiedBy: 'signature', cached: false, durationMs: 500 },
     ])
     take()
     await world.verifier.verify(markedToken())
     expect(take()).toEqual([
-      ['tokenAccepted', { issuer: ISSUER, kid: 'good', verifiedBy: 'signature', durationMs: 0 }],
+      [
+        'tokenAccepted',
+        { issuer: ISSUER, kid: 'good', verifiedBy: 'signature', cached: false, durationMs: 0 },
+      ],
+    ])
+    await world.verifier.verify(token)
+    expect(of('tokenAccepted')).toEqual([
+      { issuer: ISSUER, kid: 'good', verifiedBy: 'signature', cached: true, durationMs: 0 },
     ])
   })
 
@@ -187,7 +195,9 @@ describe('tokenAccepted', () => {
     const { verifier } = createWorld()
     const { of } = record()
     await verifier.verify(markedToken({}, { kid: undefined }))
-    expect(of('tokenAccepted')).toEqual([{ issuer: ISSUER, verifiedBy: 'signature', durationMs: 0 }])
+    expect(of('tokenAccepted')).toEqual([
+      { issuer: ISSUER, verifiedBy: 'signature', cached: false, durationMs: 0 },
+    ])
   })
 
   it('once for a request, and not at all for one without a token', async () => {
@@ -196,7 +206,10 @@ describe('tokenAccepted', () => {
     const { take } = record()
     await verifier.authenticate({ headers: { authorization: `Bearer ${markedToken()}` } })
     expect(take()).toEqual([
-      ['tokenAccepted', { issuer: ISSUER, kid: 'good', verifiedBy: 'signature', durationMs: 0 }],
+      [
+        'tokenAccepted',
+        { issuer: ISSUER, kid: 'good', verifiedBy: 'signature', cached: false, durationMs: 0 },
+      ],
     ])
     await rejectionOf(verifier.authenticate({ headers: {} }))
     expect(take()).toEqual([])
@@ -206,14 +219,20 @@ describe('tokenAccepted', () => {
     const world = createWorld({ introspection })
     const { of, take } = record()
     await world.verifier.verify(markedToken())
-    expect(of('tokenAccepted')).toEqual([{ issuer: ISSUER, kid: 'good', verifiedBy: 'both', durationMs: 0 }])
+    expect(of('tokenAccepted')).toEqual([
+      { issuer: ISSUER, kid: 'good', verifiedBy: 'both', cached: false, durationMs: 0 },
+    ])
     take()
     await world.verifier.verify('opaque-token-of-somebody')
-    expect(of('tokenAccepted')).toEqual([{ issuer: ISSUER, verifiedBy: 'introspection', durationMs: 0 }])
+    expect(of('tokenAccepted')).toEqual([
+      { issuer: ISSUER, verifiedBy: 'introspection', cached: false, durationMs: 0 },
+    ])
     take()
     // No key of the issuer has signed it, as far as is known: what it calls its key is anybody's word.
     await world.verifier.verify(goodToken(stranger, {}, { kid: MARKER }))
-    expect(of('tokenAccepted')).toEqual([{ issuer: ISSUER, verifiedBy: 'introspection', durationMs: 0 }])
+    expect(of('tokenAccepted')).toEqual([
+      { issuer: ISSUER, verifiedBy: 'introspection', cached: false, durationMs: 0 },
+    ])
     expectNothingOf(take(), [MARKER])
   })
 })
@@ -317,7 +336,10 @@ describe('tokenRejected', () => {
 describe('an adapter', () => {
   const { requireAuth, requireScopes } = createGuards((authorize) => (carrier: object) => authorize(carrier))
   const request = () => ({ headers: { authorization: `Bearer ${markedToken()}` } })
-  const accepted = ['tokenAccepted', { issuer: ISSUER, kid: 'good', verifiedBy: 'signature', durationMs: 0 }]
+  const accepted = [
+    'tokenAccepted',
+    { issuer: ISSUER, kid: 'good', verifiedBy: 'signature', cached: false, durationMs: 0 },
+  ]
 
   it('a guard’s 403 is tokenRejected, and its consent is nothing more', async () => {
     const { verifier } = createWorld()
@@ -394,7 +416,10 @@ describe('keysRefreshed and keysRotated', () => {
     expect(take()).toEqual([
       ['keysRefreshed', { issuer: ISSUER, keyIds: ['next', 'good'], durationMs: 0 }],
       ['keysRotated', { issuer: ISSUER, added: ['next'], removed: [] }],
-      ['tokenAccepted', { issuer: ISSUER, kid: 'next', verifiedBy: 'signature', durationMs: 0 }],
+      [
+        'tokenAccepted',
+        { issuer: ISSUER, kid: 'next', verifiedBy: 'signature', cached: false, durationMs: 0 },
+      ],
     ])
     world.keys = () => Response.json({ keys: [stranger.jwk, next.jwk] })
     world.clock.advance(400)
@@ -402,7 +427,10 @@ describe('keysRefreshed and keysRotated', () => {
     expect(take()).toEqual([
       ['keysRefreshed', { issuer: ISSUER, keyIds: ['stranger', 'next'], durationMs: 0 }],
       ['keysRotated', { issuer: ISSUER, added: ['stranger'], removed: ['good'] }],
-      ['tokenAccepted', { issuer: ISSUER, kid: 'next', verifiedBy: 'signature', durationMs: 0 }],
+      [
+        'tokenAccepted',
+        { issuer: ISSUER, kid: 'next', verifiedBy: 'signature', cached: false, durationMs: 0 },
+      ],
     ])
   })
 

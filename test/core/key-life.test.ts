@@ -148,6 +148,8 @@ class Service {
 
   /** Lets time pass, for timers too, and everything happen that is due. */
   async pass(seconds: number): Promise<void> {
+    // What was begun just now does not have to wait: a token that is known is verified before anything else can happen.
+    await settle()
     this.clock.advance(seconds)
     vi.advanceTimersByTime(seconds * 1000)
     await quiet()
@@ -155,6 +157,7 @@ class Service {
 
   /** The same, where no more is due than what this process answers by itself. */
   async passQuickly(seconds: number): Promise<void> {
+    await breathe()
     this.clock.advance(seconds)
     vi.advanceTimersByTime(seconds * 1000)
     await breathe()

@@ -1,3 +1,4 @@
+import type { CryptoKey } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { lifetimeOf } from '../../packages/core/src/issuer/cached-document.js'
 import { TrustedIssuer } from '../../packages/core/src/issuer/trusted-issuer.js'
@@ -275,15 +276,16 @@ describe('selection', () => {
     const { issuers, limits } = resolveOptions({ audience: null, fetch: issuer.fetch }, {})
     const { keySet } = new TrustedIssuer(issuers[0], limits, clock)
     await keySet.load()
-    const candidates = keySet.candidates(undefined, 'ES256')
-    const old = await candidates.next()
-    await issuer.rotateKeys({ keepOld: false })
-    await keySet.document.refresh()
-    expect(issuer.requests.jwks.count).toBe(2)
-    const newer = await candidates.next()
-    expect(newer.value).toBeDefined()
-    expect(newer.value).not.toBe(old.value)
-    expect((await candidates.next()).done).toBe(true)
+    const tried: CryptoKey[] = []
+    const found = keySet.find(undefined, 'ES256', async (candidate) => {
+      tried.push(candidate)
+      if (tried.length > 1) return true
+      await issuer.rotateKeys({ keepOld: false })
+      await keySet.document.refresh()
+      return false
+    })
+    expect(await found).toBe(tried[1])
+    expect(tried[1]).not.toBe(tried[0])
     expect(issuer.requests.jwks.count).toBe(2)
   })
 

@@ -3,15 +3,18 @@
  * writes the plain answer that it gets back, or goes on.
  */
 
+import { type Awaitable, attempt } from './awaitable.js'
 import { ConfigurationError } from './errors.js'
-import { type Decision, Gate } from './gate.js'
+import { type Answer, type Decision, Gate } from './gate.js'
 import { declareGuard, type Handlers } from './guards.js'
+import { asError } from './operation.js'
 import type { VerifierOptions } from './options.js'
 import { CompiledPolicy, type Policy } from './request/policy.js'
 import type { ProtectedResourceOptions } from './request/protected-resource-option.js'
 import type { JwtClaims } from './token/claims.js'
 import type { Verifier } from './verifier.js'
 
+export type { Awaitable } from './awaitable.js'
 export { type Answer, attachAuth, type Decision, Gate } from './gate.js'
 export type { Handlers } from './guards.js'
 export { asError } from './operation.js'
@@ -49,6 +52,29 @@ export interface SharedVerifier<Claims extends object = JwtClaims> extends Polic
 export type AdapterOptions<Claims extends object = JwtClaims> = AdapterBehaviour &
   (SharedVerifier<Claims> | (VerifierOptions<Claims> & { readonly verifier?: undefined }))
 
+/**
+ * For frameworks that are told by a callback how a request goes on: at once, where nothing had to be waited for.
+ *
+ * @param write writes the answer that was decided on; what it throws is given to `next`
+ */
+export function decideThen(
+  decide: () => Awaitable<Decision>,
+  write: (answer: Answer) => void,
+  next: (error?: Error) => void,
+): void {
+  const failed = (thrown: unknown) => next(asError(thrown))
+  const decided = (answer: Decision) => {
+    if (!answer) return next()
+    try {
+      write(answer)
+    } catch (thrown) {
+      failed(thrown)
+    }
+  }
+  const done = attempt(decide, decided, failed)
+  if (done instanceof Promise) done.catch(failed)
+}
+
 /** The functions for single routes, as an adapter exports them. */
 export interface Guards<Guard> {
   /**
@@ -72,7 +98,7 @@ export interface Guards<Guard> {
  *   same as for {@link Gate.authenticate}, and the handlers
  */
 export function createGuards<Guard extends object>(
-  make: (authorize: (carrier: object, handlers?: Handlers) => Promise<Decision>) => Guard,
+  make: (authorize: (carrier: object, handlers?: Handlers) => Awaitable<Decision>) => Guard,
 ): Guards<Guard> {
   const guard = (policy: CompiledPolicy) =>
     declareGuard(

@@ -2,14 +2,24 @@ interface Entry<V> {
   readonly value: V
   readonly bytes: number
   readonly until: number
+  /** Whether it was looked up since the hand last passed. */
+  used: boolean
 }
 
-/** Keeps what was used last, within limits of number, size and time. */
+/** How many that were used are passed over at the most to find one to forget: no caller pays for all of them. */
+const LONGEST_SEARCH = 100
+
+/**
+ * Keeps values within limits of number, size and time. What is looked up now and then stays: a hand goes round from old to
+ * new, forgives what was used since its last visit, and takes the next (SIEVE, NSDI 2024). So a hit moves nothing.
+ */
 export class BoundedCache<V> {
   readonly #maxEntries: number
   readonly #maxBytes: number
-  /** In the order of their last use: what was not used for longest is first. */
+  /** In the order in which they came. */
   readonly #entries = new Map<string, Entry<V>>()
+  /** Made when it is needed: an iterator keeps all that a map has outgrown. */
+  #hand: Iterator<string> | undefined
   #bytes = 0
 
   constructor(maxEntries: number, maxBytes: number) {
@@ -21,9 +31,11 @@ export class BoundedCache<V> {
   get(key: string, now: number): V | undefined {
     const entry = this.#entries.get(key)
     if (!entry) return undefined
-    this.#delete(key, entry)
-    if (entry.until <= now) return undefined
-    this.#add(key, entry)
+    if (entry.until <= now) {
+      this.delete(key)
+      return undefined
+    }
+    entry.used = true
     return entry.value
   }
 
@@ -32,23 +44,33 @@ export class BoundedCache<V> {
    * @param until when it is to be forgotten, in milliseconds
    */
   set(key: string, value: V, bytes: number, until: number): void {
-    const before = this.#entries.get(key)
-    if (before) this.#delete(key, before)
-    if (bytes > this.#maxBytes) return
-    this.#add(key, { value, bytes, until })
-    for (const [oldest, entry] of this.#entries) {
-      if (this.#entries.size <= this.#maxEntries && this.#bytes <= this.#maxBytes) return
-      this.#delete(oldest, entry)
-    }
+    const replaces = this.delete(key)
+    if (bytes > this.#maxBytes || this.#maxEntries < 1) return
+    while (this.#entries.size >= this.#maxEntries || this.#bytes + bytes > this.#maxBytes) this.#forgetOne()
+    this.#entries.set(key, { value, bytes, until, used: replaces })
+    this.#bytes += bytes
   }
 
-  #add(key: string, entry: Entry<V>): void {
-    this.#entries.set(key, entry)
-    this.#bytes += entry.bytes
-  }
-
-  #delete(key: string, entry: Entry<V>): void {
+  /** @returns whether there was one */
+  delete(key: string): boolean {
+    const entry = this.#entries.get(key)
+    if (!entry) return false
     this.#entries.delete(key)
     this.#bytes -= entry.bytes
+    return true
+  }
+
+  #forgetOne(): void {
+    for (let looked = 0; ; looked++) {
+      this.#hand ??= this.#entries.keys()
+      const { value: key, done } = this.#hand.next()
+      const entry = done ? undefined : this.#entries.get(key)
+      if (!entry) this.#hand = undefined
+      else if (entry.used && looked < LONGEST_SEARCH) entry.used = false
+      else {
+        this.delete(key)
+        return
+      }
+    }
   }
 }

@@ -13,6 +13,8 @@ export interface Events {
     /** The id of the issuer's key that made the signature, where it has one and there was one. */
     readonly kid?: string | undefined
     readonly verifiedBy: 'signature' | 'introspection' | 'both'
+    /** Whether its signature had been checked before, and was not checked again. */
+    readonly cached: boolean
     readonly durationMs: number
   }
   /** A token, or its use here, was refused; or could not be decided about: then the code is one of the 503s. */
@@ -79,17 +81,26 @@ export const channels: { readonly [Name in keyof Events]: `telnyx-auth:${string}
   introspectionResting: 'telnyx-auth:introspection:resting',
 })
 
+type Channel = ReturnType<typeof channel>
+
 /** Kept, because looking one up by its name takes time. */
-const opened = new Map<string, ReturnType<typeof channel>>(
-  Object.entries(channels).map(([event, name]) => [event, channel(name)]),
-)
+const opened: { readonly [Name in keyof Events]: Channel } = {
+  tokenAccepted: channel(channels.tokenAccepted),
+  tokenRejected: channel(channels.tokenRejected),
+  keysRefreshed: channel(channels.keysRefreshed),
+  refreshFailed: channel(channels.refreshFailed),
+  keysRotated: channel(channels.keysRotated),
+  keysStale: channel(channels.keysStale),
+  introspectionAsked: channel(channels.introspectionAsked),
+  introspectionResting: channel(channels.introspectionResting),
+}
 
 /** Where an event is to be published; `undefined` when nobody listens, so that nothing is built then. */
 export function watched<Name extends keyof Events>(
   name: Name,
 ): { publish(event: Events[Name]): void } | undefined {
-  const target = opened.get(name)
-  return target?.hasSubscribers ? target : undefined
+  const target = opened[name]
+  return target.hasSubscribers ? target : undefined
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Auth } from './auth.js'
+import { type Awaitable, after, attempt } from './awaitable.js'
 import { systemClock } from './clock.js'
 import { ConfigurationError, InvalidTokenError, MissingTokenError, toResponse } from './errors.js'
 import { demandsOf, type Handlers } from './guards.js'
@@ -95,19 +96,14 @@ export class Gate {
    * @returns what to write, or `undefined` to go on
    * @throws what the framework's own error handling is to get
    */
-  async authenticate(
-    carrier: object,
-    request: AuthenticatableRequest,
-    handlers?: Handlers,
-  ): Promise<Decision> {
+  authenticate(carrier: object, request: AuthenticatableRequest, handlers?: Handlers): Awaitable<Decision> {
     const metadata = this.#respond(request)
     if (metadata) return metadata
-    try {
-      await this.#admit(carrier, request)
-      return undefined
-    } catch (error) {
-      return this.#refuse(error, demandsOf(handlers))
-    }
+    return attempt(
+      () => this.#admit(carrier, request),
+      () => undefined,
+      (error) => this.#refuse(error, demandsOf(handlers)),
+    )
   }
 
   /** The same, but nobody is authenticated before {@link Gate.authorize} asks for it. */
@@ -121,23 +117,14 @@ export class Gate {
   }
 
   /** Applies a policy to whom a gate admitted with this request. */
-  static async authorize(carrier: object, policy: CompiledPolicy, handlers?: Handlers): Promise<Decision> {
-    const admission = admissionOf(carrier)
-    const { gate, request } = admission.deferred ?? { gate: admission.gate, request: undefined }
-    try {
-      if (admission.refusal) throw copyOf(admission.refusal.error)
-      const auth = request ? await gate.#admit(carrier, request) : admission.auth
-      if (!auth) throw new MissingTokenError()
-      const { satisfied } = admissionOf(carrier)
-      const confirmed = await gate.#confirm(carrier, auth, policy)
-      // Scopes that the issuer has withdrawn since may have been what satisfied others.
-      const narrowed = auth.scopes.some((scope) => !confirmed.scopes.includes(scope))
-      await gate.#verifier.enforce(confirmed, narrowed ? [...satisfied, policy] : [policy])
-      if (!satisfied.includes(policy)) satisfied.push(policy)
-      return undefined
-    } catch (error) {
-      return gate.#refuse(error, [policy, ...demandsOf(handlers)])
-    }
+  static authorize(carrier: object, policy: CompiledPolicy, handlers?: Handlers): Awaitable<Decision> {
+    const { deferred, gate: admitting } = admissionOf(carrier)
+    const gate = deferred?.gate ?? admitting
+    return attempt(
+      () => gate.#authorize(carrier, policy),
+      () => undefined,
+      (error) => gate.#refuse(error, [policy, ...demandsOf(handlers)]),
+    )
   }
 
   /**
@@ -156,18 +143,45 @@ export class Gate {
     throw gate.#explain(new MissingTokenError(), [])
   }
 
-  /** Lets the issuer say about a token what the policy wants to hear, and whatever comes after this know it. */
-  async #confirm(carrier: object, auth: Auth, policy: CompiledPolicy): Promise<Auth> {
-    const { satisfied } = admissionOf(carrier)
-    try {
-      const confirmed = await this.#verifier.confirm(auth, policy)
-      if (confirmed !== auth) admissions.set(carrier, { gate: this, auth: confirmed, satisfied })
-      return confirmed
-    } catch (error) {
-      if (error instanceof InvalidTokenError)
-        admissions.set(carrier, { gate: this, auth: undefined, satisfied: [], refusal: { error } })
-      throw error
+  #authorize(carrier: object, policy: CompiledPolicy): Awaitable<unknown> {
+    const { refusal, deferred, auth: admitted } = admissionOf(carrier)
+    if (refusal) throw copyOf(refusal.error)
+    const apply = (auth: Auth | null | undefined) => {
+      if (!auth) throw new MissingTokenError()
+      return this.#apply(carrier, auth, policy)
     }
+    const auth = deferred ? this.#admit(carrier, deferred.request) : admitted
+    return after(auth, apply)
+  }
+
+  #apply(carrier: object, auth: Auth, policy: CompiledPolicy): Awaitable<unknown> {
+    const enforce = (confirmed: Auth) => {
+      const { satisfied } = admissionOf(carrier)
+      // Scopes that the issuer has withdrawn since may have been what satisfied others.
+      const narrowed = auth.scopes.some((scope) => !confirmed.scopes.includes(scope))
+      const enforced = this.#verifier.enforce(confirmed, narrowed ? [...satisfied, policy] : [policy])
+      return after(enforced, () => {
+        if (!satisfied.includes(policy)) satisfied.push(policy)
+      })
+    }
+    return after(this.#confirm(carrier, auth, policy), enforce)
+  }
+
+  /** Lets the issuer say about a token what the policy wants to hear, and whatever comes after this know it. */
+  #confirm(carrier: object, auth: Auth, policy: CompiledPolicy): Awaitable<Auth> {
+    const { satisfied } = admissionOf(carrier)
+    return attempt(
+      () => this.#verifier.confirm(auth, policy),
+      (confirmed) => {
+        if (confirmed !== auth) admissions.set(carrier, { gate: this, auth: confirmed, satisfied })
+        return confirmed
+      },
+      (error) => {
+        if (error instanceof InvalidTokenError)
+          admissions.set(carrier, { gate: this, auth: undefined, satisfied: [], refusal: { error } })
+        throw error
+      },
+    )
   }
 
   #respond(request: AuthenticatableRequest): Decision {
@@ -175,18 +189,22 @@ export class Gate {
     return response && { ...response, body: response.body && JSON.stringify(response.body) }
   }
 
-  async #admit(carrier: object, request: AuthenticatableRequest): Promise<Auth | undefined> {
-    try {
-      const before = admissions.get(carrier)?.satisfied ?? []
-      const auth = await this.#verifier.authenticateIfPresent(request, this.#policy)
-      if (!auth && !this.#optional) throw new MissingTokenError()
-      admissions.set(carrier, { gate: this, auth, satisfied: [...before, this.#policy] })
-      return auth
-    } catch (error) {
+  #admit(carrier: object, request: AuthenticatableRequest): Awaitable<Auth | undefined> {
+    const before = admissions.get(carrier)?.satisfied ?? []
+    const refuse = (error: unknown): never => {
       // Who is refused here is nobody, whatever another gate said before.
       admissions.set(carrier, { gate: this, auth: undefined, satisfied: [], refusal: { error } })
       throw error
     }
+    return attempt(
+      () => this.#verifier.authenticateIfPresent(request, this.#policy),
+      (auth) => {
+        if (!auth && !this.#optional) return refuse(new MissingTokenError())
+        admissions.set(carrier, { gate: this, auth, satisfied: [...before, this.#policy] })
+        return auth
+      },
+      refuse,
+    )
   }
 
   #refuse(error: unknown, demands: readonly CompiledPolicy[]): Answer {
@@ -213,24 +231,34 @@ export class Gate {
 /**
  * Decides about a request, and keeps the property `auth` of what handlers are given up to date. Somebody may have made
  * it unwritable, or an accessor that throws: `getAuth()` does not depend on it, and neither does what is decided.
+ *
+ * @returns the decision itself where nothing had to be waited for, as with most tokens that are known
+ * @throws what the framework's own error handling is to get, at once or by the promise
  */
-export async function attachAuth(
+export function attachAuth(
   carrier: object,
   holder: unknown,
-  decide: () => Promise<Decision>,
-): Promise<Decision> {
+  decide: () => Awaitable<Decision>,
+): Awaitable<Decision> {
   const before = admissions.get(carrier)
-  try {
-    return await decide()
-  } catch (thrown) {
-    throw asError(thrown)
-  } finally {
-    const after = admissions.get(carrier)
+  const attach = () => {
+    const now = admissions.get(carrier)
     try {
       // A guard that found nobody new leaves what others have made of it.
-      if (after !== before) Reflect.set(Object(holder), 'auth', after?.auth)
+      if (now !== before) Reflect.set(Object(holder), 'auth', now?.auth)
     } catch {}
   }
+  return attempt(
+    decide,
+    (decision) => {
+      attach()
+      return decision
+    },
+    (thrown) => {
+      attach()
+      throw asError(thrown)
+    },
+  )
 }
 
 function admissionOf(carrier: object): Admission {

@@ -1,4 +1,5 @@
 import type { Auth } from './auth.js'
+import { type Awaitable, attempt } from './awaitable.js'
 import type { Clock } from './clock.js'
 import { ConfigurationError, MissingTokenError, TelnyxAuthError } from './errors.js'
 import { watched } from './events.js'
@@ -9,41 +10,50 @@ export interface Trace {
   issuer?: string
   /** The id of the issuer's key that made the signature. */
   kid?: string | undefined
+  /** Whether the signature was checked before, and not now. */
+  cached?: boolean
 }
 
 /** Tells operators what became of a token; without operators, it is just the work. */
-export async function observed<T extends Auth | undefined>(
+export function observed<T extends Auth | undefined>(
   clock: Clock,
-  work: (trace?: Trace) => Promise<T>,
-): Promise<T> {
+  work: (trace?: Trace) => Awaitable<T>,
+): Awaitable<T> {
   if (!watched('tokenAccepted') && !watched('tokenRejected')) return work()
   const started = clock.monotonic()
   const trace: Trace = {}
-  try {
-    const auth = await work(trace)
-    if (auth)
-      watched('tokenAccepted')?.publish({
-        issuer: auth.issuer,
-        kid: trace.kid,
-        verifiedBy: auth.verifiedBy,
-        durationMs: clock.monotonic() - started,
-      })
-    return auth
-  } catch (error) {
-    publishRefusal(error, trace.issuer, clock.monotonic() - started)
-    throw error
-  }
+  return attempt(
+    () => work(trace),
+    (auth) => {
+      const { kid, cached = false } = trace
+      if (auth)
+        watched('tokenAccepted')?.publish({
+          issuer: auth.issuer,
+          kid,
+          verifiedBy: auth.verifiedBy,
+          cached,
+          durationMs: clock.monotonic() - started,
+        })
+      return auth
+    },
+    (error) => {
+      publishRefusal(error, trace.issuer, clock.monotonic() - started)
+      throw error
+    },
+  )
 }
 
 /** The same for a token that was accepted already, and is asked to do more. */
-export async function observedRefusal<T>(clock: Clock, issuer: string, work: () => Promise<T>): Promise<T> {
+export function observedRefusal<T>(clock: Clock, issuer: string, work: () => Awaitable<T>): Awaitable<T> {
   const started = clock.monotonic()
-  try {
-    return await work()
-  } catch (error) {
-    publishRefusal(error, issuer, clock.monotonic() - started)
-    throw error
-  }
+  return attempt(
+    work,
+    (value) => value,
+    (error) => {
+      publishRefusal(error, issuer, clock.monotonic() - started)
+      throw error
+    },
+  )
 }
 
 function publishRefusal(error: unknown, issuer: string | undefined, durationMs: number): void {

@@ -16,7 +16,25 @@ import {
   type ProtectedResourceOptions,
 } from './request/protected-resource-option.js'
 import type { JwtClaims } from './token/claims.js'
-import { checkNames, describe, resolveNumber } from './validation.js'
+import type { CacheLimits } from './token/verified-token-cache.js'
+import { checkNames, describe, isPlainObject, resolveNumber } from './validation.js'
+
+/** What of verified tokens is kept, so that a token that comes again needs no signature check. */
+export interface CacheOptions {
+  /**
+   * How many tokens at the most, 1 to 1000000. Each takes about 1 KiB beside its own length; all together take no more than
+   * 4 KiB for each that is allowed, or 1 MiB if that is more.
+   *
+   * @default 10000
+   */
+  readonly maxEntries?: number | undefined
+  /**
+   * For how long at the most, in seconds, 1 to 86400; never past the `exp` of the token.
+   *
+   * @default 600
+   */
+  readonly maxAgeSeconds?: number | undefined
+}
 
 /** The options of a verifier. Every policy member is the default of every call. */
 export interface VerifierOptions<Claims extends object = JwtClaims>
@@ -80,6 +98,14 @@ export interface VerifierOptions<Claims extends object = JwtClaims>
    * @default 1
    */
   readonly retries?: number | undefined
+  /**
+   * How the results of signature checks are kept, or `false` for not at all. What may change from one request to the next is
+   * checked each time all the same: the time, the issuer's keys, the policy, `validate`, and introspection where it is
+   * asked for.
+   *
+   * @default on
+   */
+  readonly cache?: CacheOptions | false | undefined
 }
 
 /** Options that were checked and copied, with defaults filled in. */
@@ -90,6 +116,8 @@ export interface ResolvedOptions {
   readonly maxTokenBytes: number
   readonly scopeImplies: ScopeImplies | undefined
   readonly policy: CompiledPolicy
+  /** `undefined` when nothing is kept. */
+  readonly cache: CacheLimits | undefined
   readonly protectedResource: CheckedProtectedResource | false | undefined
 }
 
@@ -103,6 +131,7 @@ const OWN_NAMES: readonly string[] = [
   'timeoutMs',
   'maxResponseBytes',
   'retries',
+  'cache',
 ] satisfies Exclude<keyof VerifierOptions, keyof Policy | keyof IssuerSettings>[]
 
 /** The names of all options of a verifier. */
@@ -140,7 +169,25 @@ export function resolveOptions(options: unknown, environment: Environment): Reso
     scopeImplies,
     // Of a verifier, `introspection` says how to ask as well.
     policy: CompiledPolicy.fromMembers({ ...given, introspection: undefined }, CompiledPolicy.NONE),
+    cache: resolveCache(given.cache),
     protectedResource: checkProtectedResource(given.protectedResource),
+  }
+}
+
+function resolveCache(cache: unknown): CacheLimits | undefined {
+  if (cache === false) return undefined
+  if (cache !== undefined && !isPlainObject(cache))
+    throw new ConfigurationError(
+      `Option "cache" must be an object with "maxEntries" and "maxAgeSeconds", or false, not ${describe(cache)}`,
+    )
+  const given = checkNames(
+    cache ?? {},
+    ['maxEntries', 'maxAgeSeconds'] satisfies (keyof CacheOptions)[],
+    'member of "cache"',
+  )
+  return {
+    maxEntries: Math.floor(resolveNumber(given, 'maxEntries', { default: 10_000, min: 1, max: 1_000_000 })),
+    maxAgeMs: 1000 * resolveNumber(given, 'maxAgeSeconds', { default: 600, min: 1, max: 86_400 }),
   }
 }
 

@@ -1,6 +1,7 @@
 import { type CryptoKey, compactVerify, errors } from 'jose'
 import type { Algorithm } from './algorithms.js'
 import { type Auth, createAuth } from './auth.js'
+import { type Awaitable, after } from './awaitable.js'
 import { type Clock, systemClock } from './clock.js'
 import { InvalidTokenError, MissingTokenError, UnavailableError } from './errors.js'
 import { describeHealth, type Health } from './health.js'
@@ -10,11 +11,12 @@ import { TrustedIssuer } from './issuer/trusted-issuer.js'
 import { observed, observedRefusal, type Trace } from './observe.js'
 import { inOperation } from './operation.js'
 import { type ResolvedOptions, resolveOptions, type VerifierOptions } from './options.js'
-import { type AuthenticatableRequest, extractBearerToken } from './request/bearer.js'
+import { type AuthenticatableRequest, checkCharacters, extractBearerToken } from './request/bearer.js'
 import { CompiledPolicy, type Policy } from './request/policy.js'
 import { describeProtectedResource, type ProtectedResourceMetadata } from './request/protected-resource.js'
 import { checkClaims, checkHeader, checkTimes, type JwtClaims } from './token/claims.js'
-import { isOpaqueToken, parseUnverifiedToken } from './token/unverified-token.js'
+import { hasThreeParts, isOpaqueToken, parseUnverifiedToken } from './token/unverified-token.js'
+import { type VerifiedToken, VerifiedTokenCache } from './token/verified-token-cache.js'
 
 /** Decides whether access tokens are good, and what they allow. */
 export interface Verifier<Claims extends object = JwtClaims> {
@@ -60,6 +62,7 @@ export class TokenVerifier implements Verifier {
   /** The one that is asked about tokens which do not say whose they are: nobody is told another's tokens. */
   readonly #knower: TrustedIssuer | undefined
   readonly #resource: ProtectedResourceMetadata | undefined
+  readonly #cache: VerifiedTokenCache | undefined
 
   constructor(options: ResolvedOptions, clock: Clock) {
     this.#options = options
@@ -71,37 +74,33 @@ export class TokenVerifier implements Verifier {
     this.#issuers = new Map(all.map((issuer) => [issuer.rules.issuer, issuer]))
     this.#introspecting = all.filter(({ introspects }) => introspects !== undefined)
     this.#knower = onlyOne(this.#introspecting)
+    this.#cache = options.cache && new VerifiedTokenCache(options.cache)
   }
 
-  async verify(token: string, policy?: Policy): Promise<Auth> {
-    const compiled = this.compile(policy)
-    return this.#explaining(compiled, async () => {
+  verify(token: string, policy?: Policy): Promise<Auth> {
+    return this.#explaining(policy, (compiled) =>
       // The interface takes a string; JavaScript lets a header that is not there through.
-      if (token === undefined || token === null) throw new MissingTokenError()
-      return observed(this.#clock, (trace) => this.#verifyToken(token, compiled, trace))
-    })
+      token === undefined || token === null
+        ? undefined
+        : observed(this.#clock, (trace) => this.#check(token, compiled, trace)),
+    )
   }
 
-  async authenticate(request: AuthenticatableRequest, policy?: Policy): Promise<Auth> {
-    const compiled = this.compile(policy)
-    return this.#explaining(compiled, async () => {
-      const auth = await this.authenticateIfPresent(request, compiled)
-      if (!auth) throw new MissingTokenError()
-      return auth
-    })
+  authenticate(request: AuthenticatableRequest, policy?: Policy): Promise<Auth> {
+    return this.#explaining(policy, (compiled) => this.authenticateIfPresent(request, compiled))
   }
 
   /**
    * The same, but `undefined` where the request carries no access token: and only there. Its errors do not know yet
    * what was attempted.
    */
-  async authenticateIfPresent(
+  authenticateIfPresent(
     request: AuthenticatableRequest,
     policy: CompiledPolicy,
-  ): Promise<Auth | undefined> {
-    return observed(this.#clock, async (trace) => {
+  ): Awaitable<Auth | undefined> {
+    return observed(this.#clock, (trace) => {
       const token = extractBearerToken(request, this.#options.maxTokenBytes)
-      return token === undefined ? undefined : this.#verifyToken(token, policy, trace)
+      return token === undefined ? undefined : this.#check(token, policy, trace, checkCharacters)
     })
   }
 
@@ -111,7 +110,7 @@ export class TokenVerifier implements Verifier {
    * @returns the same, or what the issuer made of it
    * @throws {ConfigurationError} when the policy demands what cannot be done
    */
-  async confirm(auth: Auth, policy: CompiledPolicy): Promise<Auth> {
+  confirm(auth: Auth, policy: CompiledPolicy): Awaitable<Auth> {
     this.supporting(policy)
     const issuer = this.#issuers.get(auth.issuer)
     const asks = issuer && policy.introspection === 'always' && auth.verifiedBy === 'signature'
@@ -119,9 +118,11 @@ export class TokenVerifier implements Verifier {
   }
 
   /** Applies policies to what was verified before. */
-  async enforce(auth: Auth, policies: readonly CompiledPolicy[]): Promise<void> {
-    await observedRefusal(this.#clock, auth.issuer, async () => {
-      for (const policy of policies) await this.#applyPolicy(auth, policy)
+  enforce(auth: Auth, policies: readonly CompiledPolicy[]): Awaitable<Auth> {
+    return observedRefusal(this.#clock, auth.issuer, () => {
+      let applied: Awaitable<Auth> = auth
+      for (const policy of policies) applied = after(applied, () => this.#applyPolicy(auth, policy))
+      return applied
     })
   }
 
@@ -175,21 +176,72 @@ export class TokenVerifier implements Verifier {
   }
 
   /** Lets errors say in their challenge what the operation needs. */
-  async #explaining(policy: CompiledPolicy, work: () => Promise<Auth>): Promise<Auth> {
+  async #explaining(
+    policy: Policy | undefined,
+    work: (policy: CompiledPolicy) => Awaitable<Auth | undefined>,
+  ): Promise<Auth> {
+    const compiled = this.compile(policy)
     try {
-      return await work()
+      const outcome = work(compiled)
+      const auth = outcome instanceof Promise ? await outcome : outcome
+      if (auth) return auth
+      throw new MissingTokenError()
     } catch (error) {
       throw inOperation(error, {
-        requiredScopes: policy.requiredScopes,
+        requiredScopes: compiled.requiredScopes,
         resourceMetadata: this.#resource?.url,
       })
     }
   }
 
-  /** @param trace is told what becomes known of the token on the way */
-  async #verifyToken(token: string, policy: CompiledPolicy, trace: Trace = {}): Promise<Auth> {
-    const { maxTokenBytes, scopeImplies } = this.#options
+  /**
+   * The way of a token that is known ends here; nothing on it waits, or makes anything, without need.
+   *
+   * @param trace is told what becomes known of the token on the way
+   * @param unlessKnown what is to be made sure of before anything else is said about a token that is not
+   */
+  #check(
+    token: string,
+    policy: CompiledPolicy,
+    trace: Trace | undefined,
+    unlessKnown?: (token: string) => void,
+  ): Awaitable<Auth> {
     if (typeof token !== 'string') throw new InvalidTokenError('ERR_TOKEN_MALFORMED')
+    // What is too long, or has another form, is not even digested.
+    const mayBeKnown = this.#cache && token.length <= this.#options.maxTokenBytes && hasThreeParts(token)
+    const digest = mayBeKnown ? VerifiedTokenCache.digestOf(token) : undefined
+    const now = this.#clock.now()
+    const known = digest === undefined ? undefined : this.#cache?.get(digest, now)
+    if (!known) {
+      unlessKnown?.(token)
+      return this.#verifyToken(token, digest, policy, trace)
+    }
+    return known.issuer.keySet.fresh?.holds(known.key)
+      ? this.#admit(known, now, policy, trace, true)
+      : this.#checkKey(known, token, digest, policy, trace)
+  }
+
+  /** For a token that is known, when its key may no longer be one of the issuer's. */
+  async #checkKey(
+    known: VerifiedToken,
+    token: string,
+    digest: string | undefined,
+    policy: CompiledPolicy,
+    trace: Trace | undefined,
+  ): Promise<Auth> {
+    const keys = await known.issuer.keySet.load().catch(() => undefined)
+    if (keys?.holds(known.key)) return this.#admit(known, this.#clock.now(), policy, trace, true)
+    if (keys && digest !== undefined) this.#cache?.delete(digest)
+    return this.#verifyToken(token, digest, policy, trace)
+  }
+
+  async #verifyToken(
+    token: string,
+    digest: string | undefined,
+    policy: CompiledPolicy,
+    trace: Trace = {},
+  ): Promise<Auth> {
+    const { maxTokenBytes, scopeImplies } = this.#options
 
     const knower = this.#knower
     if (knower && isOpaqueToken(token, maxTokenBytes)) {
@@ -209,9 +261,9 @@ export class TokenVerifier implements Verifier {
     checkClaims(unverifiedClaims, rules)
     checkTimes(unverifiedClaims, rules.clockToleranceSeconds, this.#clock.now())
 
+    let key: CryptoKey
     try {
-      await verifySignature(token, issuer.keySet.candidates(kid, algorithm), algorithm)
-      trace.kid = kid
+      key = await issuer.keySet.find(kid, algorithm, (candidate) => hasSigned(candidate, token, algorithm))
     } catch (error) {
       const when = issuer.introspects && (policy.introspection ?? issuer.introspects)
       if (when === undefined || when === 'opaque' || !isUndecided(error, kid)) throw error
@@ -220,12 +272,28 @@ export class TokenVerifier implements Verifier {
       return this.#applyPolicy(createAuth(token, claims, 'introspection', scopeImplies), policy)
     }
 
-    // The claims are what the key signed: they are verified from here on. Waiting for a key took time.
+    // The claims are what the key signed: they are verified from here on.
     const claims = unverifiedClaims
-    checkTimes(claims, rules.clockToleranceSeconds, this.#clock.now())
-    const auth = createAuth(token, claims, 'signature', scopeImplies)
+    const verified = { auth: createAuth(token, claims, 'signature', scopeImplies), issuer, key, kid }
+    const now = this.#clock.now()
+    if (digest !== undefined) this.#cache?.set(digest, verified, now)
+    return this.#admit(verified, now, policy, trace, false)
+  }
+
+  /** What is made sure of each time, also of a token that is known. */
+  #admit(
+    { auth, issuer, kid }: VerifiedToken,
+    now: number,
+    policy: CompiledPolicy,
+    trace: Trace | undefined,
+    cached: boolean,
+  ): Awaitable<Auth> {
+    if (trace) Object.assign(trace, { issuer: issuer.rules.issuer, kid, cached })
+    // Waiting for a key took time, and what is known was so some time ago.
+    checkTimes(auth.claims, issuer.rules.clockToleranceSeconds, now)
     const always = (policy.introspection ?? issuer.introspects) === 'always'
-    return this.#applyPolicy(always ? await this.#confirm(issuer, auth) : auth, policy)
+    if (!always) return this.#applyPolicy(auth, policy)
+    return this.#confirm(issuer, auth).then((confirmed) => this.#applyPolicy(confirmed, policy))
   }
 
   /** Who calls, now that the issuer was asked whether the token is still good. */
@@ -234,9 +302,8 @@ export class TokenVerifier implements Verifier {
     return claims ? createAuth(auth.token, claims, 'both', this.#options.scopeImplies) : auth
   }
 
-  async #applyPolicy(auth: Auth, policy: CompiledPolicy): Promise<Auth> {
-    await policy.enforce(auth, this.#clock.now(), this.#first.rules.clockToleranceSeconds)
-    return auth
+  #applyPolicy(auth: Auth, policy: CompiledPolicy): Awaitable<Auth> {
+    return policy.enforce(auth, this.#clock, this.#first.rules.clockToleranceSeconds)
   }
 }
 
@@ -253,26 +320,16 @@ function isUndecided(error: unknown, kid: string | undefined): boolean {
   return error instanceof UnavailableError || (notFound && (kid === undefined || isPlausibleKid(kid)))
 }
 
-/**
- * RFC 7515 §5.2; the key of a token that does not say which one is found by trying.
- *
- * @throws {InvalidTokenError} `ERR_SIGNATURE_INVALID`
- */
-async function verifySignature(
-  token: string,
-  candidates: AsyncIterable<CryptoKey>,
-  algorithm: Algorithm,
-): Promise<void> {
-  for await (const key of candidates) {
-    try {
-      await compactVerify(token, key, { algorithms: [algorithm] })
-      return
-    } catch (error) {
-      // Anything else is not about the token, and must not look as if it were.
-      if (!(error instanceof errors.JOSEError)) throw error
-    }
+/** Whether a key has signed a token (RFC 7515 §5.2). */
+async function hasSigned(key: CryptoKey, token: string, algorithm: Algorithm): Promise<boolean> {
+  try {
+    await compactVerify(token, key, { algorithms: [algorithm] })
+    return true
+  } catch (error) {
+    if (error instanceof errors.JOSEError) return false
+    // Anything else is not about the token, and must not look as if it were.
+    throw error
   }
-  throw new InvalidTokenError('ERR_SIGNATURE_INVALID')
 }
 
 /**

@@ -58,11 +58,10 @@ export function getAuth(request: object): Auth {
 }
 
 function middleware(
-  decide: (request: Request, handlers: core.Handlers) => Promise<core.Decision>,
+  decide: (request: Request, handlers: core.Handlers) => core.Awaitable<core.Decision>,
 ): Middleware {
   const self: Middleware = (request, response, next) => {
-    const proceed = (answer: core.Decision) => {
-      if (!answer) return next()
+    const write = (answer: core.Answer) => {
       // Something else may have answered meanwhile, or begun to.
       if (response.writableEnded) return
       if (response.headersSent) throw new Error('The refusal came after the response had begun')
@@ -77,8 +76,8 @@ function middleware(
         throw error
       }
     }
-    const decision = core.attachAuth(request, request, () => decide(request, handlersOf(self, request)))
-    decision.then(proceed).catch((thrown: unknown) => next(core.asError(thrown)))
+    const decideHere = () => decide(request, handlersOf(self, request))
+    core.decideThen(() => core.attachAuth(request, request, decideHere), write, next)
   }
   return self
 }

@@ -56,7 +56,7 @@ async function protect(fastify: FastifyInstance, options: TelnyxAuthOptions): Pr
     const { onRequest, preValidation, preHandler } = route
     route.config = { ...route.config, [HANDLERS]: [onRequest, preValidation, preHandler].flat() }
   })
-  const decide = async (raw: NodeRequest, handlers: core.Handlers) =>
+  const decide = (raw: NodeRequest, handlers: core.Handlers) =>
     global ? gate.authenticate(raw, raw, handlers) : gate.defer(raw, raw)
   fastify.addHook('onRequest', hook(decide))
 }
@@ -81,11 +81,10 @@ export function getAuth(request: { readonly raw: object }): Auth {
 }
 
 /** Not an async function: Fastify goes on as soon as that is done, also when a reply could not be sent. */
-function hook(decide: (raw: NodeRequest, handlers: core.Handlers) => Promise<core.Decision>): Hook {
+function hook(decide: (raw: NodeRequest, handlers: core.Handlers) => core.Awaitable<core.Decision>): Hook {
   return (request, reply, done) => {
     if (typeof done !== 'function') throw new ConfigurationError('Guards are hooks for onRequest')
-    const proceed = (answer: core.Decision) => {
-      if (!answer) return done()
+    const write = (answer: core.Answer) => {
       if (reply.sent) return
       // The status is not for errors on the way. Bytes, because Fastify adds a charset to the type of a text.
       reply.headers(answer.headers)
@@ -93,7 +92,7 @@ function hook(decide: (raw: NodeRequest, handlers: core.Handlers) => Promise<cor
       reply.send(answer.body === undefined ? undefined : Buffer.from(answer.body))
     }
     const handlers = () => Reflect.get({ ...request.routeOptions.config }, HANDLERS)
-    const decision = core.attachAuth(request.raw, request, () => decide(request.raw, handlers))
-    decision.then(proceed).catch((thrown: unknown) => done(core.asError(thrown)))
+    const decideHere = () => decide(request.raw, handlers)
+    core.decideThen(() => core.attachAuth(request.raw, request, decideHere), write, done)
   }
 }

@@ -42,7 +42,7 @@ export function telnyxAuth<Claims extends object = JwtClaims>(
 ): Middleware<object & TelnyxAuthState<Claims>>
 export function telnyxAuth(options?: TelnyxAuthOptions): Middleware<TelnyxAuthState> {
   const gate = new core.Gate(options)
-  return middleware(async (ctx, handlers) => {
+  return middleware((ctx, handlers) => {
     const { req, method, originalUrl: url } = ctx
     const request = { headers: req.headers, rawHeaders: req.rawHeaders, method, url }
     return gate.authenticate(req, request, handlers)
@@ -71,10 +71,11 @@ export function getAuth(ctx: { readonly req: object }): Auth {
 }
 
 function middleware<State>(
-  decide: (ctx: Context<State>, handlers: core.Handlers) => Promise<core.Decision>,
+  decide: (ctx: Context<State>, handlers: core.Handlers) => core.Awaitable<core.Decision>,
 ): Middleware<State> {
   const self: Middleware<State> = async (ctx, next) => {
-    const answer = await core.attachAuth(ctx.req, ctx.state, () => decide(ctx, handlersOf(self, ctx)))
+    const decision = core.attachAuth(ctx.req, ctx.state, () => decide(ctx, handlersOf(self, ctx)))
+    const answer = decision instanceof Promise ? await decision : decision
     if (!answer) return next()
     ctx.set(answer.headers)
     ctx.status = answer.status

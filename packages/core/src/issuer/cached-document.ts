@@ -80,6 +80,11 @@ export class CachedDocument<T> {
     return this.#current?.value
   }
 
+  /** The value, while it is too young to be asked for again. */
+  get fresh(): T | undefined {
+    return this.#isYoungerThan(REFRESH_AFTER) ? this.#current?.value : undefined
+  }
+
   /** How many loads have begun. */
   get loads(): number {
     return this.#loads

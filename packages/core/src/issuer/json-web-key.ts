@@ -8,8 +8,14 @@ export interface VerificationKey {
   readonly algorithms: ReadonlyMap<Algorithm, CryptoKey>
 }
 
+/** Imported keys, by all that makes them what they are. */
+export type ImportedKeys = ReadonlyMap<string, VerificationKey>
+
 /** Members that only private and symmetric keys have (RFC 7518 §6). */
 const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
+
+/** Members that public keys are made of (RFC 7518 §6, RFC 8037 §2). */
+const MATERIAL = ['kty', 'n', 'e', 'crv', 'x', 'y']
 
 const MIN_RSA_BITS = 2048
 
@@ -23,10 +29,19 @@ interface UsableKey {
 /**
  * The keys of a JWK Set (RFC 7517 §5) that can be used to verify signatures. They are judged one by one, so that a member
  * of an unknown kind does not spoil the others.
+ *
+ * @param before those of the set that this one replaces: a key that has stayed is not imported again, and is the same
  */
-export async function importKeySet(value: unknown): Promise<readonly VerificationKey[]> {
-  const imported = await Promise.all(membersOf(value).map(importVerificationKey))
-  return imported.filter((key) => key !== undefined)
+export async function importKeySet(value: unknown, before: ImportedKeys = new Map()): Promise<ImportedKeys> {
+  const imported = new Map<string, VerificationKey>()
+  for (const member of membersOf(value)) {
+    const usable = selectUsable(member)
+    if (!usable) continue
+    const identity = identityOf(usable)
+    const key = before.get(identity) ?? (await importUsable(usable))
+    if (key) imported.set(identity, key)
+  }
+  return imported
 }
 
 /** Whether at least one of them serves one of these algorithms, as far as can be told at once. */
@@ -52,10 +67,22 @@ function membersOf(value: unknown): readonly unknown[] {
 /** Imports one member of a JWK Set; `undefined` when it cannot be used to verify signatures. */
 export async function importVerificationKey(member: unknown): Promise<VerificationKey | undefined> {
   const usable = selectUsable(member)
-  if (!usable) return undefined
-  const { kid, jwk } = usable
+  return usable && importUsable(usable)
+}
+
+/** Which key a member is. It may hold more, as deep as it likes, which says nothing about that. */
+function identityOf({ kid, jwk, algorithms }: UsableKey): string {
+  const material = MATERIAL.map((name) => (typeof jwk[name] === 'string' ? jwk[name] : null))
+  return JSON.stringify([kid ?? null, algorithms, material])
+}
+
+async function importUsable({
+  kid,
+  jwk,
+  algorithms: names,
+}: UsableKey): Promise<VerificationKey | undefined> {
   const algorithms = new Map<Algorithm, CryptoKey>()
-  for (const algorithm of usable.algorithms) {
+  for (const algorithm of names) {
     const key = await importJWK({ ...jwk, alg: algorithm, key_ops: ['verify'] }, algorithm).catch(
       () => undefined,
     )

@@ -6,9 +6,9 @@ import { type AuthorizationServer, conditional, etagOf, type IssuerAccess } from
 import { CachedDocument, type Loaded, lifetimeOf } from './cached-document.js'
 import { Deadline } from './deadline.js'
 import { IssuerFailure, invalidDocument, mayHaveMoved } from './issuer-failure.js'
-import { importKeySet, type VerificationKey } from './json-web-key.js'
 import { Budget } from './pacing.js'
 import { describeFailure, unavailable } from './unavailable.js'
+import { VerificationKeys } from './verification-keys.js'
 
 /** How the keys of an issuer are kept; durations in milliseconds. */
 export interface KeyOptions {
@@ -36,11 +36,9 @@ export function isPlausibleKid(kid: string): boolean {
   return PLAUSIBLE_KID.test(kid)
 }
 
-type Keys = readonly VerificationKey[]
-
 /** An issuer's JWK Set (RFC 7517): loaded, cached and refreshed, and the selection of a token's key from it. */
 export class KeySet {
-  readonly document: CachedDocument<Keys>
+  readonly document: CachedDocument<VerificationKeys>
   /** Whether the set was given, and never changes. */
   readonly fixed: boolean
   readonly #server: AuthorizationServer
@@ -60,7 +58,7 @@ export class KeySet {
     this.#options = options
     this.#refetches = new Budget(REFETCHES, options.cooldownMs, clock)
     this.fixed = jwks !== undefined
-    this.document = new CachedDocument<Keys>({
+    this.document = new CachedDocument<VerificationKeys>({
       clock,
       timeoutMs: limits.timeoutMs,
       maxStaleMs: options.maxStaleMs,
@@ -68,7 +66,7 @@ export class KeySet {
       waitMs: () => Math.max(client.waitMs, server.keysWaitMs),
       load: async (deadline) =>
         this.fixed
-          ? { value: await importKeySet(jwks), lifetimeMs: Number.POSITIVE_INFINITY }
+          ? { value: await VerificationKeys.import(jwks), lifetimeMs: Number.POSITIVE_INFINITY }
           : this.#load(deadline),
       loaded: (keys, before) => this.#noteLoaded(keys, before),
       failed: (error) => this.#noteFailed(error),
@@ -77,7 +75,12 @@ export class KeySet {
 
   /** The ids of the keys at hand. */
   get keyIds(): readonly string[] {
-    return idsOf(this.document.value ?? [])
+    return this.document.value?.ids ?? []
+  }
+
+  /** The keys, if there is no reason to ask for newer ones. */
+  get fresh(): VerificationKeys | undefined {
+    return this.document.fresh
   }
 
   /**
@@ -85,7 +88,7 @@ export class KeySet {
    *
    * @throws {UnavailableError} `ERR_DISCOVERY_FAILED`, `ERR_KEYS_UNAVAILABLE`
    */
-  async load(): Promise<Keys> {
+  async load(): Promise<VerificationKeys> {
     const keys = await this.document.get().catch((error: unknown) => {
       throw this.#unavailable(error, this.document.pauseMs)
     })
@@ -98,31 +101,34 @@ export class KeySet {
   }
 
   /**
-   * The keys that may have made a signature, one after the other: those with this key id, or without one all
-   * that serve the algorithm (RFC 7515 §4.1.4, RFC 7517 §4.5). Whoever asks on, because none of them did, gets
-   * those of a newer set where a token may have it fetched.
+   * The key that made a signature: one of those with this key id, or without one, of all that serve the algorithm. When
+   * none of those at hand did, newer ones are fetched where a token may have them fetched.
    *
-   * @throws {InvalidTokenError} `ERR_KEY_NOT_FOUND`, `ERR_ALGORITHM_NOT_ALLOWED`
+   * @param made whether a key made the signature
+   * @throws {InvalidTokenError} `ERR_SIGNATURE_INVALID`, `ERR_KEY_NOT_FOUND`, `ERR_ALGORITHM_NOT_ALLOWED`
    * @throws {UnavailableError} `ERR_DISCOVERY_FAILED`, `ERR_KEYS_UNAVAILABLE`
    */
-  async *candidates(
+  async find(
     kid: string | undefined,
     algorithm: Algorithm,
-  ): AsyncGenerator<CryptoKey, void, undefined> {
+    made: (key: CryptoKey) => Promise<boolean>,
+  ): Promise<CryptoKey> {
     // What was asked for before this token came may be from before its key.
     const { loads } = this.document
-    let keys = await this.load()
-    let found = select(keys, kid, algorithm)
-    yield* found.usable
+    let keys = this.fresh ?? (await this.load())
+    let found = keys.select(kid, algorithm)
+    for (const key of found.usable) if (await made(key)) return key
 
     const mayBeNew = !this.fixed && (kid === undefined || (!found.isKnown && isPlausibleKid(kid)))
+    // All that came at the same moment have come before the keys are fetched for the first of them.
+    if (mayBeNew) await undefined
     while (mayBeNew && (this.document.value !== keys || this.document.load <= loads)) {
       const newer = await this.#refetch(keys)
       if (!newer) break
       if (newer === keys) continue
       keys = newer
-      found = select(keys, kid, algorithm)
-      yield* found.usable
+      found = keys.select(kid, algorithm)
+      for (const key of found.usable) if (await made(key)) return key
       if (found.isKnown && kid !== undefined) break
     }
     if (mayBeNew && (kid === undefined || !found.isKnown) && (await this.#haveMoved())) {
@@ -130,10 +136,10 @@ export class KeySet {
       const joins = this.document.loading
       keys = await this.#refresh()
       if (joins && (await this.#haveMoved())) keys = await this.#refresh()
-      found = select(keys, kid, algorithm)
-      yield* found.usable
+      found = keys.select(kid, algorithm)
+      for (const key of found.usable) if (await made(key)) return key
     }
-    if (found.usable.length > 0) return
+    if (found.usable.length > 0) throw new InvalidTokenError('ERR_SIGNATURE_INVALID')
     // RFC 8725 §3.1: each key is used with its own algorithm only.
     if (kid !== undefined && found.isKnown) throw new InvalidTokenError('ERR_ALGORITHM_NOT_ALLOWED')
     throw new InvalidTokenError('ERR_KEY_NOT_FOUND')
@@ -146,7 +152,7 @@ export class KeySet {
    * @param keys the set that was tried
    * @returns `undefined` when the budget is used up, and `keys` are the last that the issuer had to say
    */
-  async #refetch(keys: Keys): Promise<Keys | undefined> {
+  async #refetch(keys: VerificationKeys): Promise<VerificationKeys | undefined> {
     const { document } = this
     // Another token may have had them fetched while this one was tried.
     if (document.value !== undefined && document.value !== keys) return document.value
@@ -159,7 +165,7 @@ export class KeySet {
     return this.#refresh()
   }
 
-  async #refresh(): Promise<Keys> {
+  async #refresh(): Promise<VerificationKeys> {
     try {
       return await this.document.refresh()
     } catch (error) {
@@ -178,7 +184,7 @@ export class KeySet {
     return uriNow !== uri
   }
 
-  async #load(deadline: Deadline): Promise<Loaded<Keys>> {
+  async #load(deadline: Deadline): Promise<Loaded<VerificationKeys>> {
     const uri = await this.#server.jwksUri(deadline)
     try {
       return await this.#fetch(uri, deadline)
@@ -190,7 +196,7 @@ export class KeySet {
     }
   }
 
-  async #fetch(uri: string, deadline: Deadline): Promise<Loaded<Keys>> {
+  async #fetch(uri: string, deadline: Deadline): Promise<Loaded<VerificationKeys>> {
     const { client } = this.#access
     const before = this.document.value
     const etag = before && this.#source?.uri === uri ? this.#source.etag : undefined
@@ -198,8 +204,8 @@ export class KeySet {
     const answer = await client.get({ url: uri, headers }, deadline)
     const lifetimeMs = lifetimeOf(answer.cacheControl, this.#options.lifetimeMs)
     if (answer.value === undefined && before) return { value: before, lifetimeMs }
-    const keys = await importKeySet(answer.value)
-    if (keys.length === 0)
+    const keys = await VerificationKeys.import(answer.value, before)
+    if (keys.size === 0)
       throw client.reject(
         invalidDocument('The JWK Set holds no key that can be used', uri, answer.durationMs),
       )
@@ -208,15 +214,15 @@ export class KeySet {
     return { value: keys, lifetimeMs }
   }
 
-  #noteLoaded(keys: Keys, before: Keys | undefined): void {
+  #noteLoaded(keys: VerificationKeys, before: VerificationKeys | undefined): void {
     // The first load is on nobody's account; whatever comes later is as good as a refetch.
     if (before) this.#spend(1)
     const { issuer } = this.#server
-    watched('keysRefreshed')?.publish({ issuer, keyIds: idsOf(keys), durationMs: this.document.ageMs ?? 0 })
+    watched('keysRefreshed')?.publish({ issuer, keyIds: keys.ids, durationMs: this.document.ageMs ?? 0 })
     if (!before || before === keys) return
     const rotated = watched('keysRotated')
     if (!rotated) return
-    const [now, then] = [new Set(idsOf(keys)), new Set(idsOf(before))]
+    const [now, then] = [new Set(keys.ids), new Set(before.ids)]
     const added = [...now].filter((kid) => !then.has(kid))
     const removed = [...then].filter((kid) => !now.has(kid))
     if (added.length > 0 || removed.length > 0) rotated.publish({ issuer, added, removed })
@@ -239,22 +245,5 @@ export class KeySet {
 
   #unavailable(error: unknown, retryAfterMs: number): Error {
     return unavailable('ERR_KEYS_UNAVAILABLE', error, retryAfterMs)
-  }
-}
-
-function idsOf(keys: Keys): string[] {
-  return keys.flatMap(({ kid }) => kid ?? [])
-}
-
-/** The keys of a set that a token may be signed with, and whether there is any with its key id. */
-function select(
-  keys: Keys,
-  kid: string | undefined,
-  algorithm: Algorithm,
-): { readonly isKnown: boolean; readonly usable: readonly CryptoKey[] } {
-  const matching = kid === undefined ? keys : keys.filter((key) => key.kid === kid)
-  return {
-    isKnown: matching.length > 0,
-    usable: matching.flatMap((key) => key.algorithms.get(algorithm) ?? []),
   }
 }

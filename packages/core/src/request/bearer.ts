@@ -25,6 +25,8 @@ export type AuthenticatableRequest = WebRequest | NodeRequest
 
 /** RFC 9110 §11.2 (`token68`), RFC 6750 §2.1 */
 const TOKEN68 = /^[A-Za-z0-9\-._~+/]+=*$/
+const SCHEME_LENGTH = 'bearer'.length
+const SPACE = 0x20
 /** The scheme in any case, not as the beginning of a longer word (RFC 9110 §5.6.2, §11.1). */
 const BEARER_SCHEME = /^bearer(?![\w!#$%&'*+.^`|~-])/i
 /** Where several headers were joined into one (RFC 9110 §5.3), with a Bearer credential that is not the first. */
@@ -34,7 +36,8 @@ const QUOTED_STRING = /"(?:[^"\\]|\\.?)*(?:"|$)/gs
 
 /**
  * The access token that a request carries in its `Authorization` header (RFC 6750 §2.1). The query, form
- * bodies and cookies are not looked at (OAuth 2.1 §5.1).
+ * bodies and cookies are not looked at (OAuth 2.1 §5.1). Its characters are not looked at either: of a token that is known,
+ * they need not be, and {@link checkCharacters} does for all others.
  *
  * @returns `undefined` when there are no credentials, or those of another scheme
  * @throws {InvalidRequestError} `ERR_REQUEST_MALFORMED`, `ERR_TOKEN_REPEATED`
@@ -51,28 +54,47 @@ export function extractBearerToken(
       throw new InvalidRequestError('ERR_TOKEN_REPEATED')
     return undefined
   }
-  const credentials = authorization.slice('bearer'.length)
-  const token = credentials.replace(/^ +/, '')
+  let start = SCHEME_LENGTH
+  while (authorization.charCodeAt(start) === SPACE) start++
+  const token = authorization.slice(start)
   // Before anything looks at it.
   if (token.length > maxTokenBytes) throw new InvalidTokenError('ERR_TOKEN_TOO_LARGE')
   // A comma is not in token68: it comes from joining several headers.
   if (token.includes(',')) throw new InvalidRequestError('ERR_TOKEN_REPEATED')
-  if (token === credentials || !TOKEN68.test(token)) throw new InvalidRequestError('ERR_REQUEST_MALFORMED')
+  if (start === SCHEME_LENGTH) throw new InvalidRequestError('ERR_REQUEST_MALFORMED')
   return token
+}
+
+/**
+ * Makes sure that a token is made of what a Bearer credential may hold (RFC 6750 §2.1).
+ *
+ * @throws {InvalidRequestError} `ERR_REQUEST_MALFORMED`
+ */
+export function checkCharacters(token: string): void {
+  if (!TOKEN68.test(token)) throw new InvalidRequestError('ERR_REQUEST_MALFORMED')
 }
 
 function authorizationHeader(request: AuthenticatableRequest): string | undefined {
   if (isWebRequest(request)) return request.headers.get('authorization') ?? undefined
 
-  const values = Object.entries(request.headers ?? {}).flatMap(([name, value]) =>
-    name.toLowerCase() === 'authorization' ? (value ?? []) : [],
-  )
-  const sent =
-    request.rawHeaders?.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'authorization') ??
-    request.headersDistinct?.authorization ??
-    []
-  if (values.length > 1 || sent.length > 1) throw new InvalidRequestError('ERR_TOKEN_REPEATED')
+  const { headers, rawHeaders, headersDistinct } = request
+  const values: string[] = []
+  for (const name of Object.keys(headers ?? {})) {
+    const value = isAuthorization(name) ? headers[name] : undefined
+    if (typeof value === 'string') values.push(value)
+    else if (value) values.push(...value)
+  }
+  let sent = 0
+  if (rawHeaders) {
+    for (let index = 0; index < rawHeaders.length; index += 2) if (isAuthorization(rawHeaders[index])) sent++
+  } else sent = headersDistinct?.authorization?.length ?? 0
+  if (values.length > 1 || sent > 1) throw new InvalidRequestError('ERR_TOKEN_REPEATED')
   return values[0]
+}
+
+/** The length first: of a request's headers, hardly any other has this one. */
+function isAuthorization(name: string | undefined): boolean {
+  return name?.length === 13 && name.toLowerCase() === 'authorization'
 }
 
 /** Whether the headers are those of the web. A header that is called `get` is a text. */

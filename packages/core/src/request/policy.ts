@@ -1,4 +1,6 @@
 import type { Auth } from '../auth.js'
+import type { Awaitable } from '../awaitable.js'
+import type { Clock } from '../clock.js'
 import {
   ConfigurationError,
   InsufficientAuthenticationError,
@@ -120,19 +122,21 @@ export class CompiledPolicy {
   }
 
   /**
-   * @param now seconds since the epoch
+   * Makes sure that a token is enough.
+   *
+   * @returns what it is given
    * @throws {InsufficientAuthenticationError}
    * @throws {InsufficientScopeError}
    * @throws {InvalidTokenError} `ERR_TOKEN_REJECTED`
    */
-  async enforce(auth: Auth, now: number, clockToleranceSeconds: number): Promise<void> {
+  enforce(auth: Auth, clock: Clock, clockToleranceSeconds: number): Awaitable<Auth> {
     const { scopes, anyScope, acrValues, maxAgeSeconds, validators } = this.#demands
     // RFC 9470 §3. Before the scopes, because this challenge names them too: one new token then mends both.
     const { acr, auth_time: authTime } = auth.claims
     const strong = acrValues.length === 0 || acrValues.some((value) => value === acr)
     if (
       !strong ||
-      (maxAgeSeconds !== undefined && !isRecent(authTime, maxAgeSeconds, now, clockToleranceSeconds))
+      (maxAgeSeconds !== undefined && !isRecent(authTime, maxAgeSeconds, clock.now(), clockToleranceSeconds))
     )
       throw new InsufficientAuthenticationError({ acrValues, maxAgeSeconds })
 
@@ -140,9 +144,14 @@ export class CompiledPolicy {
       auth.hasScopes(...scopes) && (anyScope.length === 0 || anyScope.some((scope) => auth.hasScopes(scope)))
     if (!enough) throw new InsufficientScopeError(this.requiredScopes)
 
-    for (const validate of validators)
-      if ((await ask(validate, auth)) === false) throw new InvalidTokenError('ERR_TOKEN_REJECTED')
+    return validators.length > 0 ? askAll(validators, auth) : auth
   }
+}
+
+async function askAll(validators: readonly Validate[], auth: Auth): Promise<Auth> {
+  for (const validate of validators)
+    if ((await ask(validate, auth)) === false) throw new InvalidTokenError('ERR_TOKEN_REJECTED')
+  return auth
 }
 
 async function ask(validate: Validate, auth: Auth): Promise<unknown> {

@@ -27,9 +27,13 @@ const OPAQUE = /^(?=.*[A-Za-z0-9])[A-Za-z0-9\-._~+/]+=*$/
  * its issuer can read it. Whatever has three parts is judged as a JWT.
  */
 export function isOpaqueToken(token: string, maxTokenBytes: number): boolean {
-  if (token.length > maxTokenBytes || !OPAQUE.test(token)) return false
+  return token.length <= maxTokenBytes && OPAQUE.test(token) && !hasThreeParts(token)
+}
+
+/** Whether a token has as many parts as a signed JWT. */
+export function hasThreeParts(token: string): boolean {
   const payloadEnd = token.indexOf('.', token.indexOf('.') + 1)
-  return payloadEnd <= 0 || token.includes('.', payloadEnd + 1)
+  return payloadEnd > 0 && !token.includes('.', payloadEnd + 1)
 }
 
 /**

@@ -1,0 +1,71 @@
+import { hash } from 'node:crypto'
+import type { CryptoKey } from 'jose'
+import type { Auth } from '../auth.js'
+import { BoundedCache } from '../bounded-cache.js'
+import type { TrustedIssuer } from '../issuer/trusted-issuer.js'
+
+/** A token whose signature and claims were found to be good. */
+export interface VerifiedToken {
+  readonly auth: Auth
+  readonly issuer: TrustedIssuer
+  /** The key that made the signature: when it is no longer the issuer's, nothing of this is true any more. */
+  readonly key: CryptoKey
+  /** The key id in the token. */
+  readonly kid: string | undefined
+}
+
+/** How many tokens are kept, and for how long. */
+export interface CacheLimits {
+  readonly maxEntries: number
+  readonly maxAgeMs: number
+}
+
+/** What a token takes beside its own characters and its claims: the result, its place in the map, the digest. */
+const ENTRY_BYTES = 700
+/** For so many bytes there is room, per entry: few tokens need half of it, and many large ones are not to take it all. */
+const ROOM_PER_ENTRY = 4096
+/** The largest tokens fit, also where few are kept. */
+const LEAST_ROOM = 1024 * 1024
+
+/**
+ * What was found out about tokens that are presented again: by the digest of a token, never by the token. An entry ends
+ * with the token, and at the age limit; whether its key is still good is for the reader to say, who has the keys.
+ */
+export class VerifiedTokenCache {
+  readonly #maxAgeMs: number
+  readonly #entries: BoundedCache<VerifiedToken>
+
+  constructor({ maxEntries, maxAgeMs }: CacheLimits) {
+    this.#maxAgeMs = maxAgeMs
+    this.#entries = new BoundedCache(maxEntries, Math.max(maxEntries * ROOM_PER_ENTRY, LEAST_ROOM))
+  }
+
+  /** Under what a token is kept: one of another spelling is another token, and nobody can make two with the same. */
+  static digestOf(token: string): string {
+    return hash('sha256', token, 'binary')
+  }
+
+  /** @param now seconds since the epoch */
+  get(digest: string, now: number): VerifiedToken | undefined {
+    return this.#entries.get(digest, now * 1000)
+  }
+
+  /** @param now seconds since the epoch */
+  set(digest: string, verified: VerifiedToken, now: number): void {
+    const { token, claims, expiresAt = Number.POSITIVE_INFINITY } = verified.auth
+    const until = Math.min(expiresAt * 1000, now * 1000 + this.#maxAgeMs)
+    if (until <= now * 1000) return
+    this.#entries.set(digest, verified, ENTRY_BYTES + token.length + sizeOf(claims), until)
+  }
+
+  delete(digest: string): void {
+    this.#entries.delete(digest)
+  }
+}
+
+/** About how many bytes of memory a value of JSON takes. */
+function sizeOf(value: unknown): number {
+  if (typeof value === 'string') return 24 + value.length
+  if (typeof value !== 'object' || value === null) return 16
+  return Object.values(value).reduce((sum: number, child) => sum + 8 + sizeOf(child), 48)
+}
