@@ -15,7 +15,7 @@ import { type AuthenticatableRequest, checkCharacters, extractBearerToken } from
 import { CompiledPolicy, type Policy } from './request/policy.js'
 import { describeProtectedResource, type ProtectedResourceMetadata } from './request/protected-resource.js'
 import { checkClaims, checkHeader, checkTimes, type JwtClaims } from './token/claims.js'
-import { hasThreeParts, isOpaqueToken, parseUnverifiedToken } from './token/unverified-token.js'
+import { hasThreeParts, isOpaqueToken, KnownHeaders, parseUnverifiedToken } from './token/unverified-token.js'
 import { type VerifiedToken, VerifiedTokenCache } from './token/verified-token-cache.js'
 
 /** Decides whether access tokens are good, and what they allow. */
@@ -63,6 +63,7 @@ export class TokenVerifier implements Verifier {
   readonly #knower: TrustedIssuer | undefined
   readonly #resource: ProtectedResourceMetadata | undefined
   readonly #cache: VerifiedTokenCache | undefined
+  readonly #headers = new KnownHeaders()
 
   constructor(options: ResolvedOptions, clock: Clock) {
     this.#options = options
@@ -250,7 +251,7 @@ export class TokenVerifier implements Verifier {
       return this.#applyPolicy(createAuth(token, claims, 'introspection', scopeImplies), policy)
     }
 
-    const { unverifiedHeader, unverifiedClaims } = parseUnverifiedToken(token, maxTokenBytes)
+    const { unverifiedHeader, unverifiedClaims } = parseUnverifiedToken(token, maxTokenBytes, this.#headers)
     // J11: only the issuer that the token names. One that names nobody we know is refused by the rules of the first.
     const { iss } = unverifiedClaims
     const named = typeof iss === 'string' ? this.#issuers.get(iss) : undefined
@@ -272,6 +273,7 @@ export class TokenVerifier implements Verifier {
       return this.#applyPolicy(createAuth(token, claims, 'introspection', scopeImplies), policy)
     }
 
+    this.#headers.remember(token, unverifiedHeader)
     // The claims are what the key signed: they are verified from here on.
     const claims = unverifiedClaims
     const verified = { auth: createAuth(token, claims, 'signature', scopeImplies), issuer, key, kid }

@@ -36,13 +36,38 @@ export function hasThreeParts(token: string): boolean {
   return payloadEnd > 0 && !token.includes('.', payloadEnd + 1)
 }
 
+/** How many headers are remembered: issuers have one for each key. */
+const MAX_HEADERS = 100
+
+/** The headers of tokens that were found to be good: they are the same for all that a key signs, and read once. */
+export class KnownHeaders {
+  readonly #bySegment = new Map<string, UnverifiedHeader>()
+
+  get(segment: string): UnverifiedHeader | undefined {
+    return this.#bySegment.get(segment)
+  }
+
+  /** @param token one that was verified: of others, anybody could make any number */
+  remember(token: string, header: UnverifiedHeader): void {
+    const segment = token.slice(0, token.indexOf('.'))
+    if (this.#bySegment.has(segment)) return
+    // Whoever writes something else into each header gains nothing here, and others lose little.
+    if (this.#bySegment.size >= MAX_HEADERS) this.#bySegment.clear()
+    this.#bySegment.set(segment, header)
+  }
+}
+
 /**
  * Reads the compact serialization of a signed JWT (RFC 7519 §7.2, RFC 7515 §7.1): exactly one spelling is
  * accepted, so that one token has one form. Nothing about the content is checked.
  *
  * @throws {InvalidTokenError} `ERR_TOKEN_TOO_LARGE`, `ERR_TOKEN_MALFORMED`
  */
-export function parseUnverifiedToken(token: string, maxTokenBytes: number): UnverifiedToken {
+export function parseUnverifiedToken(
+  token: string,
+  maxTokenBytes: number,
+  known: KnownHeaders,
+): UnverifiedToken {
   // Before anything looks at it. All that a JWT may hold is ASCII, so characters are bytes.
   if (token.length > maxTokenBytes) throw new InvalidTokenError('ERR_TOKEN_TOO_LARGE')
 
@@ -53,13 +78,11 @@ export function parseUnverifiedToken(token: string, maxTokenBytes: number): Unve
   if (token.includes('.', payloadEnd + 1))
     throw malformed('The access token has more than three parts; encrypted JWTs are not supported')
 
+  const [header, payload] = [token.slice(0, headerEnd), token.slice(headerEnd + 1, payloadEnd)]
   decodeBase64url(token.slice(payloadEnd + 1), 'signature')
   return {
-    unverifiedHeader: parseObject(decodeBase64url(token.slice(0, headerEnd), 'header'), 'header'),
-    unverifiedClaims: parseObject(
-      decodeBase64url(token.slice(headerEnd + 1, payloadEnd), 'payload'),
-      'payload',
-    ),
+    unverifiedHeader: known.get(header) ?? parseObject(decodeBase64url(header, 'header'), 'header'),
+    unverifiedClaims: parseObject(decodeBase64url(payload, 'payload'), 'payload'),
   }
 }
 
@@ -74,12 +97,11 @@ function decodeBase64url(segment: string, part: string): Buffer {
 /** RFC 7519 §7.2 (steps 3 and 10): a JSON object in UTF-8, in which no member name is repeated (RFC 7519 §4). */
 function parseObject(bytes: Buffer, part: string): Record<string, unknown> {
   if (!isUtf8(bytes)) throw malformed(`The ${part} of the access token is not UTF-8`)
-  const text = bytes.toString()
-  const { depth, members } = measure(text)
+  const { depth, members } = measure(bytes)
   if (depth > MAX_DEPTH) throw malformed(`The ${part} of the access token is nested too deep`)
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = JSON.parse(bytes.toString())
   } catch {
     // The parser's own error is not kept as the cause: it quotes the token.
     throw malformed(`The ${part} of the access token is not JSON`)
@@ -92,21 +114,24 @@ function parseObject(bytes: Buffer, part: string): Record<string, unknown> {
   return value
 }
 
+const [QUOTE, BACKSLASH, COLON] = [0x22, 0x5c, 0x3a]
+const [OPENING_BRACE, OPENING_BRACKET, CLOSING_BRACE, CLOSING_BRACKET] = [0x7b, 0x5b, 0x7d, 0x5d]
+
 /** How deep a JSON text is nested and how many members its objects have: outside strings, a colon is a member. */
-function measure(text: string): { depth: number; members: number } {
+function measure(utf8: Uint8Array): { depth: number; members: number } {
   let depth = 0
   let deepest = 0
   let members = 0
   let inString = false
-  for (let index = 0; index < text.length; index++) {
-    const character = text[index]
+  for (let index = 0; index < utf8.length; index++) {
+    const byte = utf8[index]
     if (inString) {
-      if (character === '\\') index++
-      else if (character === '"') inString = false
-    } else if (character === '"') inString = true
-    else if (character === ':') members++
-    else if (character === '{' || character === '[') deepest = Math.max(deepest, ++depth)
-    else if (character === '}' || character === ']') depth--
+      if (byte === BACKSLASH) index++
+      else if (byte === QUOTE) inString = false
+    } else if (byte === QUOTE) inString = true
+    else if (byte === COLON) members++
+    else if (byte === OPENING_BRACE || byte === OPENING_BRACKET) deepest = Math.max(deepest, ++depth)
+    else if (byte === CLOSING_BRACE || byte === CLOSING_BRACKET) depth--
   }
   return { depth: deepest, members }
 }
@@ -114,10 +139,9 @@ function measure(text: string): { depth: number; members: number } {
 function countMembers(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0
   const children = Object.values(value)
-  return children.reduce(
-    (sum: number, child) => sum + countMembers(child),
-    Array.isArray(value) ? 0 : children.length,
-  )
+  let members = Array.isArray(value) ? 0 : children.length
+  for (const child of children) members += countMembers(child)
+  return members
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
