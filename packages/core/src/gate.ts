@@ -1,3 +1,4 @@
+import { type Admission, Admissions } from './admission.js'
 import type { Auth } from './auth.js'
 import { type Awaitable, after, attempt } from './awaitable.js'
 import { systemClock } from './clock.js'
@@ -22,21 +23,6 @@ export interface Answer {
 
 /** What is decided about a request: go on, or write this. */
 export type Decision = Answer | undefined
-
-interface Admission {
-  readonly gate: Gate
-  /** `undefined` for an anonymous caller, `null` as long as nobody looked. */
-  readonly auth: Auth | null | undefined
-  /** The policies that were satisfied on the way: of gates, then of guards. */
-  readonly satisfied: CompiledPolicy[]
-  /** Who is to authenticate what, as soon as a guard asks for it. */
-  readonly deferred?: { readonly gate: Gate; readonly request: AuthenticatableRequest }
-  /** Why the gate refused: an application may go on nevertheless, and nobody asks a `validate` twice. */
-  readonly refusal?: { readonly error: unknown }
-}
-
-/** Who was admitted with which request. Not a property of the request: others write to `req.auth` too. */
-const admissions = new WeakMap<object, Admission>()
 
 const BEHAVIOUR = ['optional', 'errors'] as const
 
@@ -111,8 +97,8 @@ export class Gate {
     const metadata = this.#respond(request)
     if (metadata) return metadata
     // Another gate may have admitted somebody already, who stays that; what it refused, this one is to judge by itself.
-    const { gate, auth, satisfied } = admissions.get(carrier) ?? { gate: this, auth: null, satisfied: [] }
-    admissions.set(carrier, { gate, auth, satisfied, deferred: { gate: this, request } })
+    const { gate, auth, satisfied } = Admissions.get(carrier) ?? { gate: this, auth: null, satisfied: [] }
+    Admissions.set(carrier, { gate, auth, satisfied, deferred: { gate: this, request } })
     return undefined
   }
 
@@ -173,12 +159,12 @@ export class Gate {
     return attempt(
       () => this.#verifier.confirm(auth, policy),
       (confirmed) => {
-        if (confirmed !== auth) admissions.set(carrier, { gate: this, auth: confirmed, satisfied })
+        if (confirmed !== auth) Admissions.set(carrier, { gate: this, auth: confirmed, satisfied })
         return confirmed
       },
       (error) => {
         if (error instanceof InvalidTokenError)
-          admissions.set(carrier, { gate: this, auth: undefined, satisfied: [], refusal: { error } })
+          Admissions.set(carrier, { gate: this, auth: undefined, satisfied: [], refusal: { error } })
         throw error
       },
     )
@@ -190,17 +176,17 @@ export class Gate {
   }
 
   #admit(carrier: object, request: AuthenticatableRequest): Awaitable<Auth | undefined> {
-    const before = admissions.get(carrier)?.satisfied ?? []
+    const before = Admissions.get(carrier)?.satisfied ?? []
     const refuse = (error: unknown): never => {
       // Who is refused here is nobody, whatever another gate said before.
-      admissions.set(carrier, { gate: this, auth: undefined, satisfied: [], refusal: { error } })
+      Admissions.set(carrier, { gate: this, auth: undefined, satisfied: [], refusal: { error } })
       throw error
     }
     return attempt(
       () => this.#verifier.authenticateIfPresent(request, this.#policy),
       (auth) => {
         if (!auth && !this.#optional) return refuse(new MissingTokenError())
-        admissions.set(carrier, { gate: this, auth, satisfied: [...before, this.#policy] })
+        Admissions.set(carrier, { gate: this, auth, satisfied: [...before, this.#policy] })
         return auth
       },
       refuse,
@@ -240,12 +226,12 @@ export function attachAuth(
   holder: unknown,
   decide: () => Awaitable<Decision>,
 ): Awaitable<Decision> {
-  const before = admissions.get(carrier)
+  const before = Admissions.get(carrier)
   const attach = () => {
-    const now = admissions.get(carrier)
+    const now = Admissions.get(carrier)
     try {
       // A guard that found nobody new leaves what others have made of it.
-      if (now !== before) Reflect.set(Object(holder), 'auth', now?.auth)
+      if (now !== before && isObject(holder)) holder.auth = now?.auth
     } catch {}
   }
   return attempt(
@@ -261,8 +247,12 @@ export function attachAuth(
   )
 }
 
+function isObject(value: unknown): value is { auth?: unknown } {
+  return typeof value === 'object' && value !== null
+}
+
 function admissionOf(carrier: object): Admission {
-  const admission = admissions.get(carrier)
+  const admission = Admissions.get(carrier)
   if (!admission)
     throw new ConfigurationError(
       'Nobody was authenticated: telnyxAuth() must come before requireAuth(), requireScopes() and getAuth()',

@@ -1,0 +1,48 @@
+import type { Auth } from './auth.js'
+import type { Gate } from './gate.js'
+import type { AuthenticatableRequest } from './request/bearer.js'
+import type { CompiledPolicy } from './request/policy.js'
+
+/** Who was admitted with a request, or was not. */
+export interface Admission {
+  readonly gate: Gate
+  /** `undefined` for an anonymous caller, `null` as long as nobody looked. */
+  readonly auth: Auth | null | undefined
+  /** The policies that were satisfied on the way: of gates, then of guards. */
+  readonly satisfied: CompiledPolicy[]
+  /** Who is to authenticate what, as soon as a guard asks for it. */
+  readonly deferred?: { readonly gate: Gate; readonly request: AuthenticatableRequest }
+  /** Why the gate refused: an application may go on nevertheless, and nobody asks a `validate` twice. */
+  readonly refusal?: { readonly error: unknown }
+}
+
+/** Returns what it is given, so that a class derived from it can put a private member on an object of others. */
+class Given {
+  constructor(given: object) {
+    // biome-ignore lint/correctness/noConstructorReturn: this is what it is for
+    return given
+  }
+}
+
+/**
+ * The admission that a request carries. Not a property, because others write to `req.auth` too: nobody can see, forge or lose
+ * this one. A `WeakMap` could do the same, but costs every request as much as half of all that is decided about it.
+ */
+export class Admissions extends Given {
+  #admission: Admission
+
+  private constructor(carrier: object, admission: Admission) {
+    super(carrier)
+    this.#admission = admission
+  }
+
+  static get(carrier: unknown): Admission | undefined {
+    if (typeof carrier !== 'object' || carrier === null) return undefined
+    return #admission in carrier ? carrier.#admission : undefined
+  }
+
+  static set(carrier: object, admission: Admission): void {
+    if (#admission in carrier) carrier.#admission = admission
+    else new Admissions(carrier, admission)
+  }
+}
