@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { BoundedCache } from '../../packages/core/src/bounded-cache.js'
 import {
@@ -324,6 +326,112 @@ describe('BoundedCache', () => {
     // If bytes had been lost or counted twice, these would not fit exactly.
     for (let n = 0; n < 50; n++) cache.set(`last-${n}`, n, 10, 1e9)
     for (let n = 0; n < 50; n++) expect(cache.get(`last-${n}`, 0)).toBe(n)
+  })
+
+  it('passes over what was used since the last visit, once', () => {
+    const cache = new BoundedCache<string>(3, 100)
+    for (const key of ['a', 'b', 'c']) cache.set(key, key, 1, 1000)
+    for (const key of ['a', 'b']) cache.get(key, 0)
+    cache.set('d', 'd', 1, 1000)
+    expect(cache.get('c', 0)).toBeUndefined()
+    // The hand is at the new one, which nobody has used; a and b were forgiven, and are next.
+    cache.set('e', 'e', 1, 1000)
+    expect(cache.get('d', 0)).toBeUndefined()
+    expect(['a', 'b', 'e'].map((key) => cache.get(key, 0))).toEqual(['a', 'b', 'e'])
+  })
+
+  it('what is replaced counts as used, and what ends is not served to the one who forgives', () => {
+    const cache = new BoundedCache<string>(2, 100)
+    cache.set('a', 'A', 1, 1000)
+    cache.set('a', 'A2', 1, 1000)
+    cache.set('b', 'B', 1, 1000)
+    cache.set('c', 'C', 1, 1000)
+    expect(['a', 'b', 'c'].map((key) => cache.get(key, 0))).toEqual(['A2', undefined, 'C'])
+    expect(cache.get('a', 1000)).toBeUndefined()
+  })
+
+  it('looks at no more than a hundred that are used before it takes one', () => {
+    const cache = new BoundedCache<number>(1000, 1e6)
+    for (let n = 0; n < 1000; n++) cache.set(`${n}`, n, 1, 1000)
+    for (let n = 0; n < 1000; n++) cache.get(`${n}`, 0)
+    cache.set('new', -1, 1, 1000)
+    // Those before it were forgiven, and lose nothing but that.
+    expect(cache.get('100', 0)).toBeUndefined()
+    for (let n = 0; n < 1000; n++) if (n !== 100) expect(cache.get(`${n}`, 0)).toBe(n)
+  })
+
+  it('what is looked up now and then survives a flood of others', () => {
+    const cache = new BoundedCache<number>(100, 1e6)
+    for (let n = 0; n < 50; n++) cache.set(`hot-${n}`, n, 1, 1000)
+    for (let n = 0; n < 10_000; n++) {
+      expect(cache.get(`hot-${n % 50}`, 0)).toBe(n % 50)
+      cache.set(`cold-${n}`, n, 1, 1000)
+    }
+  })
+
+  it.each([1, 2, 3, 10])(
+    'does what a simple model does, in any order of operations (limit %d)',
+    (maxEntries) => {
+      const maxBytes = 40
+      const cache = new BoundedCache<number>(maxEntries, maxBytes)
+      /** The last that was said of each key, whether it is kept or not. */
+      const said = new Map<string, { value: number; bytes: number; until: number }>()
+      let state = maxEntries
+      const chance = (below: number) => {
+        state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
+        return (state >> 8) % below
+      }
+      let served = 0
+      for (let step = 0; step < 20_000; step++) {
+        const key = `${chance(20)}`
+        const operation = chance(10)
+        if (operation < 4) {
+          const value = cache.get(key, step)
+          const known = said.get(key)
+          if (value !== undefined) served++
+          if (value !== undefined || !known) expect(value).toBe(known?.value)
+          if (known && known.until <= step) expect(value).toBeUndefined()
+        } else if (operation < 9) {
+          const entry = { value: step, bytes: chance(45), until: step + chance(60) }
+          cache.set(key, entry.value, entry.bytes, entry.until)
+          said.set(key, entry)
+          // What was kept last is there, if it is of any size that may be, and has not ended.
+          if (entry.until > step)
+            expect(cache.get(key, step)).toBe(entry.bytes > maxBytes ? undefined : entry.value)
+        } else {
+          cache.delete(key)
+          said.delete(key)
+        }
+        if (step % 10 > 0) continue
+        const kept = [...said].filter(([each]) => cache.get(each, Number.NEGATIVE_INFINITY) !== undefined)
+        expect(kept.length).toBeLessThanOrEqual(maxEntries)
+        expect(kept.reduce((sum, [, { bytes }]) => sum + bytes, 0)).toBeLessThanOrEqual(maxBytes)
+      }
+      expect(served).toBeGreaterThan(200)
+      // If anything had been lost or counted twice, these would not fit exactly.
+      for (let n = 0; n < 20; n++) cache.delete(`${n}`)
+      for (let n = 0; n < maxEntries; n++) cache.set(`last-${n}`, n, maxBytes / maxEntries, 1e9)
+      for (let n = 0; n < maxEntries; n++) expect(cache.get(`last-${n}`, 0)).toBe(n)
+    },
+  )
+
+  it('what was replaced is let go of, also where nothing was pushed out for a long time', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect: () => void = runInNewContext('gc')
+    const cache = new BoundedCache<object>(100, 1e6)
+    for (let n = 0; n < 101; n++) cache.set(`${n}`, {}, 1, 1000)
+    const replaced: WeakRef<object>[] = []
+    // As tokens are that reach their age and are verified anew: one ends, one comes, and none is too many.
+    for (let round = 0; round < 50; round++)
+      for (let n = 1; n < 101; n++) {
+        const value = {}
+        if (round < 40) replaced.push(new WeakRef(value))
+        cache.delete(`${n}`)
+        cache.set(`${n}`, value, 1, 1000)
+      }
+    await settle()
+    collect()
+    expect(replaced.filter((each) => each.deref() !== undefined).length).toBeLessThan(200)
   })
 
   it('with room for none, keeps none', () => {

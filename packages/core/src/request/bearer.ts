@@ -77,7 +77,7 @@ export function checkCharacters(token: string): void {
 function authorizationHeader(request: AuthenticatableRequest): string | undefined {
   if (isWebRequest(request)) return request.headers.get('authorization') ?? undefined
 
-  const { headers, rawHeaders, headersDistinct } = request
+  const { headers, rawHeaders } = request
   const values: string[] = []
   for (const name of Object.keys(headers ?? {})) {
     const value = isAuthorization(name) ? headers[name] : undefined
@@ -87,7 +87,8 @@ function authorizationHeader(request: AuthenticatableRequest): string | undefine
   let sent = 0
   if (rawHeaders) {
     for (let index = 0; index < rawHeaders.length; index += 2) if (isAuthorization(rawHeaders[index])) sent++
-  } else sent = headersDistinct?.authorization?.length ?? 0
+    // Node makes these when they are asked for, so they are not without need.
+  } else sent = request.headersDistinct?.authorization?.length ?? 0
   if (values.length > 1 || sent > 1) throw new InvalidRequestError('ERR_TOKEN_REPEATED')
   return values[0]
 }
