@@ -117,9 +117,16 @@ export class AuthorizationServer {
 
   /** Where the keys are now, for when they are not where they were: `before` when nothing newer is to be had. */
   async jwksUriAfter(before: string, deadline?: Deadline): Promise<string> {
-    if (this.#known.jwksUri !== undefined) return before
+    const atHand = this.jwksUriAtHand(before)
+    if (atHand !== undefined) return atHand
     const metadata = (await this.#newerMetadata(deadline)) ?? this.document.value
     return metadata?.jwksUri ?? before
+  }
+
+  /** The same from what is at hand; `undefined` where newer metadata are to be asked for. */
+  jwksUriAtHand(before: string): string | undefined {
+    if (this.#known.jwksUri !== undefined) return this.#known.jwksUri
+    return this.#isTrusted ? (this.document.value?.jwksUri ?? before) : undefined
   }
 
   /** The same for introspection. */
@@ -129,10 +136,15 @@ export class AuthorizationServer {
     return metadata?.introspectionEndpoint ?? before
   }
 
+  /** Whether metadata are not asked for again because something in them does not work. */
+  get #isTrusted(): boolean {
+    return this.#known.metadata !== undefined || (this.document.ageMs ?? 0) <= TRUSTED_FOR_MS
+  }
+
   /** Metadata that were asked for just now, because something in the others does not work. */
   async #newerMetadata(deadline?: Deadline): Promise<AuthorizationServerMetadata | undefined> {
     const { document } = this
-    if (this.#known.metadata || (document.ageMs ?? 0) <= TRUSTED_FOR_MS) return undefined
+    if (this.#isTrusted) return undefined
     // The failure to be told of is the one that led here. Without time left, the next to ask is the one that profits.
     const isOver = deadline?.isOver ?? false
     const refreshed = document.refresh(isOver ? undefined : deadline).catch(() => undefined)

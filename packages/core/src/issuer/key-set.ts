@@ -177,6 +177,9 @@ export class KeySet {
   async #haveMoved(): Promise<boolean> {
     const uri = this.#source?.uri
     if (uri === undefined) return false
+    // Nearly always, and then a timer for each token would be too much.
+    const uriAtHand = this.#server.jwksUriAtHand(uri)
+    if (uriAtHand !== undefined) return uriAtHand !== uri
     // No longer than for anything else that is probably as it was: there may be a flood of tokens that wait.
     const uriNow = await Deadline.within(PATIENCE_MS, ({ over }) =>
       Promise.race([this.#server.jwksUriAfter(uri), over.then(() => uri)]),
