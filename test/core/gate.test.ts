@@ -1,5 +1,5 @@
 import { InvalidTokenError } from '@telnyx-auth/core'
-import { attachAuth, createGuards, type Decision, Gate } from '@telnyx-auth/core/adapter'
+import { attachAuth, createGuards, type Decision, decideThen, Gate } from '@telnyx-auth/core/adapter'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createIssuerInReach } from '../support/issuer.js'
 import { thrownBy } from '../support/outcome.js'
@@ -89,6 +89,37 @@ describe('a gate', () => {
       expect(holder).toEqual({ auth: undefined })
     },
   )
+})
+
+describe('where somebody has replaced the global Promise', () => {
+  // As zone.js does: async functions go on returning the language's own.
+  class OtherPromise<T> extends Promise<T> {}
+
+  it('a token that has to be waited for is waited for', async () => {
+    const gate = new Gate(reach())
+    const [good, bad] = [await request(['a']), { headers: await bearer({ audience: 'urn:other' }) }]
+    vi.stubGlobal('Promise', OtherPromise)
+    for (const [token, status] of [
+      [bad, 401],
+      [good, undefined],
+    ] as const) {
+      const carrier = {}
+      const decision = await attachAuth(carrier, carrier, () => gate.authenticate(carrier, token))
+      expect(decision?.status).toBe(status)
+    }
+  })
+
+  it('and so is what an adapter decides with a promise of its own', async () => {
+    const next = vi.fn()
+    const refusal = { status: 401, headers: {}, body: undefined }
+    const decided = OtherPromise.resolve(refusal)
+    vi.stubGlobal('Promise', class extends Promise<unknown> {})
+    const write = vi.fn()
+    decideThen(() => decided, write, next)
+    await decided
+    expect(write).toHaveBeenCalledWith(refusal)
+    expect(next).not.toHaveBeenCalled()
+  })
 })
 
 describe('who was refused', () => {

@@ -3,7 +3,7 @@
  * writes the plain answer that it gets back, or goes on.
  */
 
-import { type Awaitable, attempt } from './awaitable.js'
+import { type Awaitable, attempt, isPending } from './awaitable.js'
 import { ConfigurationError } from './errors.js'
 import { type Answer, type Decision, Gate } from './gate.js'
 import { declareGuard, type Handlers } from './guards.js'
@@ -14,7 +14,7 @@ import type { ProtectedResourceOptions } from './request/protected-resource-opti
 import type { JwtClaims } from './token/claims.js'
 import type { Verifier } from './verifier.js'
 
-export type { Awaitable } from './awaitable.js'
+export { type Awaitable, isPending } from './awaitable.js'
 export { type Answer, attachAuth, type Decision, Gate } from './gate.js'
 export type { Handlers } from './guards.js'
 export { asError } from './operation.js'
@@ -72,7 +72,7 @@ export function decideThen(
     }
   }
   const done = attempt(decide, decided, failed)
-  if (done instanceof Promise) done.catch(failed)
+  if (isPending(done)) done.catch(failed)
 }
 
 /** The functions for single routes, as an adapter exports them. */

@@ -4,9 +4,17 @@
  */
 export type Awaitable<T> = T | Promise<T>
 
+/**
+ * Whether a value is still to come. By its form: programs replace the global `Promise` (zone.js does), and what is taken for a
+ * value by mistake would be taken for a decision.
+ */
+export function isPending<T>(value: Awaitable<T>): value is Promise<T> {
+  return typeof value === 'object' && value !== null && 'then' in value
+}
+
 /** Goes on with a value as soon as it is there: at once, if it is. */
 export function after<T, U>(value: Awaitable<T>, goOn: (value: T) => Awaitable<U>): Awaitable<U> {
-  return value instanceof Promise ? value.then(goOn) : goOn(value)
+  return isPending(value) ? value.then(goOn) : goOn(value)
 }
 
 /** Does something, and goes on with what comes of it, or with what it fails with. */
@@ -21,5 +29,5 @@ export function attempt<T, U>(
   } catch (error) {
     return failed(error)
   }
-  return outcome instanceof Promise ? outcome.then(goOn, failed) : goOn(outcome)
+  return isPending(outcome) ? outcome.then(goOn, failed) : goOn(outcome)
 }

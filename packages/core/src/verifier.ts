@@ -1,7 +1,7 @@
 import { type CryptoKey, compactVerify, errors } from 'jose'
 import type { Algorithm } from './algorithms.js'
 import { type Auth, createAuth } from './auth.js'
-import { type Awaitable, after } from './awaitable.js'
+import { type Awaitable, after, isPending } from './awaitable.js'
 import { type Clock, systemClock } from './clock.js'
 import { InvalidTokenError, MissingTokenError, UnavailableError } from './errors.js'
 import { describeHealth, type Health } from './health.js'
@@ -184,7 +184,7 @@ export class TokenVerifier implements Verifier {
     const compiled = this.compile(policy)
     try {
       const outcome = work(compiled)
-      const auth = outcome instanceof Promise ? await outcome : outcome
+      const auth = isPending(outcome) ? await outcome : outcome
       if (auth) return auth
       throw new MissingTokenError()
     } catch (error) {

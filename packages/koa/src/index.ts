@@ -75,7 +75,7 @@ function middleware<State>(
 ): Middleware<State> {
   const self: Middleware<State> = async (ctx, next) => {
     const decision = core.attachAuth(ctx.req, ctx.state, () => decide(ctx, handlersOf(self, ctx)))
-    const answer = decision instanceof Promise ? await decision : decision
+    const answer = core.isPending(decision) ? await decision : decision
     if (!answer) return next()
     ctx.set(answer.headers)
     ctx.status = answer.status
