@@ -37,12 +37,15 @@ export class Admissions extends Given {
   }
 
   static get(carrier: unknown): Admission | undefined {
-    if (typeof carrier !== 'object' || carrier === null) return undefined
-    return #admission in carrier ? carrier.#admission : undefined
+    return isObject(carrier) && #admission in carrier ? carrier.#admission : undefined
   }
 
   static set(carrier: object, admission: Admission): void {
     if (#admission in carrier) carrier.#admission = admission
     else new Admissions(carrier, admission)
   }
+}
+
+function isObject(value: unknown): value is object {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
 }

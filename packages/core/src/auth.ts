@@ -76,7 +76,8 @@ class VerifiedAuth implements Auth {
     verifiedBy: Auth['verifiedBy'],
     scopeImplies: ScopeImplies | undefined,
   ) {
-    this.#token = token
+    // A copy: part of a longer text, such as a header, would keep all of it alive.
+    this.#token = Buffer.from(token).toString()
     this.#scopeImplies = scopeImplies
     Object.defineProperty(this, 'token', VerifiedAuth.#TOKEN)
     this.subject = claims.sub
@@ -99,3 +100,6 @@ class VerifiedAuth implements Auth {
     )
   }
 }
+
+// It is shared by all results: what one handler did to it, every other would see.
+Object.freeze(VerifiedAuth.prototype)

@@ -18,8 +18,9 @@ export class BoundedCache<V> {
   readonly #maxBytes: number
   /** In the order in which they came. */
   readonly #entries = new Map<string, Entry<V>>()
-  /** Made when it is needed: an iterator keeps all that a map has outgrown. */
   #hand: Iterator<string> | undefined
+  /** How many entries went since the hand last moved. */
+  #gone = 0
   #bytes = 0
 
   constructor(maxEntries: number, maxBytes: number) {
@@ -46,7 +47,7 @@ export class BoundedCache<V> {
   set(key: string, value: V, bytes: number, until: number): void {
     const replaces = this.delete(key)
     if (bytes > this.#maxBytes || this.#maxEntries < 1) return
-    while (this.#entries.size >= this.#maxEntries || this.#bytes + bytes > this.#maxBytes) this.#forgetOne()
+    while (this.#entries.size > 0 && !this.#hasRoomFor(bytes)) this.#forgetOne()
     this.#entries.set(key, { value, bytes, until, used: replaces })
     this.#bytes += bytes
   }
@@ -57,12 +58,19 @@ export class BoundedCache<V> {
     if (!entry) return false
     this.#entries.delete(key)
     this.#bytes -= entry.bytes
+    // An iterator that stands still keeps all that its map has outgrown, and what was in it.
+    if (++this.#gone > this.#entries.size) this.#hand = undefined
     return true
+  }
+
+  #hasRoomFor(bytes: number): boolean {
+    return this.#entries.size < this.#maxEntries && this.#bytes + bytes <= this.#maxBytes
   }
 
   #forgetOne(): void {
     for (let looked = 0; ; looked++) {
       this.#hand ??= this.#entries.keys()
+      this.#gone = 0
       const { value: key, done } = this.#hand.next()
       const entry = done ? undefined : this.#entries.get(key)
       if (!entry) this.#hand = undefined

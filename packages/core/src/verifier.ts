@@ -230,10 +230,15 @@ export class TokenVerifier implements Verifier {
     policy: CompiledPolicy,
     trace: Trace | undefined,
   ): Promise<Auth> {
-    const keys = await known.issuer.keySet.load().catch(() => undefined)
+    const { keySet, rules } = known.issuer
+    if (trace) trace.issuer = rules.issuer
+    // As with any other token, nobody is asked for what the time alone refuses.
+    checkTimes(known.auth.claims, rules.clockToleranceSeconds, this.#clock.now())
+    const { loads } = keySet.document
+    const keys = await keySet.load().catch(() => undefined)
     if (keys?.holds(known.key)) return this.#admit(known, this.#clock.now(), policy, trace, true)
     if (keys && digest !== undefined) this.#cache?.delete(digest)
-    return this.#verifyToken(token, digest, policy, trace)
+    return this.#verifyToken(token, digest, policy, trace, loads)
   }
 
   async #verifyToken(
@@ -241,6 +246,7 @@ export class TokenVerifier implements Verifier {
     digest: string | undefined,
     policy: CompiledPolicy,
     trace: Trace = {},
+    loads?: number,
   ): Promise<Auth> {
     const { maxTokenBytes, scopeImplies } = this.#options
 
@@ -264,7 +270,8 @@ export class TokenVerifier implements Verifier {
 
     let key: CryptoKey
     try {
-      key = await issuer.keySet.find(kid, algorithm, (candidate) => hasSigned(candidate, token, algorithm))
+      const made = (candidate: CryptoKey) => hasSigned(candidate, token, algorithm)
+      key = await issuer.keySet.find(kid, algorithm, made, loads)
     } catch (error) {
       const when = issuer.introspects && (policy.introspection ?? issuer.introspects)
       if (when === undefined || when === 'opaque' || !isUndecided(error, kid)) throw error

@@ -105,6 +105,7 @@ export class KeySet {
    * none of those at hand did, newer ones are fetched where a token may have them fetched.
    *
    * @param made whether a key made the signature
+   * @param loads how many loads had begun when the token came: a set that was asked for before may be from before its key
    * @throws {InvalidTokenError} `ERR_SIGNATURE_INVALID`, `ERR_KEY_NOT_FOUND`, `ERR_ALGORITHM_NOT_ALLOWED`
    * @throws {UnavailableError} `ERR_DISCOVERY_FAILED`, `ERR_KEYS_UNAVAILABLE`
    */
@@ -112,9 +113,8 @@ export class KeySet {
     kid: string | undefined,
     algorithm: Algorithm,
     made: (key: CryptoKey) => Promise<boolean>,
+    loads: number = this.document.loads,
   ): Promise<CryptoKey> {
-    // What was asked for before this token came may be from before its key.
-    const { loads } = this.document
     let keys = this.fresh ?? (await this.load())
     let found = keys.select(kid, algorithm)
     for (const key of found.usable) if (await made(key)) return key
