@@ -76,8 +76,7 @@ class VerifiedAuth implements Auth {
     verifiedBy: Auth['verifiedBy'],
     scopeImplies: ScopeImplies | undefined,
   ) {
-    // A copy: part of a longer text, such as a header, would keep all of it alive.
-    this.#token = Buffer.from(token).toString()
+    this.#token = copyOf(token)
     this.#scopeImplies = scopeImplies
     Object.defineProperty(this, 'token', VerifiedAuth.#TOKEN)
     this.subject = claims.sub
@@ -103,3 +102,8 @@ class VerifiedAuth implements Auth {
 
 // It is shared by all results: what one handler did to it, every other would see.
 Object.freeze(VerifiedAuth.prototype)
+
+/** A part of a longer text, such as a header, keeps all of it alive. A text that was put together is copied when it is cut. */
+function copyOf(text: string): string {
+  return ` ${text}`.slice(1)
+}

@@ -1,6 +1,6 @@
 import type { CryptoKey } from 'jose'
 import type { Algorithm } from '../algorithms.js'
-import { type ImportedKeys, importKeySet, type VerificationKey } from './json-web-key.js'
+import { type ImportedKeys, importKeySet } from './json-web-key.js'
 
 /** What a token finds in a set that it is looked up in. */
 export interface Selection {
@@ -10,18 +10,25 @@ export interface Selection {
   readonly usable: readonly CryptoKey[]
 }
 
+const UNKNOWN: Selection = { isKnown: false, usable: [] }
+const OF_NO_USE: Selection = { isKnown: true, usable: [] }
+
 /** The keys of one JWK Set that can be used to verify signatures. */
 export class VerificationKeys {
   readonly imported: ImportedKeys
-  readonly #all: readonly VerificationKey[]
-  readonly #byKid = new Map<string | undefined, VerificationKey[]>()
+  /** By key id, and for tokens without one; then by algorithm. Made once: it is looked up for every token. */
+  readonly #selections = new Map<string | undefined, Map<Algorithm, Selection>>()
   readonly #held: ReadonlySet<CryptoKey>
 
   private constructor(imported: ImportedKeys) {
     this.imported = imported
-    this.#all = [...imported.values()]
-    for (const key of this.#all) this.#byKid.set(key.kid, [...(this.#byKid.get(key.kid) ?? []), key])
-    this.#held = new Set(this.#all.flatMap(({ algorithms }) => [...algorithms.values()]))
+    const all = [...imported.values()]
+    for (const key of all)
+      for (const [algorithm, cryptoKey] of key.algorithms) {
+        this.#add(undefined, algorithm, cryptoKey)
+        if (key.kid !== undefined) this.#add(key.kid, algorithm, cryptoKey)
+      }
+    this.#held = new Set(all.flatMap(({ algorithms }) => [...algorithms.values()]))
   }
 
   /** @param before the set that this one replaces: a key that is in both is the same in both */
@@ -31,12 +38,12 @@ export class VerificationKeys {
 
   /** How many there are. */
   get size(): number {
-    return this.#all.length
+    return this.imported.size
   }
 
   /** Their key ids. */
   get ids(): readonly string[] {
-    return this.#all.flatMap(({ kid }) => kid ?? [])
+    return [...this.imported.values()].flatMap(({ kid }) => kid ?? [])
   }
 
   /** Whether a key is in this set: one that has left, and come back, is another. */
@@ -46,10 +53,14 @@ export class VerificationKeys {
 
   /** The keys with this key id, or without one all, as far as they serve the algorithm (RFC 7515 §4.1.4, RFC 7517 §4.5). */
   select(kid: string | undefined, algorithm: Algorithm): Selection {
-    const matching = kid === undefined ? this.#all : (this.#byKid.get(kid) ?? [])
-    return {
-      isKnown: matching.length > 0,
-      usable: matching.flatMap((key) => key.algorithms.get(algorithm) ?? []),
-    }
+    const selections = this.#selections.get(kid)
+    return selections ? (selections.get(algorithm) ?? OF_NO_USE) : UNKNOWN
+  }
+
+  #add(kid: string | undefined, algorithm: Algorithm, key: CryptoKey): void {
+    const selections = this.#selections.get(kid) ?? new Map<Algorithm, Selection>()
+    this.#selections.set(kid, selections)
+    const usable = [...(selections.get(algorithm)?.usable ?? []), key]
+    selections.set(algorithm, { isKnown: true, usable })
   }
 }
