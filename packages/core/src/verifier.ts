@@ -233,7 +233,7 @@ export class TokenVerifier implements Verifier {
     const { keySet, rules } = known.issuer
     if (trace) trace.issuer = rules.issuer
     // As with any other token, nobody is asked for what the time alone refuses.
-    checkTimes(known.auth.claims, rules.clockToleranceSeconds, this.#clock.now())
+    checkTimes(known, rules.clockToleranceSeconds, this.#clock.now())
     const { loads } = keySet.document
     const keys = await keySet.load().catch(() => undefined)
     if (keys?.holds(known.key)) return this.#admit(known, this.#clock.now(), policy, trace, true)
@@ -283,7 +283,9 @@ export class TokenVerifier implements Verifier {
     this.#headers.remember(token, unverifiedHeader)
     // The claims are what the key signed: they are verified from here on.
     const claims = unverifiedClaims
-    const verified = { auth: createAuth(token, claims, 'signature', scopeImplies), issuer, key, kid }
+    const { exp, nbf, iat } = claims
+    const auth = createAuth(token, claims, 'signature', scopeImplies)
+    const verified = { auth, issuer, key, kid, exp, nbf, iat }
     const now = this.#clock.now()
     if (digest !== undefined) this.#cache?.set(digest, verified, now)
     return this.#admit(verified, now, policy, trace, false)
@@ -291,15 +293,16 @@ export class TokenVerifier implements Verifier {
 
   /** What is made sure of each time, also of a token that is known. */
   #admit(
-    { auth, issuer, kid }: VerifiedToken,
+    verified: VerifiedToken,
     now: number,
     policy: CompiledPolicy,
     trace: Trace | undefined,
     cached: boolean,
   ): Awaitable<Auth> {
+    const { auth, issuer, kid } = verified
     if (trace) Object.assign(trace, { issuer: issuer.rules.issuer, kid, cached })
     // Waiting for a key took time, and what is known was so some time ago.
-    checkTimes(auth.claims, issuer.rules.clockToleranceSeconds, now)
+    checkTimes(verified, issuer.rules.clockToleranceSeconds, now)
     const always = (policy.introspection ?? issuer.introspects) === 'always'
     if (!always) return this.#applyPolicy(auth, policy)
     return this.#confirm(issuer, auth).then((confirmed) => this.#applyPolicy(confirmed, policy))

@@ -132,13 +132,11 @@ export class CompiledPolicy {
   enforce(auth: Auth, clock: Clock, clockToleranceSeconds: number): Awaitable<Auth> {
     const { scopes, anyScope, acrValues, maxAgeSeconds, validators } = this.#demands
     // RFC 9470 §3. Before the scopes, because this challenge names them too: one new token then mends both.
-    const { acr, auth_time: authTime } = auth.claims
-    const strong = acrValues.length === 0 || acrValues.some((value) => value === acr)
-    if (
-      !strong ||
-      (maxAgeSeconds !== undefined && !isRecent(authTime, maxAgeSeconds, clock.now(), clockToleranceSeconds))
-    )
-      throw new InsufficientAuthenticationError({ acrValues, maxAgeSeconds })
+    const strong = acrValues.length === 0 || acrValues.some((value) => value === auth.claims.acr)
+    const recent =
+      maxAgeSeconds === undefined ||
+      isRecent(auth.claims.auth_time, maxAgeSeconds, clock.now(), clockToleranceSeconds)
+    if (!strong || !recent) throw new InsufficientAuthenticationError({ acrValues, maxAgeSeconds })
 
     const enough =
       auth.hasScopes(...scopes) && (anyScope.length === 0 || anyScope.some((scope) => auth.hasScopes(scope)))

@@ -34,6 +34,13 @@ export interface JwtClaims {
   readonly [name: string]: unknown
 }
 
+/** When a token is good, in seconds since the epoch. */
+export interface TokenTimes {
+  readonly exp?: number | undefined
+  readonly nbf?: number | undefined
+  readonly iat?: number | undefined
+}
+
 /** Claims that passed the checks: every issuer is one that was configured. */
 export type AcceptedClaims = JwtClaims & { readonly iss: string }
 
@@ -179,12 +186,7 @@ function checkValues(
  * @param now seconds since the epoch
  * @throws {InvalidTokenError} `ERR_TOKEN_EXPIRED`, `ERR_TOKEN_NOT_YET_VALID`
  */
-export function checkTimes(
-  claims: Pick<JwtClaims, 'exp' | 'nbf' | 'iat'>,
-  clockToleranceSeconds: number,
-  now: number,
-): void {
-  const { exp, nbf, iat } = claims
+export function checkTimes({ exp, nbf, iat }: TokenTimes, clockToleranceSeconds: number, now: number): void {
   if (exp !== undefined && exp <= now - clockToleranceSeconds)
     throw new InvalidTokenError('ERR_TOKEN_EXPIRED', { claim: 'exp' })
   if (nbf !== undefined && nbf > now + clockToleranceSeconds)

@@ -3,9 +3,13 @@ import type { CryptoKey } from 'jose'
 import type { Auth } from '../auth.js'
 import { BoundedCache } from '../bounded-cache.js'
 import type { TrustedIssuer } from '../issuer/trusted-issuer.js'
+import type { TokenTimes } from './claims.js'
 
-/** A token whose signature and claims were found to be good. */
-export interface VerifiedToken {
+/**
+ * A token whose signature and claims were found to be good. The times are here as well: among many tokens, each look into
+ * another object is a look into slow memory.
+ */
+export interface VerifiedToken extends TokenTimes {
   readonly auth: Auth
   readonly issuer: TrustedIssuer
   /** The key that made the signature: when it is no longer the issuer's, nothing of this is true any more. */
@@ -54,8 +58,9 @@ export class VerifiedTokenCache {
 
   /** @param now seconds since the epoch */
   set(digest: string, verified: VerifiedToken, now: number): void {
-    const { token, claims, scopes, audience, expiresAt = Number.POSITIVE_INFINITY } = verified.auth
-    const until = Math.min(expiresAt * 1000, now * 1000 + this.#maxAgeMs)
+    const { auth, exp = Number.POSITIVE_INFINITY } = verified
+    const { token, claims, scopes, audience } = auth
+    const until = Math.min(exp * 1000, now * 1000 + this.#maxAgeMs)
     if (until <= now * 1000) return
     const bytes = ENTRY_BYTES + token.length + [claims, scopes, audience].reduce(addSize, 0)
     this.#entries.set(digest, verified, bytes, until)
