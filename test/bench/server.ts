@@ -1,0 +1,46 @@
+import { HelperProcess } from './helper-process.js'
+import type { Usage } from './server-process.js'
+import { breakSignature } from './tokens.js'
+
+/** A server in a process of its own. */
+export class BenchServer {
+  readonly url: string
+  readonly #helper: HelperProcess
+
+  private constructor(url: string, helper: HelperProcess) {
+    this.url = url
+    this.#helper = helper
+  }
+
+  /** @param token with which it must answer 200; without it, or with another signature, a guarded one answers 401 */
+  static async start(args: readonly string[], token: string): Promise<BenchServer> {
+    const helper = HelperProcess.start('server-process.js', args)
+    try {
+      const { port }: { port: number } = JSON.parse(await helper.ask({ wanted: 'port' }))
+      const server = new BenchServer(`http://127.0.0.1:${port}/`, helper)
+      const refused = ['bare', 'empty middleware'].includes(args[1] ?? '') ? 200 : 401
+      await server.#prove(200, token)
+      await server.#prove(refused, breakSignature(token))
+      await server.#prove(refused)
+      return server
+    } catch (error) {
+      await helper.stop()
+      throw new Error(`${args.slice(0, 2).join(', ')} cannot be measured`, { cause: error })
+    }
+  }
+
+  /** What it did since the last question. */
+  async usage(): Promise<Usage> {
+    return JSON.parse(await this.#helper.ask({ wanted: 'usage' }))
+  }
+
+  async stop(): Promise<void> {
+    await this.#helper.stop()
+  }
+
+  async #prove(expected: number, token?: string): Promise<void> {
+    const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
+    const { status } = await fetch(this.url, { headers })
+    if (status !== expected) throw new Error(`The answer is ${status} in place of ${expected}`)
+  }
+}
