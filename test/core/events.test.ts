@@ -47,7 +47,7 @@ const NAMES: readonly Name[] = [
 /** Every field that an event may have. */
 const FIELDS: Readonly<Record<Name, readonly string[]>> = {
   tokenAccepted: ['issuer', 'kid', 'verifiedBy', 'cached', 'durationMs'],
-  tokenRejected: ['code', 'issuer', 'durationMs'],
+  tokenRejected: ['code', 'claim', 'reason', 'hint', 'issuer', 'durationMs'],
   keysRefreshed: ['issuer', 'keyIds', 'durationMs'],
   refreshFailed: ['issuer', 'document', 'code', 'reason', 'host', 'status', 'durationMs', 'pauseMs'],
   keysRotated: ['issuer', 'added', 'removed'],
@@ -63,7 +63,10 @@ function record(names: readonly Name[] = NAMES) {
   const events: Recorded[] = []
   for (const name of names) {
     const listener = (message: unknown) => {
-      events.push([name, message])
+      const { claim, reason, hint, ...rest }: Record<string, unknown> = Object(message)
+      // Which reason it is stands in reasons.test.ts; here, that there is one wherever a token was refused.
+      if (name === 'tokenRejected') expect(typeof reason).toBe(typeof hint)
+      events.push([name, name === 'tokenRejected' ? rest : message])
       for (const field of Object.keys(Object(message))) expect(FIELDS[name]).toContain(field)
     }
     subscribe(channels[name], listener)
@@ -200,7 +203,7 @@ describe('tokenAccepted', () => {
     ])
   })
 
-  it('once for a request, and not at all for one without a token', async () => {
+  it('once for a request with a good token; a request without a token is tokenRejected', async () => {
     const { verifier } = createWorld()
     await verifier.preload()
     const { take } = record()
@@ -212,7 +215,7 @@ describe('tokenAccepted', () => {
       ],
     ])
     await rejectionOf(verifier.authenticate({ headers: {} }))
-    expect(take()).toEqual([])
+    expect(take()).toEqual([['tokenRejected', { code: 'ERR_TOKEN_MISSING', durationMs: 0 }]])
   })
 
   it('by both, and by introspection alone', async () => {
@@ -307,21 +310,27 @@ describe('tokenRejected', () => {
     expect(events).toEqual([['tokenRejected', { code, durationMs: 0 }]])
   })
 
-  it('a missing token is no event, however it is missing', async () => {
+  it('a missing token is one event, however it is missing; an anonymous caller is none', async () => {
     const { verifier, fetch } = createWorld()
-    const { events } = record()
+    const { take } = record()
+    const missing = [['tokenRejected', { code: 'ERR_TOKEN_MISSING', durationMs: 0 }]]
     await expectRefusal(verifier.authenticate({ headers: {} }), 'N', 'ERR_TOKEN_MISSING')
+    expect(take()).toEqual(missing)
     const basic = { headers: { authorization: 'Basic dXNlcjpwYXNz' } }
     await expectRefusal(verifier.authenticate(basic), 'N', 'ERR_TOKEN_MISSING')
+    expect(take()).toEqual(missing)
     await expectRefusal(Reflect.apply(verifier.verify, verifier, [undefined]), 'N', 'ERR_TOKEN_MISSING')
+    expect(take()).toEqual(missing)
     const options = { issuer: ISSUER, audience: AUDIENCE, fetch }
     expect(await new Gate(options).authenticate({}, { headers: {} })).toMatchObject({ status: 401 })
+    expect(take()).toEqual(missing)
     const anonymous = {}
     const optional = new Gate({ ...options, optional: true })
     expect(await optional.authenticate(anonymous, { headers: {} })).toBeUndefined()
+    expect(take()).toEqual([])
     const { requireAuth } = createGuards((authorize) => (carrier: object) => authorize(carrier))
     expect(await requireAuth()(anonymous)).toMatchObject({ status: 401 })
-    expect(events).toEqual([])
+    expect(take()).toEqual(missing)
   })
 
   it('a policy or a program that is wrong is no event', async () => {

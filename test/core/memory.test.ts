@@ -1,12 +1,8 @@
-import { execFile, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type CompiledCore, compileCore } from '../support/compiled-core.js'
 
 /**
  * The last figures of attack 37 and 41, with Node's own `fetch` over loopback. The issuer and each verifier are processes
@@ -14,27 +10,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
  */
 
 const MEBIBYTE = 1024 * 1024
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const ISSUER = new URL('../support/large-bodies.mjs', import.meta.url)
 const PROBE = new URL('../support/issuer-probe.mjs', import.meta.url)
 
-let directory: string
+let core: CompiledCore
 let origin: string
 let server: ReturnType<typeof fork>
 /** Those that do not end by themselves. */
 const children = new Set<ReturnType<typeof fork>>()
 
 beforeAll(async () => {
-  // Nothing strips types for a process of its own on Node 20. Not to `dist`, where it is in use.
-  directory = await mkdtemp(join(tmpdir(), 'telnyx-auth-probe-'))
-  const core = join(ROOT, 'packages/core')
-  const settings = { composite: false, incremental: false, declaration: false, isolatedDeclarations: false }
-  const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
-  const compiled = ['--outDir', join(directory, 'core'), '--tsBuildInfoFile', 'null']
-  await promisify(execFile)('tsc', ['-p', core, ...flags, ...compiled], { cwd: ROOT })
-  await symlink(join(core, 'node_modules'), join(directory, 'node_modules'))
-  await writeFile(join(directory, 'package.json'), '{ "type": "module" }')
-
+  core = await compileCore()
   server = fork(ISSUER, { execArgv: [] })
   const [message]: unknown[] = await once(server, 'message')
   origin = `http://127.0.0.1:${numberOf(message, 'port')}`
@@ -43,7 +29,7 @@ afterAll(async () => {
   for (const child of children) child.kill('SIGKILL')
   server.disconnect()
   await once(server, 'exit')
-  await rm(directory, { recursive: true })
+  await core.remove()
 })
 
 interface Plan {
@@ -60,7 +46,7 @@ interface Plan {
 
 /** What a process of its own made of a bad issuer, once it has ended by itself. */
 async function probe(plan: Plan): Promise<Record<string, unknown>> {
-  const argv = [pathToFileURL(join(directory, 'core')).href, origin, JSON.stringify(plan)]
+  const argv = [core.url, origin, JSON.stringify(plan)]
   const child = fork(PROBE, argv, {
     execArgv: ['--expose-gc', '--unhandled-rejections=strict'],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

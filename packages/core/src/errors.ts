@@ -6,6 +6,7 @@ import {
   type InvalidTokenCode,
   type UnavailableCode,
 } from './error-codes.js'
+import { hints, type Reason } from './reasons.js'
 import { type ChallengeParameters, formatChallenge } from './request/challenge.js'
 
 /**
@@ -25,10 +26,19 @@ export abstract class TelnyxAuthError extends Error {
   readonly requiredScopes: readonly string[]
   /** The URL of the metadata of the protected resource (RFC 9728), where it has some. */
   readonly resourceMetadata: string | undefined
+  /** The exact check that failed, a stable short word. For operators: it is never sent to the caller. */
+  declare readonly reason?: Reason
+  /** What the operator can do about it, one fixed sentence. It is never sent to the caller. */
+  declare readonly hint?: string
 
   constructor(
     code: ErrorCode,
-    detail: { message?: string | undefined; cause?: unknown; scopes?: readonly string[] } = {},
+    detail: {
+      message?: string | undefined
+      cause?: unknown
+      scopes?: readonly string[]
+      reason?: Reason | undefined
+    } = {},
   ) {
     const { status, description } = answers[code]
     super(detail.message ?? description, 'cause' in detail ? { cause: detail.cause } : {})
@@ -39,6 +49,12 @@ export abstract class TelnyxAuthError extends Error {
     this.expose = status < 500
     this.requiredScopes = listOfStrings(detail.scopes)
     this.resourceMetadata = undefined
+    const { reason } = detail
+    // The constructors are public, and JavaScript lets any text through.
+    if (reason !== undefined && Object.hasOwn(hints, reason)) {
+      this.reason = reason
+      this.hint = hints[reason]
+    }
     states.set(this, { answer: answers[code], scopes: this.requiredScopes })
   }
 
@@ -113,8 +129,8 @@ function listOfStrings(values: unknown): readonly string[] {
 export class MissingTokenError extends TelnyxAuthError {
   declare readonly code: 'ERR_TOKEN_MISSING'
 
-  constructor(requiredScopes: readonly string[] = []) {
-    super('ERR_TOKEN_MISSING', { scopes: requiredScopes })
+  constructor(requiredScopes: readonly string[] = [], reason?: Reason) {
+    super('ERR_TOKEN_MISSING', { scopes: requiredScopes, reason })
   }
 }
 
@@ -122,8 +138,8 @@ export class MissingTokenError extends TelnyxAuthError {
 export class InvalidRequestError extends TelnyxAuthError {
   declare readonly code: InvalidRequestCode
 
-  constructor(code: InvalidRequestCode) {
-    super(code)
+  constructor(code: InvalidRequestCode, reason?: Reason) {
+    super(code, { reason })
   }
 
   /** Nothing that another token would change. */
@@ -139,9 +155,12 @@ export class InvalidTokenError extends TelnyxAuthError {
   /** The name of the claim that is at fault, where it is one. */
   declare readonly claim?: string
 
-  constructor(code: InvalidTokenCode, detail?: { claim?: string; message?: string }) {
+  constructor(code: InvalidTokenCode, detail?: { claim?: string; message?: string; reason?: Reason }) {
     const sentence = detail?.message ?? answers[code].description
-    super(code, { message: detail?.claim === undefined ? sentence : `${sentence}: "${detail.claim}"` })
+    super(code, {
+      message: detail?.claim === undefined ? sentence : `${sentence}: "${detail.claim}"`,
+      reason: detail?.reason,
+    })
     if (detail?.claim !== undefined) this.claim = detail.claim
   }
 }
@@ -151,7 +170,7 @@ export class InsufficientScopeError extends TelnyxAuthError {
   declare readonly code: 'ERR_SCOPE_INSUFFICIENT'
 
   constructor(requiredScopes: readonly string[]) {
-    super('ERR_SCOPE_INSUFFICIENT', { scopes: requiredScopes })
+    super('ERR_SCOPE_INSUFFICIENT', { scopes: requiredScopes, reason: 'scope-missing' })
   }
 }
 
@@ -163,8 +182,14 @@ export class InsufficientAuthenticationError extends TelnyxAuthError {
   /** How long ago the user may have authenticated, in seconds; `undefined` when it does not matter. */
   readonly maxAgeSeconds: number | undefined
 
-  constructor(needed: { acrValues?: readonly string[]; maxAgeSeconds?: number | undefined } = {}) {
-    super('ERR_AUTHENTICATION_INSUFFICIENT')
+  constructor(
+    needed: {
+      acrValues?: readonly string[]
+      maxAgeSeconds?: number | undefined
+      reason?: Reason
+    } = {},
+  ) {
+    super('ERR_AUTHENTICATION_INSUFFICIENT', { reason: needed.reason })
     this.acrValues = listOfStrings(needed.acrValues)
     const { maxAgeSeconds } = needed
     this.maxAgeSeconds =
@@ -185,8 +210,11 @@ export class UnavailableError extends TelnyxAuthError {
   /** After how many seconds it is worth asking again (RFC 9110 §10.2.3). */
   readonly retryAfterSeconds: number
 
-  constructor(code: UnavailableCode, detail: { retryAfterSeconds: number; cause?: unknown }) {
-    super(code, { cause: detail.cause })
+  constructor(
+    code: UnavailableCode,
+    detail: { retryAfterSeconds: number; cause?: unknown; reason?: Reason },
+  ) {
+    super(code, { cause: detail.cause, reason: detail.reason })
     // A whole number, whatever is given: it becomes a header.
     const seconds = Math.ceil(Number(detail.retryAfterSeconds))
     this.retryAfterSeconds = seconds >= 0 && Number.isSafeInteger(seconds) ? seconds : 1

@@ -1,6 +1,7 @@
-import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { Channel } from 'node:diagnostics_channel'
 import type { ErrorCode } from './error-codes.js'
 import type { IssuerFailureReason } from './issuer/issuer-failure.js'
+import type { Reason } from './reasons.js'
 
 /**
  * What operators can watch: each is published on the `node:diagnostics_channel` channel that {@link channels} names.
@@ -17,9 +18,18 @@ export interface Events {
     readonly cached: boolean
     readonly durationMs: number
   }
-  /** A token, or its use here, was refused; or could not be decided about: then the code is one of the 503s. */
+  /**
+   * A request was refused: for its token, for its use here, or because it has no token (`ERR_TOKEN_MISSING`). Or nothing
+   * could be decided about its token: then the code is one of the 503s.
+   */
   readonly tokenRejected: {
     readonly code: ErrorCode
+    /** The name of the claim that is at fault, where it is one. */
+    readonly claim?: string | undefined
+    /** The exact check that failed, a stable short word. */
+    readonly reason?: Reason | undefined
+    /** What the operator can do about it, one fixed sentence. */
+    readonly hint?: string | undefined
     /** The issuer that the token names, where it is one of those that were configured. */
     readonly issuer?: string | undefined
     readonly durationMs: number
@@ -81,10 +91,13 @@ export const channels: { readonly [Name in keyof Events]: `telnyx-auth:${string}
   introspectionResting: 'telnyx-auth:introspection:resting',
 })
 
-type Channel = ReturnType<typeof channel>
+/** Not an import: some runtimes have no `node:diagnostics_channel`, and the library works there without events. */
+const diagnostics = globalThis.process?.getBuiltinModule?.('node:diagnostics_channel')
+
+const channel = (name: string): Channel | undefined => diagnostics?.channel(name)
 
 /** Kept, because looking one up by its name takes time. */
-const opened: { readonly [Name in keyof Events]: Channel } = {
+const opened: { readonly [Name in keyof Events]: Channel | undefined } = {
   tokenAccepted: channel(channels.tokenAccepted),
   tokenRejected: channel(channels.tokenRejected),
   keysRefreshed: channel(channels.keysRefreshed),
@@ -100,7 +113,7 @@ export function watched<Name extends keyof Events>(
   name: Name,
 ): { publish(event: Events[Name]): void } | undefined {
   const target = opened[name]
-  return target.hasSubscribers ? target : undefined
+  return target?.hasSubscribers ? target : undefined
 }
 
 /**
@@ -115,6 +128,6 @@ export function watch<Name extends keyof Events>(
 ): () => void {
   // Node types messages as unknown, because anybody can publish; on these channels, this library does.
   const onMessage = (message: unknown) => listener(message as Events[Name])
-  subscribe(channels[event], onMessage)
-  return () => void unsubscribe(channels[event], onMessage)
+  diagnostics?.subscribe(channels[event], onMessage)
+  return () => void diagnostics?.unsubscribe(channels[event], onMessage)
 }

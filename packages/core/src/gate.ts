@@ -4,6 +4,7 @@ import { type Awaitable, after, attempt } from './awaitable.js'
 import { systemClock } from './clock.js'
 import { ConfigurationError, InvalidTokenError, MissingTokenError, toResponse } from './errors.js'
 import { demandsOf, type Handlers } from './guards.js'
+import { missingToken } from './observe.js'
 import { asError, copyOf, inOperation } from './operation.js'
 import { resolveOptions, VERIFIER_OPTIONS } from './options.js'
 import type { AuthenticatableRequest } from './request/bearer.js'
@@ -133,7 +134,7 @@ export class Gate {
     const { refusal, deferred, auth: admitted } = admissionOf(carrier)
     if (refusal) throw copyOf(refusal.error)
     const apply = (auth: Auth | null | undefined) => {
-      if (!auth) throw new MissingTokenError()
+      if (!auth) throw missingToken()
       return this.#apply(carrier, auth, policy)
     }
     const auth = deferred ? this.#admit(carrier, deferred.request) : admitted
@@ -185,7 +186,7 @@ export class Gate {
     return attempt(
       () => this.#verifier.authenticateIfPresent(request, this.#policy),
       (auth) => {
-        if (!auth && !this.#optional) return refuse(new MissingTokenError())
+        if (!auth && !this.#optional) return refuse(missingToken())
         Admissions.set(carrier, { gate: this, auth, satisfied: [...before, this.#policy] })
         return auth
       },

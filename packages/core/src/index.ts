@@ -25,6 +25,7 @@ export type {
 export { IssuerFailure, type IssuerFailureReason } from './issuer/issuer-failure.js'
 export type { IssuerOptions, IssuerSettings, KeysOptions } from './issuer-options.js'
 export type { CacheOptions, VerifierOptions } from './options.js'
+export type { Reason } from './reasons.js'
 export type { AuthenticatableRequest, NodeRequest, WebRequest } from './request/bearer.js'
 export type { Policy, Validate } from './request/policy.js'
 export type {

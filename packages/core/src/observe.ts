@@ -1,8 +1,10 @@
 import type { Auth } from './auth.js'
 import { type Awaitable, attempt } from './awaitable.js'
 import type { Clock } from './clock.js'
-import { ConfigurationError, MissingTokenError, TelnyxAuthError } from './errors.js'
+import { debug, isDebugging } from './debug-log.js'
+import { ConfigurationError, InvalidTokenError, MissingTokenError, TelnyxAuthError } from './errors.js'
 import { watched } from './events.js'
+import type { Reason } from './reasons.js'
 
 /** What becomes known of a token on its way. */
 export interface Trace {
@@ -19,7 +21,7 @@ export function observed<T extends Auth | undefined>(
   clock: Clock,
   work: (trace?: Trace) => Awaitable<T>,
 ): Awaitable<T> {
-  if (!watched('tokenAccepted') && !watched('tokenRejected')) return work()
+  if (!isDebugging && !watched('tokenAccepted') && !watched('tokenRejected')) return work()
   const started = clock.monotonic()
   const trace: Trace = {}
   return attempt(
@@ -56,10 +58,21 @@ export function observedRefusal<T>(clock: Clock, issuer: string, work: () => Awa
   )
 }
 
+/** For a request without a token; operators are told of it. */
+export function missingToken(reason: Reason = 'no-credentials'): MissingTokenError {
+  const error = new MissingTokenError([], reason)
+  publishRefusal(error, undefined, 0)
+  return error
+}
+
+/**
+ * Tells operators of a refusal. What a `validate` of the user's throws has none of our codes, and a mistake in the program is
+ * not about a request: neither is told.
+ */
 function publishRefusal(error: unknown, issuer: string | undefined, durationMs: number): void {
-  // Without a token, nothing was refused; what a `validate` throws of its own has none of our codes, and what is wrong
-  // with the program is none of the token's.
-  const isOurs = error instanceof TelnyxAuthError && !(error instanceof ConfigurationError)
-  if (isOurs && !(error instanceof MissingTokenError))
-    watched('tokenRejected')?.publish({ code: error.code, issuer, durationMs })
+  if (!(error instanceof TelnyxAuthError) || error instanceof ConfigurationError) return
+  const { code, reason, hint } = error
+  const claim = error instanceof InvalidTokenError ? error.claim : undefined
+  watched('tokenRejected')?.publish({ code, claim, reason, hint, issuer, durationMs })
+  debug('tokenRejected', { code, claim, reason, issuer, hint })
 }

@@ -3,12 +3,12 @@ import type { Algorithm } from './algorithms.js'
 import { type Auth, createAuth } from './auth.js'
 import { type Awaitable, after, isPending } from './awaitable.js'
 import { type Clock, systemClock } from './clock.js'
-import { InvalidTokenError, MissingTokenError, UnavailableError } from './errors.js'
+import { InvalidTokenError, UnavailableError } from './errors.js'
 import { describeHealth, type Health } from './health.js'
 import { cannotIntrospect } from './issuer/introspection-option.js'
 import { isPlausibleKid } from './issuer/key-set.js'
 import { TrustedIssuer } from './issuer/trusted-issuer.js'
-import { observed, observedRefusal, type Trace } from './observe.js'
+import { missingToken, observed, observedRefusal, type Trace } from './observe.js'
 import { inOperation } from './operation.js'
 import { type ResolvedOptions, resolveOptions, type VerifierOptions } from './options.js'
 import { type AuthenticatableRequest, checkCharacters, extractBearerToken } from './request/bearer.js'
@@ -186,7 +186,7 @@ export class TokenVerifier implements Verifier {
       const outcome = work(compiled)
       const auth = isPending(outcome) ? await outcome : outcome
       if (auth) return auth
-      throw new MissingTokenError()
+      throw missingToken()
     } catch (error) {
       throw inOperation(error, {
         requiredScopes: compiled.requiredScopes,
@@ -207,7 +207,8 @@ export class TokenVerifier implements Verifier {
     trace: Trace | undefined,
     unlessKnown?: (token: string) => void,
   ): Awaitable<Auth> {
-    if (typeof token !== 'string') throw new InvalidTokenError('ERR_TOKEN_MALFORMED')
+    if (typeof token !== 'string')
+      throw new InvalidTokenError('ERR_TOKEN_MALFORMED', { reason: 'not-three-parts' })
     // What is too long, or has another form, is not even digested.
     const mayBeKnown = this.#cache && token.length <= this.#options.maxTokenBytes && hasThreeParts(token)
     const digest = mayBeKnown ? VerifiedTokenCache.digestOf(token) : undefined

@@ -1,12 +1,11 @@
 import type { Clock } from '../clock.js'
 import { UnavailableError } from '../errors.js'
-import { watched } from '../events.js'
 import { CachedDocument, type Loaded, lifetimeOf } from './cached-document.js'
 import type { Deadline } from './deadline.js'
 import { type HttpLimits, isSecureUrl, type JsonDocument } from './http.js'
 import type { IssuerClient } from './issuer-client.js'
 import { invalidDocument } from './issuer-failure.js'
-import { describeFailure, unavailable } from './unavailable.js'
+import { publishFailedRefresh, unavailable } from './unavailable.js'
 
 /** The members of the metadata document that are used (RFC 8414 §2); one that cannot be used is left out. */
 export interface AuthorizationServerMetadata {
@@ -68,13 +67,7 @@ export class AuthorizationServer {
       waitMs: () => client.waitMs,
       load: (deadline) => this.#load(needsKeys && known.jwksUri === undefined, deadline),
       failed: (error) =>
-        watched('refreshFailed')?.publish({
-          issuer,
-          document: 'metadata',
-          code: 'ERR_DISCOVERY_FAILED',
-          ...describeFailure(error),
-          pauseMs: this.document.pauseMs,
-        }),
+        publishFailedRefresh(issuer, 'metadata', 'ERR_DISCOVERY_FAILED', error, this.document.pauseMs),
     })
   }
 

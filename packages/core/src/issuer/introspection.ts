@@ -73,7 +73,7 @@ export class Introspection {
         // Each caller gets an error of its own: it is told what its request needs.
         throw unavailable('ERR_INTROSPECTION_UNAVAILABLE', error, this.#rest.waitMs)
       }))
-    if (!answer.active) throw new InvalidTokenError('ERR_TOKEN_INACTIVE')
+    if (!answer.active) throw new InvalidTokenError('ERR_TOKEN_INACTIVE', { reason: 'inactive' })
     return answer.claims
   }
 

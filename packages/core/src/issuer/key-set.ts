@@ -7,7 +7,7 @@ import { CachedDocument, type Loaded, lifetimeOf } from './cached-document.js'
 import { Deadline } from './deadline.js'
 import { IssuerFailure, invalidDocument, mayHaveMoved } from './issuer-failure.js'
 import { Budget } from './pacing.js'
-import { describeFailure, unavailable } from './unavailable.js'
+import { publishFailedRefresh, unavailable } from './unavailable.js'
 import { VerificationKeys } from './verification-keys.js'
 
 /** How the keys of an issuer are kept; durations in milliseconds. */
@@ -139,10 +139,12 @@ export class KeySet {
       found = keys.select(kid, algorithm)
       for (const key of found.usable) if (await made(key)) return key
     }
-    if (found.usable.length > 0) throw new InvalidTokenError('ERR_SIGNATURE_INVALID')
+    if (found.usable.length > 0)
+      throw new InvalidTokenError('ERR_SIGNATURE_INVALID', { reason: 'signature-wrong' })
     // RFC 8725 §3.1: each key is used with its own algorithm only.
-    if (kid !== undefined && found.isKnown) throw new InvalidTokenError('ERR_ALGORITHM_NOT_ALLOWED')
-    throw new InvalidTokenError('ERR_KEY_NOT_FOUND')
+    if (kid !== undefined && found.isKnown)
+      throw new InvalidTokenError('ERR_ALGORITHM_NOT_ALLOWED', { reason: 'key-of-other-algorithm' })
+    throw new InvalidTokenError('ERR_KEY_NOT_FOUND', { reason: 'key-unknown' })
   }
 
   /**
@@ -233,13 +235,8 @@ export class KeySet {
 
   #noteFailed(error: unknown): void {
     if (this.document.value) this.#spend(error instanceof IssuerFailure ? error.attempts : 1)
-    watched('refreshFailed')?.publish({
-      issuer: this.#server.issuer,
-      document: 'keys',
-      code: error instanceof UnavailableError ? 'ERR_DISCOVERY_FAILED' : 'ERR_KEYS_UNAVAILABLE',
-      ...describeFailure(error),
-      pauseMs: this.document.pauseMs,
-    })
+    const code = error instanceof UnavailableError ? 'ERR_DISCOVERY_FAILED' : 'ERR_KEYS_UNAVAILABLE'
+    publishFailedRefresh(this.#server.issuer, 'keys', code, error, this.document.pauseMs)
   }
 
   #spend(requests: number): void {

@@ -1,5 +1,8 @@
+import { debug } from '../debug-log.js'
 import type { UnavailableCode } from '../error-codes.js'
 import { UnavailableError } from '../errors.js'
+import { watched } from '../events.js'
+import type { Reason } from '../reasons.js'
 import { IssuerFailure, type IssuerFailureReason } from './issuer-failure.js'
 
 /** One failure answers many requests, each with an error of its own and the time that is left now. */
@@ -8,7 +11,14 @@ export function unavailable(code: UnavailableCode, error: unknown, retryAfterMs:
   return new UnavailableError(known?.code ?? code, {
     retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)),
     cause: known ? known.cause : error,
+    reason: known?.reason ?? reasonOf(error),
   })
+}
+
+/** The reason of an error that is due to a failed request. */
+function reasonOf(error: unknown): Reason {
+  const { reason } = describeFailure(error)
+  return reason === 'too-large' ? 'response-too-large' : reason
 }
 
 /** What operators are told of a failure. */
@@ -24,4 +34,17 @@ export function describeFailure(error: unknown): FailureDescription {
   if (!(cause instanceof IssuerFailure)) return { reason: 'error' }
   const { reason, host, durationMs } = cause
   return { reason, host, durationMs, ...(cause.status !== undefined && { status: cause.status }) }
+}
+
+/** Tells operators that a document of the issuer could not be loaded. */
+export function publishFailedRefresh(
+  issuer: string,
+  document: 'metadata' | 'keys',
+  code: 'ERR_DISCOVERY_FAILED' | 'ERR_KEYS_UNAVAILABLE',
+  error: unknown,
+  pauseMs: number,
+): void {
+  const failure = describeFailure(error)
+  watched('refreshFailed')?.publish({ issuer, document, code, ...failure, pauseMs })
+  debug('refreshFailed', { issuer, document, code, ...failure, pauseMs })
 }

@@ -58,7 +58,8 @@ export function extractBearerToken(
   while (authorization.charCodeAt(start) === SPACE) start++
   const token = authorization.slice(start)
   // Before anything looks at it.
-  if (token.length > maxTokenBytes) throw new InvalidTokenError('ERR_TOKEN_TOO_LARGE')
+  if (token.length > maxTokenBytes)
+    throw new InvalidTokenError('ERR_TOKEN_TOO_LARGE', { reason: 'too-large' })
   // A comma is not in token68: it comes from joining several headers.
   if (token.includes(',')) throw new InvalidRequestError('ERR_TOKEN_REPEATED')
   if (start === SCHEME_LENGTH) throw new InvalidRequestError('ERR_REQUEST_MALFORMED')

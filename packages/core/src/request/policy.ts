@@ -136,7 +136,10 @@ export class CompiledPolicy {
     const recent =
       maxAgeSeconds === undefined ||
       isRecent(auth.claims.auth_time, maxAgeSeconds, clock.now(), clockToleranceSeconds)
-    if (!strong || !recent) throw new InsufficientAuthenticationError({ acrValues, maxAgeSeconds })
+    if (!strong || !recent) {
+      const reason = strong ? 'authentication-too-old' : 'acr-insufficient'
+      throw new InsufficientAuthenticationError({ acrValues, maxAgeSeconds, reason })
+    }
 
     const enough =
       auth.hasScopes(...scopes) && (anyScope.length === 0 || anyScope.some((scope) => auth.hasScopes(scope)))
@@ -148,7 +151,8 @@ export class CompiledPolicy {
 
 async function askAll(validators: readonly Validate[], auth: Auth): Promise<Auth> {
   for (const validate of validators)
-    if ((await ask(validate, auth)) === false) throw new InvalidTokenError('ERR_TOKEN_REJECTED')
+    if ((await ask(validate, auth)) === false)
+      throw new InvalidTokenError('ERR_TOKEN_REJECTED', { reason: 'validate-refused' })
   return auth
 }
 

@@ -1,5 +1,6 @@
 import { type Algorithm, isAlgorithm } from '../algorithms.js'
 import { InvalidTokenError } from '../errors.js'
+import type { Reason } from '../reasons.js'
 import type { UnverifiedHeader } from './unverified-token.js'
 
 /**
@@ -76,18 +77,23 @@ export function checkHeader(
 ): { algorithm: Algorithm; kid: string | undefined } {
   const { alg, kid, typ, crit, b64 } = header
   // RFC 8725 §3.1: the algorithm is one of ours, whatever the token and its key would like.
-  if (!isAlgorithm(alg) || !rules.algorithms.has(alg))
-    throw new InvalidTokenError('ERR_ALGORITHM_NOT_ALLOWED')
+  if (!isAlgorithm(alg))
+    throw new InvalidTokenError('ERR_ALGORITHM_NOT_ALLOWED', { reason: 'algorithm-not-supported' })
+  if (!rules.algorithms.has(alg))
+    throw new InvalidTokenError('ERR_ALGORITHM_NOT_ALLOWED', { reason: 'algorithm-not-listed' })
   // RFC 7515 §4.1.11: no extension is understood here, so whatever is critical is not. RFC 7797 §6: `b64`
   // must be critical, so it has nothing to say either, and JWTs must not use it (§7).
   if (crit !== undefined || b64 !== undefined)
     throw new InvalidTokenError('ERR_TOKEN_MALFORMED', {
       message: 'The access token uses a critical header parameter that is not supported',
+      reason: 'critical-header',
     })
-  if (!TYPES[rules.profile].has(mediaType(typ))) throw new InvalidTokenError('ERR_TYP_INVALID')
+  if (!TYPES[rules.profile].has(mediaType(typ)))
+    throw new InvalidTokenError('ERR_TYP_INVALID', { reason: 'typ-not-access-token' })
   if (kid !== undefined && typeof kid !== 'string')
     throw new InvalidTokenError('ERR_TOKEN_MALFORMED', {
       message: 'The key id of the access token is not a string',
+      reason: 'kid-not-a-string',
     })
   return { algorithm: alg, kid }
 }
@@ -130,9 +136,11 @@ export function checkIntrospectedClaims(
     const kind = claims[name]
     if (typeof kind !== 'string') continue
     // RFC 9449 §6.2
-    if (kind.toLowerCase() === 'dpop') throw new InvalidTokenError('ERR_TOKEN_BOUND', { claim: name })
+    if (kind.toLowerCase() === 'dpop')
+      throw new InvalidTokenError('ERR_TOKEN_BOUND', { claim: name, reason: 'bound' })
     // RFC 7662 §2.1: the hint that an access token is meant does not bind the issuer.
-    if (OTHER_KINDS.has(kind.toLowerCase())) throw new InvalidTokenError('ERR_TYP_INVALID', { claim: name })
+    if (OTHER_KINDS.has(kind.toLowerCase()))
+      throw new InvalidTokenError('ERR_TYP_INVALID', { claim: name, reason: 'typ-not-access-token' })
   }
 }
 
@@ -144,15 +152,20 @@ function checkValues(
   const { iss, aud } = claims
   if (iss !== undefined && typeof iss !== 'string') throw invalid('iss')
   // RFC 9068 §4: exactly, so code point by code point.
-  if (iss !== undefined && iss !== rules.issuer)
-    throw new InvalidTokenError('ERR_ISSUER_NOT_ALLOWED', { claim: 'iss' })
+  if (iss !== undefined && iss !== rules.issuer) {
+    const reason = differOnlyByASlash(iss, rules.issuer) ? 'issuer-slash' : 'issuer-unknown'
+    throw new InvalidTokenError('ERR_ISSUER_NOT_ALLOWED', { claim: 'iss', reason })
+  }
 
   // RFC 9068 §4
   if (aud !== undefined) {
     const named: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
     if (!named.every((value) => typeof value === 'string')) throw invalid('aud')
     if (rules.audience && !named.some((value) => rules.audience?.has(value)))
-      throw new InvalidTokenError('ERR_AUDIENCE_NOT_ALLOWED', { claim: 'aud' })
+      throw new InvalidTokenError('ERR_AUDIENCE_NOT_ALLOWED', {
+        claim: 'aud',
+        reason: audienceReason(claims, named, rules.audience),
+      })
   }
 
   const strict = rules.profile === 'rfc9068' && required.length > 0
@@ -177,7 +190,8 @@ function checkValues(
 
   // RFC 9449 §7.2, RFC 8705 §3: a token that is bound to a key proves nothing without that key. Methods that
   // are not known (RFC 7800 §3.1) bind it no less.
-  if (claims.cnf !== undefined) throw new InvalidTokenError('ERR_TOKEN_BOUND', { claim: 'cnf' })
+  if (claims.cnf !== undefined)
+    throw new InvalidTokenError('ERR_TOKEN_BOUND', { claim: 'cnf', reason: 'bound' })
 }
 
 /**
@@ -188,18 +202,52 @@ function checkValues(
  */
 export function checkTimes({ exp, nbf, iat }: TokenTimes, clockToleranceSeconds: number, now: number): void {
   if (exp !== undefined && exp <= now - clockToleranceSeconds)
-    throw new InvalidTokenError('ERR_TOKEN_EXPIRED', { claim: 'exp' })
+    throw new InvalidTokenError('ERR_TOKEN_EXPIRED', {
+      claim: 'exp',
+      reason: now - exp <= CLOCK_SUSPICION_SECONDS ? 'expired-just-now' : 'expired',
+    })
   if (nbf !== undefined && nbf > now + clockToleranceSeconds)
-    throw new InvalidTokenError('ERR_TOKEN_NOT_YET_VALID', { claim: 'nbf' })
+    throw new InvalidTokenError('ERR_TOKEN_NOT_YET_VALID', {
+      claim: 'nbf',
+      reason: futureReason('nbf', nbf - now),
+    })
   // A token from the future was made by a clock, or by somebody, that is not to be trusted.
   if (iat !== undefined && iat > now + clockToleranceSeconds)
-    throw new InvalidTokenError('ERR_TOKEN_NOT_YET_VALID', { claim: 'iat' })
+    throw new InvalidTokenError('ERR_TOKEN_NOT_YET_VALID', {
+      claim: 'iat',
+      reason: futureReason('iat', iat - now),
+    })
+}
+
+/** Times that are wrong by no more are probably due to two clocks that differ. */
+const CLOCK_SUSPICION_SECONDS = 600
+
+function futureReason(claim: 'nbf' | 'iat', aheadSeconds: number): Reason {
+  if (aheadSeconds <= CLOCK_SUSPICION_SECONDS) return 'clock-behind'
+  return claim === 'nbf' ? 'not-before' : 'issued-in-future'
+}
+
+/** Why a token is for another audience: a hint for the operator, no decision. */
+function audienceReason(
+  claims: Record<string, unknown>,
+  named: readonly string[],
+  accepted: ReadonlySet<string>,
+): Reason {
+  for (const audience of accepted)
+    if (named.some((value) => differOnlyByASlash(value, audience))) return 'audience-slash'
+  // OpenID Connect Core §2: the audience of an ID token is the client. Only ID tokens have these claims.
+  const isIdToken = ['nonce', 'at_hash', 'c_hash'].some((claim) => Object.hasOwn(claims, claim))
+  return isIdToken ? 'audience-client-id' : 'audience-other'
+}
+
+function differOnlyByASlash(a: string, b: string): boolean {
+  return `${a}/` === b || a === `${b}/`
 }
 
 function missing(claim: string): InvalidTokenError {
-  return new InvalidTokenError('ERR_CLAIM_MISSING', { claim })
+  return new InvalidTokenError('ERR_CLAIM_MISSING', { claim, reason: 'claim-missing' })
 }
 
 function invalid(claim: string): InvalidTokenError {
-  return new InvalidTokenError('ERR_CLAIM_INVALID', { claim })
+  return new InvalidTokenError('ERR_CLAIM_INVALID', { claim, reason: 'claim-of-wrong-type' })
 }

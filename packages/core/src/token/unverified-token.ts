@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { InvalidTokenError } from '../errors.js'
+import type { Reason } from '../reasons.js'
 
 /** A JOSE header that nobody has vouched for yet. */
 export interface UnverifiedHeader {
@@ -69,14 +70,19 @@ export function parseUnverifiedToken(
   known: KnownHeaders,
 ): UnverifiedToken {
   // Before anything looks at it. All that a JWT may hold is ASCII, so characters are bytes.
-  if (token.length > maxTokenBytes) throw new InvalidTokenError('ERR_TOKEN_TOO_LARGE')
+  if (token.length > maxTokenBytes)
+    throw new InvalidTokenError('ERR_TOKEN_TOO_LARGE', { reason: 'too-large' })
 
   const headerEnd = token.indexOf('.')
   const payloadEnd = token.indexOf('.', headerEnd + 1)
-  if (headerEnd < 1 || payloadEnd < 0) throw malformed('The access token is not a JWT of three parts')
+  if (headerEnd < 1 || payloadEnd < 0)
+    throw malformed('The access token is not a JWT of three parts', 'not-three-parts')
   // RFC 7516 §9: five parts are an encrypted JWT.
   if (token.includes('.', payloadEnd + 1))
-    throw malformed('The access token has more than three parts; encrypted JWTs are not supported')
+    throw malformed(
+      'The access token has more than three parts; encrypted JWTs are not supported',
+      token.split('.', 6).length === 5 ? 'encrypted' : 'not-three-parts',
+    )
 
   const [header, payload] = [token.slice(0, headerEnd), token.slice(headerEnd + 1, payloadEnd)]
   decodeBase64url(token.slice(payloadEnd + 1), 'signature')
@@ -90,27 +96,28 @@ export function parseUnverifiedToken(
 function decodeBase64url(segment: string, part: string): Buffer {
   const bytes = Buffer.from(segment, 'base64url')
   if (bytes.toString('base64url') !== segment)
-    throw malformed(`The ${part} of the access token is not canonical base64url`)
+    throw malformed(`The ${part} of the access token is not canonical base64url`, 'not-base64url')
   return bytes
 }
 
 /** RFC 7519 §7.2 (steps 3 and 10): a JSON object in UTF-8, in which no member name is repeated (RFC 7519 §4). */
 function parseObject(bytes: Buffer, part: string): Record<string, unknown> {
-  if (!isUtf8(bytes)) throw malformed(`The ${part} of the access token is not UTF-8`)
+  if (!isUtf8(bytes)) throw malformed(`The ${part} of the access token is not UTF-8`, 'not-utf8')
   const { depth, members } = measure(bytes)
-  if (depth > MAX_DEPTH) throw malformed(`The ${part} of the access token is nested too deep`)
+  if (depth > MAX_DEPTH) throw malformed(`The ${part} of the access token is nested too deep`, 'too-deep')
   let value: unknown
   try {
     value = JSON.parse(bytes.toString())
   } catch {
     // The parser's own error is not kept as the cause: it quotes the token.
-    throw malformed(`The ${part} of the access token is not JSON`)
+    throw malformed(`The ${part} of the access token is not JSON`, 'not-json')
   }
-  if (!isObject(value)) throw malformed(`The ${part} of the access token is not a JSON object`)
+  if (!isObject(value))
+    throw malformed(`The ${part} of the access token is not a JSON object`, 'not-an-object')
   // A parser keeps one of several members of the same name, and parsers differ in which: what one program
   // checks, the next one does not see. Fewer members in the value than in the text means that one was lost.
   if (countMembers(value) !== members)
-    throw malformed(`The ${part} of the access token repeats a member name`)
+    throw malformed(`The ${part} of the access token repeats a member name`, 'repeated-member')
   return value
 }
 
@@ -148,6 +155,6 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function malformed(message: string): InvalidTokenError {
-  return new InvalidTokenError('ERR_TOKEN_MALFORMED', { message })
+function malformed(message: string, reason: Reason): InvalidTokenError {
+  return new InvalidTokenError('ERR_TOKEN_MALFORMED', { message, reason })
 }

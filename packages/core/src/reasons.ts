@@ -1,0 +1,88 @@
+/**
+ * The exact check that failed, as a stable short word, and one sentence that tells the operator what to do. The code of an
+ * error says what the caller is told; these are for the log and the events, and never reach the caller. The sentences are
+ * constants: nothing of a request, a token or a secret can get into them.
+ */
+const sentences = {
+  // The request
+  'no-credentials': 'The client must send its access token as "Authorization: Bearer <token>".',
+  'other-scheme':
+    'The client must send its access token with the scheme Bearer: "Authorization: Bearer <token>".',
+
+  // The form of the token
+  'too-large': 'Raise "maxTokenBytes" if the issuer really makes access tokens of this size.',
+  'not-three-parts':
+    'The token is not a signed JWT. If the issuer makes opaque tokens, set the option "introspection". A refresh token is no access token.',
+  encrypted:
+    'The token is an encrypted JWT. Ask the issuer for signed tokens, or set the option "introspection".',
+  'not-base64url':
+    'The token was changed on its way: cut off, padded, or encoded again. Send it as the issuer gave it.',
+  'not-utf8': 'The token was not made by a correct issuer. Check where the client got it.',
+  'not-json': 'The token was not made by a correct issuer. Check where the client got it.',
+  'not-an-object': 'The token was not made by a correct issuer. Check where the client got it.',
+  'too-deep': 'The token nests its content too deep. Check where the client got it.',
+  'repeated-member': 'The token repeats a member name. Check where the client got it: this can be an attack.',
+
+  // The header of the token
+  'algorithm-not-supported': 'The issuer must sign with RS, PS or ES (256, 384, 512), EdDSA or Ed25519.',
+  'algorithm-not-listed': 'Add the algorithm to the option "algorithms" if the issuer is to use it.',
+  'critical-header': 'The issuer must make tokens without critical header parameters.',
+  'typ-not-access-token':
+    'Only access tokens are accepted. Send the access token, not an ID, refresh or logout token. With profile "rfc9068", the issuer must set "typ" to "at+jwt".',
+  'kid-not-a-string': 'The token was not made by a correct issuer. Check where the client got it.',
+
+  // The claims of the token
+  'claim-missing': 'The issuer must put this claim into its access tokens, or choose another "profile".',
+  'claim-of-wrong-type': 'The issuer must make this claim as RFC 7519 and RFC 9068 define it.',
+  'issuer-unknown':
+    'The token is from an issuer that is not configured. Compare the environments (test, production) of client and API, and the option "issuer" (TELNYX_AUTH_ISSUER).',
+  'issuer-slash':
+    'The issuer in the token and the option "issuer" (TELNYX_AUTH_ISSUER) differ by a slash at the end. Set the option exactly as the issuer writes it.',
+  'audience-other':
+    'The token is for another API. Set the option "audience" (TELNYX_AUTH_AUDIENCE) to the identifier of this API, and let the client ask for a token for it.',
+  'audience-slash':
+    'The audience of the token and the option "audience" (TELNYX_AUTH_AUDIENCE) differ by a slash at the end. Make them the same.',
+  'audience-client-id':
+    'The token looks like an ID token: its audience is the client. The client must send its access token instead.',
+  expired: 'The client must get a new token before the old one expires.',
+  'expired-just-now':
+    'The token expired within the last minutes. If clients renew in time, compare the clocks of this machine and the issuer, or raise "clockToleranceSeconds".',
+  'not-before': 'The token may not be used yet ("nbf").',
+  'issued-in-future':
+    'The token was issued in the future ("iat"). Compare the clocks of this machine and the issuer.',
+  'clock-behind':
+    'The token seems to be from the next minutes: this machine\'s clock is probably behind. Synchronise the clocks, or raise "clockToleranceSeconds".',
+  bound: 'The token is bound to a key or certificate. Ask the issuer for a Bearer token.',
+
+  // The key and the signature
+  'key-unknown':
+    'The issuer does not publish the key of this token. Compare the environments (test, production) of client and API; after a rotation, check that the JWK Set has the new key.',
+  'key-of-other-algorithm':
+    'The key of this token is for another algorithm. The issuer must sign as its JWK Set says.',
+  'signature-wrong':
+    'The token was changed, or signed with another key than the one that it names. Check where the client got it.',
+
+  // The issuer's word, and yours
+  inactive: 'The issuer says that the token is revoked, expired or unknown. The client must get a new one.',
+  'validate-refused': 'Your own "validate" returned false.',
+  'scope-missing': 'The client must ask the issuer for the scopes that the challenge names.',
+  'acr-insufficient': 'The user must sign in again in a stronger way, as the challenge says.',
+  'authentication-too-old': 'The user must sign in again, as the challenge says.',
+
+  // The issuer cannot be asked
+  timeout:
+    'Check that this machine reaches the issuer (proxy, firewall, DNS); raise "timeoutMs" if it is slow.',
+  network: 'Check that this machine reaches the issuer (proxy, firewall, DNS, certificates).',
+  redirect: 'The issuer answered with a redirect, which is never followed. Configure the final address.',
+  status: 'The issuer answered with an error. Check the address, and the state of the issuer.',
+  credentials:
+    'The issuer refused the credentials of this API. Check "clientId" and "clientSecret" (TELNYX_CLIENT_ID, TELNYX_CLIENT_SECRET).',
+  'response-too-large': 'The answer of the issuer is larger than "maxResponseBytes".',
+  'invalid-document': 'The answer of the issuer is not what the specification demands. Check the address.',
+  error: 'The request to the issuer could not be made. See the cause of the error.',
+} as const
+
+/** The exact check that failed. */
+export type Reason = keyof typeof sentences
+
+export const hints: Readonly<Record<Reason, string>> = sentences

@@ -1,0 +1,17 @@
+/** A program whose requests are refused in several ways. Argument: where the compiled core is. */
+const [core] = process.argv.slice(2)
+const { createVerifier } = await import(`${core}/index.js`)
+
+const verifier = createVerifier({
+  issuer: 'https://issuer.example',
+  audience: 'https://api.example.com',
+  fetch: async () => new Response(null, { status: 404 }),
+})
+const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
+const claims = { iss: 'https://issuer.example', aud: 'https://api.example.com', exp: 4_000_000_000 }
+const token = [encode({ alg: 'RS256', kid: 'one' }), encode(claims), encode('signature')].join('.')
+
+await verifier.authenticate({ headers: {} }).catch(() => undefined)
+await verifier.verify('secret-token').catch(() => undefined)
+await verifier.verify(token).catch(() => undefined)
+console.log('done')
