@@ -169,7 +169,7 @@ describe('what an error knows of the operation', () => {
   it('reaches an error of ours that a validate throws, as often as it does, with what it names itself', async () => {
     const mine = Object.assign(new InsufficientScopeError(['mine']), {
       headers: { 'X-Mine': '1' },
-      reason: 'debt',
+      why: 'debt',
     })
     const validate = () => Promise.reject(mine)
     for (const scope of ['read', 'write', 'read']) {
@@ -177,23 +177,23 @@ describe('what an error knows of the operation', () => {
       expect(error).toBeInstanceOf(InsufficientScopeError)
       expect(types.isNativeError(error)).toBe(true)
       expect(Object.keys(error).sort()).toEqual(
-        [...Object.keys(new InsufficientScopeError([])), 'reason'].sort(),
+        [...Object.keys(new InsufficientScopeError([])), 'why'].sort(),
       )
       expect(error).toMatchObject({
         message: mine.message,
         stack: mine.stack,
         code: 'ERR_SCOPE_INSUFFICIENT',
         requiredScopes: [scope, 'mine'],
-        reason: 'debt',
+        why: 'debt',
       })
       expect(error.headers).toEqual({
         'WWW-Authenticate': expect.stringContaining(`scope="${scope} mine"`),
         'X-Mine': '1',
       })
       // What is done to one does not reach the next.
-      Object.assign(error, { reason: 'spoilt', headers: { 'X-Mine': 'spoilt' } })
+      Object.assign(error, { why: 'spoilt', headers: { 'X-Mine': 'spoilt' } })
     }
-    expect(mine).toMatchObject({ requiredScopes: ['mine'], reason: 'debt' })
+    expect(mine).toMatchObject({ requiredScopes: ['mine'], why: 'debt' })
   })
 
   it('and of a class of their own, which is not copied, without what was added for another request', async () => {

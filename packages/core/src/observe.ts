@@ -4,7 +4,7 @@ import type { Clock } from './clock.js'
 import { debug, isDebugging } from './debug-log.js'
 import { ConfigurationError, InvalidTokenError, MissingTokenError, TelnyxAuthError } from './errors.js'
 import { watched } from './events.js'
-import type { Reason } from './reasons.js'
+import { hints, type Reason } from './reasons.js'
 
 /** What becomes known of a token on its way. */
 export interface Trace {
@@ -71,7 +71,10 @@ export function missingToken(reason: Reason = 'no-credentials'): MissingTokenErr
  */
 function publishRefusal(error: unknown, issuer: string | undefined, durationMs: number): void {
   if (!(error instanceof TelnyxAuthError) || error instanceof ConfigurationError) return
-  const { code, reason, hint } = error
+  const { code } = error
+  // A `validate` may have put words of its own there.
+  const reason = error.reason !== undefined && Object.hasOwn(hints, error.reason) ? error.reason : undefined
+  const hint = reason && hints[reason]
   const claim = error instanceof InvalidTokenError ? error.claim : undefined
   watched('tokenRejected')?.publish({ code, claim, reason, hint, issuer, durationMs })
   debug('tokenRejected', { code, claim, reason, issuer, hint })
