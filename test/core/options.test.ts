@@ -39,6 +39,11 @@ describe('what is refused, at once and in one sentence', () => {
     [{ audience: 5 }, /"audience".*not 5$/],
     [{ audience: { a: 1 } }, /"audience".*not an object$/],
     [{ audience: false }, /"audience".*not a boolean$/],
+    [{ audience: `"${audience}"` }, /"audience" has quotes around its value/],
+    [{ audience: [audience, `'${audience}'`] }, /"audience" has quotes around its value/],
+    [{ audience: ` ${audience}` }, /"audience".*without white space/],
+    [{ audience: `${audience},urn:example:api` }, /"audience" holds a list with commas.*array/],
+    [{ audience: `["${audience}"]` }, /"audience".*not JSON in a string$/],
     // profile
     [{ profile: 'RFC9068' }, /"profile".*"telnyx" or "rfc9068"/],
     [{ profile: null }, /"profile"/],
@@ -217,6 +222,16 @@ describe('environment', () => {
   it.each(['', ' ', ',', ' , '])('an audience of %j is none', (value) => {
     vi.stubEnv('TELNYX_AUTH_AUDIENCE', value)
     expect(thrownBy(() => createVerifier()).message).toMatch(/No audience is configured/)
+  })
+
+  it.each([
+    ['"https://api.example.com"', /^Environment variable TELNYX_AUTH_AUDIENCE has quotes around its value/],
+    ["'https://api.example.com', 'urn:x'", /quotes around its value/],
+    ['["https://api.example.com"]', /TELNYX_AUTH_AUDIENCE must be a list with commas.*not JSON$/],
+    ['https://api.example.com urn:x', /TELNYX_AUTH_AUDIENCE.*without white space/],
+  ])('an audience of %j, which no token can name', (value, message) => {
+    vi.stubEnv('TELNYX_AUTH_AUDIENCE', value)
+    expect(thrownBy(() => createVerifier()).message).toMatch(message)
   })
 
   it('names the variable that is wrong', () => {

@@ -1,4 +1,5 @@
 import { ALGORITHMS, type Algorithm, isAlgorithm } from './algorithms.js'
+import { resolveAudience } from './audience-option.js'
 import { ConfigurationError } from './errors.js'
 import { type KnownEndpoints, validateMetadata } from './issuer/authorization-server.js'
 import { isSecureUrl } from './issuer/http.js'
@@ -186,7 +187,7 @@ function resolveIssuer(given: Given, issuer: string, environment: Environment): 
   return {
     rules: {
       issuer,
-      audience: resolveAudience(given.audience, environment),
+      audience: resolveAudience(given.audience, environment.TELNYX_AUTH_AUDIENCE),
       profile: resolveProfile(given.profile),
       algorithms,
       clockToleranceSeconds: resolveNumber(given, 'clockToleranceSeconds', { default: 5, min: 0, max: 600 }),
@@ -275,25 +276,6 @@ function checkIdentifier(issuer: unknown, source: string): string {
   return issuer
 }
 
-function resolveAudience(option: unknown, environment: Environment): ReadonlySet<string> | null {
-  if (option === null) return null
-  if (option === undefined) {
-    const variable = environment.TELNYX_AUTH_AUDIENCE?.split(',').flatMap((each) => each.trim() || [])
-    if (!variable || variable.length === 0)
-      throw new ConfigurationError(
-        'No audience is configured: set the option "audience" or the environment variable TELNYX_AUTH_AUDIENCE to the identifier of this API, such as "https://api.example.com", or set "audience" to null to accept tokens that were issued for other APIs',
-      )
-    return new Set(variable)
-  }
-  const audience: readonly unknown[] = Array.isArray(option) ? option : [option]
-  const identifiers = audience.filter(isIdentifier)
-  if (identifiers.length === 0 || identifiers.length < audience.length)
-    throw new ConfigurationError(
-      `Option "audience" must be a non-empty string, an array of at least one of them, or null, not ${describe(option)}${audience.length > 0 && Array.isArray(option) ? ' with something else in it' : ''}`,
-    )
-  return new Set(identifiers)
-}
-
 function resolveProfile(option: unknown): Profile {
   if (option === undefined) return 'telnyx'
   if (option === 'telnyx' || option === 'rfc9068') return option
@@ -323,8 +305,4 @@ function resolveAlgorithms(option: unknown): ReadonlySet<Algorithm> {
       )
     }),
   )
-}
-
-function isIdentifier(value: unknown): value is string {
-  return typeof value === 'string' && value !== ''
 }
