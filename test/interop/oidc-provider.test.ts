@@ -23,9 +23,9 @@ const API = apiOf('ES256')
 const OTHER_API = apiOf('EdDSA')
 const STRICT = { profile: 'rfc9068' } as const
 
-/** The day goes on only where a test says so. */
+/** Both clocks stand still but where a test moves the date: an answer that is cached for a moment is still there after it. */
 function stopDate(): { advance: (seconds: number) => void } {
-  vi.useFakeTimers({ toFake: ['Date'] })
+  vi.useFakeTimers({ toFake: ['Date', 'performance'] })
   onTestFinished(() => void vi.useRealTimers())
   return { advance: (seconds) => void vi.setSystemTime(Date.now() + seconds * 1000) }
 }
