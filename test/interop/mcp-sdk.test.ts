@@ -15,77 +15,25 @@ import {
   InvalidGrantError,
   InvalidTargetError,
 } from '@modelcontextprotocol/sdk/server/auth/errors.js'
-import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
-import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 import type {
   OAuthClientInformationMixed,
   OAuthClientMetadata,
   OAuthTokens,
 } from '@modelcontextprotocol/sdk/shared/auth.js'
-import { getAuth, telnyxAuth } from '@telnyx-auth/express'
-import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
-import express from 'express'
 import { decodeJwt } from 'jose'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { createSignal, serve } from '../support/http.js'
 import { rejectionOf } from '../support/oauth-requests.js'
+import { type Place, SCOPE, startPlace } from './protected-mcp-server.js'
 
 /** The official MCP SDK signs in at the mock issuer, at an MCP server that telnyxAuth() protects. */
 
 const CALLBACK = 'http://127.0.0.1/callback'
-const SCOPE = 'messaging.read'
 
 const METADATA: OAuthClientMetadata = {
   client_name: 'Agent',
   redirect_uris: [CALLBACK],
   grant_types: ['authorization_code', 'refresh_token'],
   response_types: ['code'],
-}
-
-interface Place {
-  readonly issuer: MockIssuer
-  /** The MCP endpoint, which is also the audience. */
-  readonly endpoint: URL
-  /** Settled when a client that is signed in has asked for a stream, which is the last thing that it does by itself. */
-  readonly settled: Promise<void>
-}
-
-async function startPlace(): Promise<Place> {
-  const issuer = await createMockIssuer({ algorithm: 'ES256', clients: [] })
-  onTestFinished(() => issuer.close())
-  const issuerUrl = await issuer.listen()
-  const app = express()
-  const { url } = await serve(app)
-  const audience = `${url}/mcp`
-  app.use(
-    ['/mcp', '/.well-known/oauth-protected-resource/mcp'],
-    telnyxAuth({
-      issuer: issuerUrl,
-      audience,
-      scopes: [SCOPE],
-      profile: 'rfc9068',
-      protectedResource: { resource: audience },
-    }),
-  )
-  app.post('/mcp', express.json(), async (request, response) => {
-    const server = new McpServer({ name: 'messages', version: '1.0.0' })
-    server.registerTool('whoami', { description: 'Who calls' }, ({ authInfo }) => ({
-      content: [{ type: 'text', text: `${authInfo?.clientId} may ${authInfo?.scopes.join(' and ')}` }],
-    }))
-    const transport = new StreamableHTTPServerTransport({})
-    response.on('close', () => void server.close())
-    await server.connect(transport)
-    const { token, clientId = '', scopes, expiresAt = 0 } = getAuth(request)
-    const authInfo = { token, clientId, scopes: [...scopes], expiresAt }
-    await transport.handleRequest(Object.assign(request, { auth: authInfo }), response, request.body)
-  })
-  // The client asks for a stream that the server can send in; there is none.
-  const stream = createSignal()
-  app.get('/mcp', (_, response) => {
-    response.sendStatus(405)
-    stream.resolve()
-  })
-  return { issuer, endpoint: new URL(audience), settled: stream.promise }
 }
 
 /** A client on the user's machine, which keeps what it is given. */

@@ -279,7 +279,9 @@ describe('all operations', () => {
       logo_uri: 'https://agent.example/logo.png',
       policy_uri: 'https://agent.example/policy',
       tos_uri: 'https://agent.example/terms',
-    } satisfies Record<keyof Telnyx.OAuthRegisterResponse, unknown>)
+      // RFC 7591 §3.2.1 requires it beside a secret; the SDK has no type for it.
+      client_secret_expires_at: 0,
+    } satisfies Record<keyof Telnyx.OAuthRegisterResponse | 'client_secret_expires_at', unknown>)
 
     expect(await sdk.oauthClients.delete(id)).toBeNull()
     expect(names(issuer.clients)).toEqual(['Agent'])
@@ -387,6 +389,7 @@ describe('signing in', () => {
       client_id: UUID,
       client_id_issued_at: expect.any(Number),
       client_secret: SECRET,
+      client_secret_expires_at: 0,
       redirect_uris: [CALLBACK],
       grant_types: ['authorization_code'],
       response_types: ['code'],

@@ -82,30 +82,28 @@ const links = {
   tos_uri: v.optional(webUrl),
 }
 
-const registration = v.strictObject(
-  {
-    client_name: v.optional(name),
-    redirect_uris: v.optional(listOf(redirectUri)),
-    grant_types: v.optional(listOf(grantType), ['authorization_code']),
-    response_types: v.optional(listOf(v.picklist(['code'], 'must be code')), ['code']),
-    token_endpoint_auth_method: v.optional(
-      v.picklist(
-        ['none', 'client_secret_basic', 'client_secret_post'],
-        'must be none, client_secret_basic or client_secret_post',
-      ),
-      'client_secret_basic',
+/** RFC 7591 §2: members that a server does not understand are ignored. The output is without them. */
+const registration = v.object({
+  client_name: v.optional(name),
+  redirect_uris: v.optional(listOf(redirectUri)),
+  grant_types: v.optional(listOf(grantType), ['authorization_code']),
+  response_types: v.optional(listOf(v.picklist(['code'], 'must be code')), ['code']),
+  token_endpoint_auth_method: v.optional(
+    v.picklist(
+      ['none', 'client_secret_basic', 'client_secret_post'],
+      'must be none, client_secret_basic or client_secret_post',
     ),
-    scope: v.optional(
-      v.pipe(
-        v.string('must be a string'),
-        v.maxLength(10_000, 'is too long'),
-        v.regex(new RegExp(`^${SCOPE_TOKEN}(?: ${SCOPE_TOKEN})*$`), 'must be scopes and spaces'),
-      ),
+    'client_secret_basic',
+  ),
+  scope: v.optional(
+    v.pipe(
+      v.string('must be a string'),
+      v.maxLength(10_000, 'is too long'),
+      v.regex(new RegExp(`^${SCOPE_TOKEN}(?: ${SCOPE_TOKEN})*$`), 'must be scopes and spaces'),
     ),
-    ...links,
-  },
-  memberMessage,
-)
+  ),
+  ...links,
+})
 
 const changeable = {
   name,

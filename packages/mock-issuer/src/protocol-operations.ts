@@ -136,7 +136,8 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
           {
             client_id: clientId,
             client_id_issued_at: Math.floor(createdAt / 1000),
-            client_secret: clientSecret,
+            // RFC 7591 §3.2.1: required beside a secret; 0 means that it does not expire.
+            ...(clientSecret !== undefined && { client_secret: clientSecret, client_secret_expires_at: 0 }),
             ...metadata,
           },
           201,

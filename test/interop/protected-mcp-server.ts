@@ -1,0 +1,57 @@
+import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
+import { getAuth, telnyxAuth } from '@telnyx-auth/express'
+import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
+import express from 'express'
+import { onTestFinished } from 'vitest'
+import { createSignal, serve } from '../support/http.js'
+
+/** The scope that the MCP server requires. */
+export const SCOPE = 'messaging.read'
+
+export interface Place {
+  readonly issuer: MockIssuer
+  /** The MCP endpoint, which is also the audience. */
+  readonly endpoint: URL
+  /** Resolves when a signed-in client has asked for a stream, which is the last request that it makes on its own. */
+  readonly settled: Promise<void>
+}
+
+/** Starts the mock issuer and, on a port of its own, an MCP server that `telnyxAuth()` protects. */
+export async function startPlace(): Promise<Place> {
+  const issuer = await createMockIssuer({ algorithm: 'ES256', clients: [] })
+  onTestFinished(() => issuer.close())
+  const issuerUrl = await issuer.listen()
+  const app = express()
+  const { url } = await serve(app)
+  const audience = `${url}/mcp`
+  app.use(
+    ['/mcp', '/.well-known/oauth-protected-resource/mcp'],
+    telnyxAuth({
+      issuer: issuerUrl,
+      audience,
+      scopes: [SCOPE],
+      profile: 'rfc9068',
+      protectedResource: { resource: audience },
+    }),
+  )
+  app.post('/mcp', express.json(), async (request, response) => {
+    const server = new McpServer({ name: 'messages', version: '1.0.0' })
+    server.registerTool('whoami', { description: 'Who calls' }, ({ authInfo }) => ({
+      content: [{ type: 'text', text: `${authInfo?.clientId} may ${authInfo?.scopes.join(' and ')}` }],
+    }))
+    const transport = new StreamableHTTPServerTransport({})
+    response.on('close', () => void server.close())
+    await server.connect(transport)
+    const { token, clientId = '', scopes, expiresAt = 0 } = getAuth(request)
+    const authInfo = { token, clientId, scopes: [...scopes], expiresAt }
+    await transport.handleRequest(Object.assign(request, { auth: authInfo }), response, request.body)
+  })
+  // The client asks for a stream that the server can send in; there is none.
+  const stream = createSignal()
+  app.get('/mcp', (_, response) => {
+    response.sendStatus(405)
+    stream.resolve()
+  })
+  return { issuer, endpoint: new URL(audience), settled: stream.promise }
+}
