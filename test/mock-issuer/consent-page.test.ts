@@ -466,7 +466,7 @@ describe('error page', () => {
   })
 
   it('where a parameter is repeated shows nothing of the request', async () => {
-    const request: [string, string][] = [...Object.entries(REQUEST), [MARK, MARK], [MARK, MARK]]
+    const request: [string, string][] = [...Object.entries(REQUEST), ['state', MARK], ['state', MARK]]
     const response = await requestAuthorization(await open(), request)
     await expectErrorPage(response, 400, 'A parameter of the request is repeated.')
   })

@@ -228,6 +228,12 @@ describe('a member', () => {
     await expectRegistered(await register({ [name]: value }), { ...DEFAULTS, [name]: value })
   })
 
+  // What Gemini CLI sends, and others that join a list of scopes. A scope cannot be empty (RFC 6749 §3.3).
+  it('scope can be empty, and counts as left out', async () => {
+    await expectRegistered(await register({ scope: '' }), DEFAULTS)
+    expect(issuer.clients).toMatchObject([{ scopes: ['messaging.read', 'voice.read'] }])
+  })
+
   const NO_TEXT = [null, 1, true, {}, ['x']]
   const NO_URLS = [
     ...NO_TEXT,
@@ -299,7 +305,6 @@ describe('a member', () => {
   const LINK_ONLY = ['com.example.app:/x', 'tel:+15550100', 'httpsx://app.example.com/']
   const NO_SCOPES = [
     ...NO_TEXT,
-    '',
     ' ',
     'a  b',
     ' a',
@@ -401,7 +406,7 @@ describe('a member', () => {
   })
 
   it('that is wrong is named beside all others that are', async () => {
-    const document = { client_name: 1, redirect_uris: ['x', 1, ''], scope: '', nope: 1, grant_types: ['x'] }
+    const document = { client_name: 1, redirect_uris: ['x', 1, ''], scope: ' ', nope: 1, grant_types: ['x'] }
     await expectInvalid(await register(document), ['client_name', 'redirect_uris', 'scope', 'grant_types'])
   })
 

@@ -92,6 +92,7 @@ async function tokensOf(response: Response): Promise<Tokens> {
   expect(response.status).toBe(200)
   expect(response.headers.get('content-type')).toMatch(/^application\/json\b/)
   expect(response.headers.get('cache-control')).toBe('no-store')
+  expect(response.headers.get('pragma')).toBe('no-cache')
   const body = await readObject(response)
   const { access_token, token_type, expires_in, refresh_token, scope, ...others } = body
   expect({ token_type, expires_in, others }).toEqual({ token_type: 'Bearer', expires_in: 3600, others: {} })

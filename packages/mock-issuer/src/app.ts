@@ -1,5 +1,6 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
+import { cors } from 'hono/cors'
 import { errorPage, toResponse } from './consent-page.js'
 import type { Endpoint } from './endpoints.js'
 import type { Faults } from './faults.js'
@@ -29,15 +30,26 @@ export class ConnectionDropped extends Error {}
  */
 export function createApp(state: IssuerState, watch: Watch, path: string): Hono<{ Bindings: Bindings }> {
   const app = new Hono<{ Bindings: Bindings }>({ getPath: (request) => pathBelow(path, request.url) })
-  for (const operation of [...protocolOperations(state, path), ...managementOperations(state)])
+  for (const operation of [...protocolOperations(state, path), ...managementOperations(state)]) {
+    if (operation.crossOrigin)
+      for (const each of operation.paths) app.use(each, cors({ origin: localOrigin }))
     app.on(operation.method.toUpperCase(), [...operation.paths], (context) =>
       perform(operation, context, watch),
     )
+  }
   // What is left are the reasons of callers who gave up: they are theirs to handle.
   app.onError((error) => {
     throw error
   })
   return app
+}
+
+/**
+ * The origin of a page on this machine (Fetch standard, CORS protocol). Pages of the web must not read the answers: the
+ * issuer gives tokens to every caller, and an API on this machine may accept them.
+ */
+function localOrigin(origin: string): string | undefined {
+  return /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/.test(origin) ? origin : undefined
 }
 
 /** Counts the request and lets a fault take the place of the work. */

@@ -99,7 +99,9 @@ const registration = v.object({
     v.pipe(
       v.string('must be a string'),
       v.maxLength(10_000, 'is too long'),
-      v.regex(new RegExp(`^${SCOPE_TOKEN}(?: ${SCOPE_TOKEN})*$`), 'must be scopes and spaces'),
+      v.regex(new RegExp(`^(?:${SCOPE_TOKEN}(?: ${SCOPE_TOKEN})*)?$`), 'must be scopes and spaces'),
+      // RFC 6749 §3.3: it cannot be empty. Some clients join a list that is, and mean that they name none.
+      v.transform((scope) => scope || undefined),
     ),
   ),
   ...links,

@@ -31,11 +31,17 @@ export interface Operation {
   readonly method: 'get' | 'post' | 'put' | 'delete'
   /** All its spellings; `:id` stands for an identifier. */
   readonly paths: readonly string[]
+  /**
+   * Whether clients that run in a browser may read the answer from a page on this machine.
+   *
+   * @default false
+   */
+  readonly crossOrigin?: true
   /** @throws {OAuthError | AuthorizationPageError} */
   readonly work: (call: Call) => Promise<Response> | Response
 }
 
-/** JSON that says nothing to whoever asks later. */
+/** JSON that no cache keeps (RFC 6749 §5.1). */
 export function json(body: object, status = 200): Response {
-  return Response.json(body, { status, headers: { 'Cache-Control': 'no-store' } })
+  return Response.json(body, { status, headers: { 'Cache-Control': 'no-store', Pragma: 'no-cache' } })
 }

@@ -28,12 +28,14 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
       endpoint: 'metadata',
       method: 'get',
       paths: wellKnown('oauth-authorization-server'),
+      crossOrigin: true,
       work: () => document(serverMetadata(state.issuer(), state.scopes)),
     },
     {
       endpoint: 'protectedResource',
       method: 'get',
       paths: wellKnown('oauth-protected-resource'),
+      crossOrigin: true,
       work: () => document(resourceMetadata(state.issuer())),
     },
     {
@@ -99,6 +101,7 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
       endpoint: 'token',
       method: 'post',
       paths: ['/v2/oauth/token'],
+      crossOrigin: true,
       work: async ({ request }) => {
         const parameters = await readParameters(request)
         const client = authenticate(request, parameters)
@@ -123,12 +126,14 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
       endpoint: 'jwks',
       method: 'get',
       paths: ['/v2/oauth/jwks'],
+      crossOrigin: true,
       work: () => Response.json(state.tokens.jwks()),
     },
     {
       endpoint: 'registration',
       method: 'post',
       paths: ['/v2/oauth/register'],
+      crossOrigin: true,
       work: async ({ request }) => {
         const metadata = parseRegistration(await readJsonObject(request, 400, 'invalid_client_metadata'))
         const { clientId, clientSecret, createdAt } = clients.register(metadata)

@@ -22,6 +22,17 @@ const PARAMETERS: ReadonlySet<string> = new Set([
   'token',
 ])
 
+/** All that is read from a form or a query: also by the authorization endpoint and by the form of the consent page. */
+const FORM_PARAMETERS: ReadonlySet<string> = new Set([
+  ...PARAMETERS,
+  'code_challenge',
+  'code_challenge_method',
+  'consent_token',
+  'decision',
+  'response_type',
+  'state',
+])
+
 const MAX_BODY_BYTES = 64 * 1024
 
 /**
@@ -56,7 +67,8 @@ export async function readJsonObject(
 }
 
 /**
- * RFC 6749 §3.1 and §3.2: a parameter without a value counts as left out, and none may be repeated.
+ * RFC 6749 §3.1 and §3.2: a parameter that is not recognized is ignored, one without a value counts as left out, and
+ * none may be repeated.
  *
  * @throws {OAuthError} `invalid_request`
  */
@@ -68,6 +80,7 @@ export function makeParameters(entries: readonly (readonly [string, string])[]):
       if (value !== '') resources.push(value)
       continue
     }
+    if (!FORM_PARAMETERS.has(name)) continue
     if (parameters.has(name)) throw new OAuthError('invalid_request', 'A parameter is repeated')
     parameters.set(name, value)
   }
