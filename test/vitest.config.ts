@@ -1,4 +1,9 @@
+import process from 'node:process'
 import { defineConfig } from 'vitest/config'
+import { cleanEnvironment } from './support/environment.js'
+
+// Before any process that runs tests is started: Node reads some variables only once.
+cleanEnvironment(process.env)
 
 /** Packages are tested from their source: nothing has to be built first. */
 const conditions = ['@telnyx-auth/source']

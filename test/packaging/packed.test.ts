@@ -285,8 +285,8 @@ describe('npx @telnyx-auth/mock-issuer', () => {
   it('prints what an API and the official SDK need to find it', async () => {
     const { output } = await start('--port', '0', '--api-key', 'KEY', '--audience', 'urn:mine')
     const [, url] = /^issuer +(http:\/\/127\.0\.0\.1:\d+)$/m.exec(output) ?? []
-    expect(output).toContain(`export TELNYX_AUTH_ISSUER=${url} TELNYX_AUTH_AUDIENCE=urn:mine\n`)
-    expect(output).toContain(`export TELNYX_BASE_URL=${url}/v2 TELNYX_API_KEY=KEY\n`)
+    expect(output).toContain(`  TELNYX_AUTH_ISSUER=${url} TELNYX_AUTH_AUDIENCE=urn:mine node server.js\n`)
+    expect(output).toContain(`  TELNYX_BASE_URL=${url}/v2 TELNYX_API_KEY=KEY node script.js\n`)
     const metadata = await fetch(/^metadata +(.+)$/m.exec(output)?.[1] ?? '')
     expect(await metadata.json()).toMatchObject({ issuer: url })
     expect((await fetch(/^JWK Set +(.+)$/m.exec(output)?.[1] ?? '')).status).toBe(200)

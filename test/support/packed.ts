@@ -139,7 +139,7 @@ export class Consumer {
         files: ['consumer.ts'],
       }),
     )
-    return run('tsc', ['-p', this.directory], { cwd: ROOT }).then(
+    return run('tsc', ['-p', this.directory, '--pretty', 'false'], { cwd: ROOT }).then(
       () => '',
       ({ stdout }) => stdout,
     )

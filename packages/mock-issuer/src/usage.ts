@@ -12,6 +12,7 @@ export function usageOf(issuer: MockIssuer, url: string): string {
   const path = pathname.replace(/\/$/, '')
   const base = url + path
   const { clients, apiKey, audience } = issuer
+  // The variables are set for one command only. Exported ones would override the issuers of tests in the same shell.
   return `Mock issuer, for development and tests. Stop it with Ctrl-C.
 
 issuer     ${issuer.issuer}
@@ -21,10 +22,10 @@ audience   ${audience}
 API key    ${apiKey}
 ${clients.map(describeClient).join('')}
 For an API with telnyx-auth:
-  export TELNYX_AUTH_ISSUER=${quote(issuer.issuer)} TELNYX_AUTH_AUDIENCE=${quote(audience)}
+  TELNYX_AUTH_ISSUER=${quote(issuer.issuer)} TELNYX_AUTH_AUDIENCE=${quote(audience)} node server.js
 
 For the official SDK:
-  export TELNYX_BASE_URL=${quote(`${base}/v2`)} TELNYX_API_KEY=${quote(apiKey)}
+  TELNYX_BASE_URL=${quote(`${base}/v2`)} TELNYX_API_KEY=${quote(apiKey)} node script.js
 
 To try, in another terminal:
 ${examples(clients, apiKey, base)

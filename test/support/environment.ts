@@ -1,0 +1,16 @@
+/** Tests are independent of the environment that they are started in, as are the processes that they start. */
+
+/** What our packages and the official SDK read, what makes programs log or use a proxy, and the language of messages. */
+const IGNORED = /^TELNYX_|^(?:NODE_DEBUG|NODE_USE_ENV_PROXY|LANG|LANGUAGE)$|^LC_|^(?:https?|all|no)_proxy$/i
+
+/** What needs a value: without one, that of the machine counts. */
+const FIXED = { NODE_ENV: 'test', TZ: 'UTC' }
+
+/**
+ * Changes the environment of this process, which the processes that run tests inherit. `NODE_OPTIONS` stays: debuggers
+ * and limits of memory are set by it.
+ */
+export function cleanEnvironment(environment: NodeJS.ProcessEnv): void {
+  for (const name of Object.keys(environment)) if (IGNORED.test(name)) delete environment[name]
+  Object.assign(environment, FIXED)
+}
