@@ -2,9 +2,9 @@ import { getAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
 import express from 'express'
 
 /**
- * The application, as in production; tests hand in where it finds its issuer.
+ * The application, as in production; tests pass their issuer.
  *
- * @param {{ fetch?: typeof fetch }} [options]
+ * @param {{ issuer?: string, fetch?: typeof fetch }} [options]
  */
 export function createApp(options) {
   const app = express()

@@ -7,7 +7,7 @@ import { createApp } from './app.js'
 /** An application that has not asked its issuer for anything yet. */
 async function start() {
   const issuer = await createMockIssuer()
-  const app = createApp({ fetch: issuer.fetch })
+  const app = createApp({ issuer: issuer.issuer, fetch: issuer.fetch })
   const token = () => issuer.issueToken({ scopes: ['messaging.read'] })
   /** @param {string} token */
   const get = (token) => inject(app, { url: '/messages', headers: { authorization: `Bearer ${token}` } })

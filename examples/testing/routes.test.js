@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { createApp } from './app.js'
 
 const issuer = await createMockIssuer()
-const app = createApp({ fetch: issuer.fetch })
+const app = createApp({ issuer: issuer.issuer, fetch: issuer.fetch })
 
 /** @param {string} token */
 const get = (token) => inject(app, { url: '/messages', headers: { authorization: `Bearer ${token}` } })

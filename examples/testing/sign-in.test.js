@@ -40,7 +40,7 @@ test('a user who allows it is signed in', async () => {
   const body = new URLSearchParams(grant)
   const { access_token } = await ask(metadata.token_endpoint, { method: 'POST', body })
 
-  const app = createApp({ fetch: issuer.fetch })
+  const app = createApp({ issuer: issuer.issuer, fetch: issuer.fetch })
   const headers = { authorization: `Bearer ${access_token}` }
   const response = await inject(app, { url: '/messages', headers })
   assert.deepEqual(response.json(), { messages: [], caller: 'user-1' })

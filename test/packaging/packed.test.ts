@@ -201,6 +201,9 @@ describe('the snippets of the README', () => {
 })
 
 describe('the test kit', () => {
+  /** What a developer has exported for an issuer in another terminal. The tests have their own. */
+  const EXPORTED = { TELNYX_AUTH_ISSUER: 'http://127.0.0.1:4010', TELNYX_AUTH_AUDIENCE: 'urn:other' }
+
   beforeAll(async () => {
     for (const file of ['app.js', 'routes.test.js', 'outage.test.js', 'sign-in.test.js'])
       await consumer.write(file, (await readmeSnippets()).get(`examples/testing/${file}`) ?? '')
@@ -208,7 +211,11 @@ describe('the test kit', () => {
 
   it('routes.test.js passes in vitest', async () => {
     const vitest = consumer.path('node_modules/vitest/vitest.mjs')
-    const { code, output } = await consumer.run(vitest, {}, ['run', 'routes.test.js', '--reporter=json'])
+    const { code, output } = await consumer.run(vitest, EXPORTED, [
+      'run',
+      'routes.test.js',
+      '--reporter=json',
+    ])
     expect(code, output).toBe(0)
     expect(output).toContain('"numPassedTests":9')
   })
@@ -217,7 +224,7 @@ describe('the test kit', () => {
     ['outage.test.js', 4],
     ['sign-in.test.js', 2],
   ])('%s passes in node:test', async (file, count) => {
-    const { code, output } = await consumer.run('--test', {}, [file])
+    const { code, output } = await consumer.run('--test', EXPORTED, [file])
     expect(code, output).toBe(0)
     expect(output).toMatch(new RegExp(`^(?:#|ℹ) pass ${count}$`, 'm'))
   })
