@@ -53,7 +53,10 @@ async function allow(url: string): Promise<Response> {
   return fetch(new URL(action, url), { method: 'POST', body })
 }
 
-it('mcp-remote registers (RFC 7591 §2), signs the user in and lists the tools', async () => {
+// Longer than the program itself waits for the user.
+it('mcp-remote registers (RFC 7591 §2), signs the user in and lists the tools', {
+  timeout: 60_000,
+}, async () => {
   const { issuer, endpoint } = await startPlace()
   const { home, env } = await createHome()
   const client = new Client({ name: 'desktop', version: '1.0.0' })
