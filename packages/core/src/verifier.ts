@@ -2,7 +2,7 @@ import { type CryptoKey, compactVerify, errors } from 'jose'
 import type { Algorithm } from './algorithms.js'
 import { type Auth, createAuth } from './auth.js'
 import { type Awaitable, after, isPending } from './awaitable.js'
-import { type Clock, systemClock } from './clock.js'
+import { type Clock, GuardedClock, systemClock } from './clock.js'
 import { InvalidTokenError, UnavailableError } from './errors.js'
 import { describeHealth, type Health } from './health.js'
 import { cannotIntrospect } from './issuer/introspection-option.js'
@@ -65,7 +65,8 @@ export class TokenVerifier implements Verifier {
   readonly #cache: VerifiedTokenCache | undefined
   readonly #headers = new KnownHeaders()
 
-  constructor(options: ResolvedOptions, clock: Clock) {
+  constructor(options: ResolvedOptions, givenClock: Clock) {
+    const clock = new GuardedClock(givenClock)
     this.#options = options
     this.#clock = clock
     this.#resource = this.describeResource(options.policy)

@@ -201,18 +201,20 @@ function checkValues(
  * @throws {InvalidTokenError} `ERR_TOKEN_EXPIRED`, `ERR_TOKEN_NOT_YET_VALID`
  */
 export function checkTimes({ exp, nbf, iat }: TokenTimes, clockToleranceSeconds: number, now: number): void {
-  if (exp !== undefined && exp <= now - clockToleranceSeconds)
+  // Without the time, nothing can be said for a token. Each comparison below refuses too when `now` is `NaN`.
+  if (!Number.isFinite(now)) throw new InvalidTokenError('ERR_TOKEN_EXPIRED', { reason: 'clock-broken' })
+  if (exp !== undefined && !(exp > now - clockToleranceSeconds))
     throw new InvalidTokenError('ERR_TOKEN_EXPIRED', {
       claim: 'exp',
       reason: now - exp <= CLOCK_SUSPICION_SECONDS ? 'expired-just-now' : 'expired',
     })
-  if (nbf !== undefined && nbf > now + clockToleranceSeconds)
+  if (nbf !== undefined && !(nbf <= now + clockToleranceSeconds))
     throw new InvalidTokenError('ERR_TOKEN_NOT_YET_VALID', {
       claim: 'nbf',
       reason: futureReason('nbf', nbf - now),
     })
   // A token from the future was made by a clock, or by somebody, that is not to be trusted.
-  if (iat !== undefined && iat > now + clockToleranceSeconds)
+  if (iat !== undefined && !(iat <= now + clockToleranceSeconds))
     throw new InvalidTokenError('ERR_TOKEN_NOT_YET_VALID', {
       claim: 'iat',
       reason: futureReason('iat', iat - now),

@@ -61,7 +61,7 @@ export class VerifiedTokenCache {
     const { auth, exp = Number.POSITIVE_INFINITY } = verified
     const { token, claims, scopes, audience } = auth
     const until = Math.min(exp * 1000, now * 1000 + this.#maxAgeMs)
-    if (until <= now * 1000) return
+    if (!(until > now * 1000)) return
     const bytes = ENTRY_BYTES + token.length + [claims, scopes, audience].reduce(addSize, 0)
     this.#entries.set(digest, verified, bytes, until)
   }
