@@ -8,6 +8,7 @@ export {
   InsufficientScopeError,
   InvalidRequestError,
   InvalidTokenError,
+  isTelnyxAuthError,
   MissingTokenError,
   TelnyxAuthError,
   toResponse,

@@ -7,6 +7,7 @@ import { checkIntrospection, type IntrospectionOptions } from './issuer/introspe
 import { hasUsableKey } from './issuer/json-web-key.js'
 import type { KeyOptions } from './issuer/key-set.js'
 import type { ResolvedIssuer } from './issuer/trusted-issuer.js'
+import { ownMembers } from './own-members.js'
 import type { Profile } from './token/claims.js'
 import { checkNames, closest, describe, resolveNumber } from './validation.js'
 
@@ -98,6 +99,17 @@ export interface IssuerOptions extends IssuerSettings {
 /** The variables of the process. Not Node's own type for them, which users need not have installed. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
+/** The variables that are read here, by their names. `process.env` inherits from `Object.prototype`. */
+function variablesOf(environment: Environment): Environment {
+  const own = (name: string) => (Object.hasOwn(environment, name) ? environment[name] : undefined)
+  return {
+    TELNYX_AUTH_ISSUER: own('TELNYX_AUTH_ISSUER'),
+    TELNYX_AUTH_AUDIENCE: own('TELNYX_AUTH_AUDIENCE'),
+    TELNYX_CLIENT_ID: own('TELNYX_CLIENT_ID'),
+    TELNYX_CLIENT_SECRET: own('TELNYX_CLIENT_SECRET'),
+  }
+}
+
 const TELNYX_ISSUER = 'https://api.telnyx.com'
 
 /** What of one issuer cannot be meant for another. */
@@ -128,8 +140,9 @@ type Given = Readonly<Record<string, unknown>>
  */
 export function resolveIssuers(
   given: Given,
-  environment: Environment,
+  variables: Environment,
 ): readonly [ResolvedIssuer, ...ResolvedIssuer[]] {
+  const environment = variablesOf(variables)
   const { issuer } = given
   if (!Array.isArray(issuer)) return [resolveIssuer(given, identifierOf(issuer, environment), environment)]
 
@@ -161,11 +174,12 @@ function resolveEntry(entry: unknown, shared: Given, environment: Environment): 
   const identifier = checkIdentifier(own.issuer, 'Every entry of option "issuer"')
   const named = Object.entries(own).filter(([, value]) => value !== undefined)
   // The variables are for Telnyx: no other issuer is to be told its secret.
-  const { TELNYX_CLIENT_ID, TELNYX_CLIENT_SECRET, ...rest } = environment
   return resolveIssuer(
-    { ...shared, ...Object.fromEntries(named) },
+    ownMembers(shared, Object.fromEntries(named)),
     identifier,
-    identifier === TELNYX_ISSUER ? environment : rest,
+    identifier === TELNYX_ISSUER
+      ? environment
+      : { ...environment, TELNYX_CLIENT_ID: undefined, TELNYX_CLIENT_SECRET: undefined },
   )
 }
 

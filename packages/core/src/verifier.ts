@@ -1,5 +1,4 @@
-import { type CryptoKey, compactVerify, errors } from 'jose'
-import type { Algorithm } from './algorithms.js'
+import type { CryptoKey } from 'jose'
 import { type Auth, createAuth } from './auth.js'
 import { type Awaitable, after, isPending } from './awaitable.js'
 import { type Clock, GuardedClock, systemClock } from './clock.js'
@@ -15,6 +14,7 @@ import { type AuthenticatableRequest, checkCharacters, extractBearerToken } from
 import { CompiledPolicy, type Policy } from './request/policy.js'
 import { describeProtectedResource, type ProtectedResourceMetadata } from './request/protected-resource.js'
 import { checkClaims, checkHeader, checkTimes, type JwtClaims } from './token/claims.js'
+import { hasSigned } from './token/signature.js'
 import { hasThreeParts, isOpaqueToken, KnownHeaders, parseUnverifiedToken } from './token/unverified-token.js'
 import { type VerifiedToken, VerifiedTokenCache } from './token/verified-token-cache.js'
 
@@ -247,14 +247,14 @@ export class TokenVerifier implements Verifier {
     token: string,
     digest: string | undefined,
     policy: CompiledPolicy,
-    trace: Trace = {},
+    trace: Trace | undefined,
     loads?: number,
   ): Promise<Auth> {
     const { maxTokenBytes, scopeImplies } = this.#options
 
     const knower = this.#knower
     if (knower && isOpaqueToken(token, maxTokenBytes)) {
-      trace.issuer = knower.rules.issuer
+      if (trace) trace.issuer = knower.rules.issuer
       const claims = await knower.introspect(token)
       return this.#applyPolicy(createAuth(token, claims, 'introspection', scopeImplies), policy)
     }
@@ -263,7 +263,7 @@ export class TokenVerifier implements Verifier {
     // J11: only the issuer that the token names. One that names nobody we know is refused by the rules of the first.
     const { iss } = unverifiedClaims
     const named = typeof iss === 'string' ? this.#issuers.get(iss) : undefined
-    if (named) trace.issuer = named.rules.issuer
+    if (named && trace) trace.issuer = named.rules.issuer
     const issuer = named ?? this.#first
     const { rules } = issuer
     const { algorithm, kid } = checkHeader(unverifiedHeader, rules)
@@ -272,7 +272,7 @@ export class TokenVerifier implements Verifier {
 
     let key: CryptoKey
     try {
-      const made = (candidate: CryptoKey) => hasSigned(candidate, token, algorithm)
+      const made = (candidate: CryptoKey) => hasSigned(candidate, algorithm, token)
       key = await issuer.keySet.find(kid, algorithm, made, loads)
     } catch (error) {
       const when = issuer.introspects && (policy.introspection ?? issuer.introspects)
@@ -332,18 +332,6 @@ function onlyOne(introspecting: readonly TrustedIssuer[]): TrustedIssuer | undef
 function isUndecided(error: unknown, kid: string | undefined): boolean {
   const notFound = error instanceof InvalidTokenError && error.code === 'ERR_KEY_NOT_FOUND'
   return error instanceof UnavailableError || (notFound && (kid === undefined || isPlausibleKid(kid)))
-}
-
-/** Whether a key has signed a token (RFC 7515 §5.2). */
-async function hasSigned(key: CryptoKey, token: string, algorithm: Algorithm): Promise<boolean> {
-  try {
-    await compactVerify(token, key, { algorithms: [algorithm] })
-    return true
-  } catch (error) {
-    if (error instanceof errors.JOSEError) return false
-    // Anything else is not about the token, and must not look as if it were.
-    throw error
-  }
 }
 
 /**

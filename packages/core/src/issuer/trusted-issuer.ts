@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js'
 import { UnavailableError } from '../errors.js'
+import { ownMembers } from '../own-members.js'
 import {
   type AcceptedClaims,
   checkIntrospectedClaims,
@@ -59,7 +60,7 @@ export class TrustedIssuer {
    */
   async introspect(token: string): Promise<AcceptedClaims> {
     const said = await this.#askAbout(token, true)
-    return { ...said, iss: this.rules.issuer }
+    return acceptedBy(this.rules.issuer, said)
   }
 
   /**
@@ -77,13 +78,11 @@ export class TrustedIssuer {
     this.#checkTimes(claims)
     if (!said) return undefined
     const ends = [claims.exp, said.exp].filter((exp) => exp !== undefined)
-    return {
-      ...said,
-      ...claims,
-      ...(said.scope !== undefined && { scope: said.scope }),
-      ...(ends.length > 0 && { exp: Math.min(...ends) }),
-      iss: this.rules.issuer,
-    }
+    const newer = ownMembers(
+      said.scope !== undefined && { scope: said.scope },
+      ends.length > 0 && { exp: Math.min(...ends) },
+    )
+    return acceptedBy(this.rules.issuer, said, claims, newer)
   }
 
   async #askAbout(token: string, standsAlone: boolean): Promise<JwtClaims> {
@@ -97,4 +96,9 @@ export class TrustedIssuer {
   #checkTimes(claims: JwtClaims): void {
     checkTimes(claims, this.rules.clockToleranceSeconds, this.#clock.now())
   }
+}
+
+/** Claims that passed the checks, the later ones first, under the name of an issuer that was configured. */
+function acceptedBy(iss: string, ...claims: readonly object[]): AcceptedClaims {
+  return Object.assign(ownMembers(), ...claims, { iss })
 }
