@@ -13,7 +13,7 @@ import { type ResolvedOptions, resolveOptions, type VerifierOptions } from './op
 import { type AuthenticatableRequest, checkCharacters, extractBearerToken } from './request/bearer.js'
 import { CompiledPolicy, type Policy } from './request/policy.js'
 import { describeProtectedResource, type ProtectedResourceMetadata } from './request/protected-resource.js'
-import { checkClaims, checkHeader, checkTimes, type JwtClaims } from './token/claims.js'
+import { checkClaims, checkHeader, checkTimes, type JwtClaims, namesInAnswer } from './token/claims.js'
 import { hasSigned } from './token/signature.js'
 import { hasThreeParts, isOpaqueToken, KnownHeaders, parseUnverifiedToken } from './token/unverified-token.js'
 import { type VerifiedToken, VerifiedTokenCache } from './token/verified-token-cache.js'
@@ -50,8 +50,20 @@ export interface Verifier<Claims extends object = JwtClaims> {
   protectedResourceMetadata(): ProtectedResourceMetadata | undefined
 }
 
+/** What marks the verifiers of every copy of this package in a process. */
+const BRAND = Symbol.for('@telnyx-auth/core.verifier')
+
+/** Whether a value is a verifier that another copy of this package has made: to this one, its class is unknown. */
+export function isVerifierOfAnotherCopy(value: unknown): boolean {
+  return !(value instanceof TokenVerifier) && Reflect.get(Object(value), BRAND) === true
+}
+
 /** What exists behind the interface; {@link Verifier} is all that users see of it. */
 export class TokenVerifier implements Verifier {
+  static {
+    Object.defineProperty(TokenVerifier.prototype, BRAND, { value: true })
+  }
+
   readonly #options: ResolvedOptions
   readonly #clock: Clock
   /** By identifier, so that a token costs the same however many there are. */
@@ -256,7 +268,8 @@ export class TokenVerifier implements Verifier {
     if (knower && isOpaqueToken(token, maxTokenBytes)) {
       if (trace) trace.issuer = knower.rules.issuer
       const claims = await knower.introspect(token)
-      return this.#applyPolicy(createAuth(token, claims, 'introspection', scopeImplies), policy)
+      const names = namesInAnswer(claims, knower.rules.claimNames)
+      return this.#applyPolicy(createAuth(token, claims, names, 'introspection', scopeImplies), policy)
     }
 
     const { unverifiedHeader, unverifiedClaims } = parseUnverifiedToken(token, maxTokenBytes, this.#headers)
@@ -279,14 +292,15 @@ export class TokenVerifier implements Verifier {
       if (when === undefined || when === 'opaque' || !isUndecided(error, kid)) throw error
       const claims = await issuer.introspect(token)
       checkTimes(unverifiedClaims, rules.clockToleranceSeconds, this.#clock.now())
-      return this.#applyPolicy(createAuth(token, claims, 'introspection', scopeImplies), policy)
+      const names = namesInAnswer(claims, rules.claimNames)
+      return this.#applyPolicy(createAuth(token, claims, names, 'introspection', scopeImplies), policy)
     }
 
     this.#headers.remember(token, unverifiedHeader)
     // The claims are what the key signed: they are verified from here on.
     const claims = unverifiedClaims
     const { exp, nbf, iat } = claims
-    const auth = createAuth(token, claims, 'signature', scopeImplies)
+    const auth = createAuth(token, claims, rules.claimNames, 'signature', scopeImplies)
     const verified = { auth, issuer, key, kid, exp, nbf, iat }
     const now = this.#clock.now()
     if (digest !== undefined) this.#cache?.set(digest, verified, now)
@@ -313,7 +327,8 @@ export class TokenVerifier implements Verifier {
   /** Who calls, now that the issuer was asked whether the token is still good. */
   async #confirm(issuer: TrustedIssuer, auth: Auth): Promise<Auth> {
     const claims = await issuer.confirm(auth.token, auth.claims)
-    return claims ? createAuth(auth.token, claims, 'both', this.#options.scopeImplies) : auth
+    const { claimNames } = issuer.rules
+    return claims ? createAuth(auth.token, claims, claimNames, 'both', this.#options.scopeImplies) : auth
   }
 
   #applyPolicy(auth: Auth, policy: CompiledPolicy): Awaitable<Auth> {

@@ -6,6 +6,7 @@ import {
   checkIntrospectedClaims,
   checkTimes,
   type JwtClaims,
+  namesInAnswer,
   type TokenRules,
 } from '../token/claims.js'
 import { AuthorizationServer, type KnownEndpoints } from './authorization-server.js'
@@ -78,8 +79,11 @@ export class TrustedIssuer {
     this.#checkTimes(claims)
     if (!said) return undefined
     const ends = [claims.exp, said.exp].filter((exp) => exp !== undefined)
+    // What the issuer says now replaces the scopes of the token, under the name that its tokens have for them.
+    const { claimNames } = this.rules
+    const scopes = said[namesInAnswer(said, claimNames).scopes]
     const newer = ownMembers(
-      said.scope !== undefined && { scope: said.scope },
+      scopes !== undefined && { [claimNames.scopes]: scopes },
       ends.length > 0 && { exp: Math.min(...ends) },
     )
     return acceptedBy(this.rules.issuer, said, claims, newer)
