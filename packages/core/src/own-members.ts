@@ -13,18 +13,29 @@ export function withoutInheritance<T extends object>(object: T): T {
   return Object.assign(Object.create(null), object)
 }
 
+/** With more members, V8 would make a copy that is filled one by one a hash table. */
+export const MAX_COPIED_MEMBERS = 16
+
 /**
- * Copies an object of `JSON.parse`, so that it and all objects in it inherit nothing. Its depth must be bounded. The prototype is
- * removed before there is a member, and not by `Object.create`: V8 would make each object a hash table or give each a shape of
- * its own, which takes twice the memory.
+ * Makes an object of `JSON.parse`, and all objects in it, inherit nothing. Its depth must be bounded. A small one is copied into
+ * an object whose prototype was removed before: these share their shape. One whose prototype is removed later has a shape of its
+ * own, and one of `Object.create(null)` is a hash table, which takes three times the memory.
  */
-export function withoutPrototypes(value: object): Record<string, unknown> {
-  const copy: Record<string, unknown> = Object.setPrototypeOf({}, null)
-  for (const [name, child] of Object.entries(value)) copy[name] = copyOfValue(child)
-  return copy
+export function withoutPrototypes(value: Record<string, unknown>): Record<string, unknown> {
+  const names = Object.keys(value)
+  for (const name of names) {
+    const child = value[name]
+    if (typeof child === 'object' && child !== null) value[name] = copyOfChild(child)
+  }
+  return names.length <= MAX_COPIED_MEMBERS
+    ? Object.assign(Object.setPrototypeOf({}, null), value)
+    : Object.setPrototypeOf(value, null)
 }
 
-function copyOfValue(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  return Array.isArray(value) ? value.map(copyOfValue) : withoutPrototypes(value)
+function copyOfChild(value: object): unknown {
+  return Array.isArray(value) ? value.map(copyOfMember) : withoutPrototypes({ ...value })
+}
+
+function copyOfMember(value: unknown): unknown {
+  return typeof value === 'object' && value !== null ? copyOfChild(value) : value
 }
