@@ -222,7 +222,6 @@ describe('attack 25, J5: exp that is not a time', () => {
     ['an object', tokenWith('"exp":{}', 'exp'), 'ERR_CLAIM_INVALID'],
     ['1e999', tokenWith('"exp":1e999', 'exp'), 'ERR_CLAIM_INVALID'],
     ['1e308', tokenWith('"exp":1e308', 'exp'), 'ERR_CLAIM_INVALID'],
-    ['milliseconds', tokenWith(`"exp":${(NOW + 60) * 1000}`, 'exp'), 'ERR_CLAIM_INVALID'],
     ['2^53', tokenWith('"exp":9007199254740992', 'exp'), 'ERR_CLAIM_INVALID'],
     ['negative', tokenWith('"exp":-1', 'exp'), 'ERR_TOKEN_EXPIRED'],
     ['0', tokenWith('"exp":0', 'exp'), 'ERR_TOKEN_EXPIRED'],
@@ -324,7 +323,8 @@ describe('J6: the strict profile', () => {
 
 describe('attack 27, B6: scope', () => {
   it.each([
-    ['an array', ['messaging.read']],
+    ['an array with something else in it', ['messaging.read', 5]],
+    ['two scopes in a member of an array', ['messaging.read messaging.write']],
     ['a number', 5],
     ['an object', { 'messaging.read': true }],
     ['null', null],
@@ -470,7 +470,8 @@ describe('what errors say of claims: nothing but names', () => {
     ['aud', { aud: secret }, {}],
     ['sub', { sub: [secret] }, {}],
     ['exp', { exp: secret }, {}],
-    ['scope', { scope: [secret] }, {}],
+    ['scope', { scope: { [secret]: secret } }, {}],
+    ['scope, an array', { scope: [`${secret} x`] }, {}],
     ['cnf', { cnf: { jkt: secret } }, {}],
     ['expired', { exp: NOW - 100, sub: secret }, {}],
     ['typ', {}, { typ: secret }],
@@ -491,7 +492,7 @@ describe('what errors say of claims: nothing but names', () => {
   it('a good token does not show in its Auth', async () => {
     const token = goodToken(key)
     const auth = await verifier.verify(token)
-    const shown = `${inspect(auth, { depth: Infinity, showHidden: true })}${JSON.stringify(auth)}${JSON.stringify({ ...auth })}`
+    const shown = `${inspect(auth, { depth: Infinity, showHidden: true, getters: true })}${JSON.stringify(auth)}${JSON.stringify({ ...auth })}`
     expect(shown).not.toContain(token.split('.')[2])
     expect(auth.token).toBe(token)
   })

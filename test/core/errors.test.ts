@@ -257,6 +257,7 @@ describe('what the package exports', () => {
       'UnavailableError',
       'channels',
       'createVerifier',
+      'isTelnyxAuthError',
       'toResponse',
       'verify',
       'watch',

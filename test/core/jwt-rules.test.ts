@@ -219,7 +219,7 @@ describe('J5: times', () => {
   })
 
   it.each(['exp', 'nbf', 'iat'])('J5: %s must be a number that is a date', async (claim) => {
-    for (const value of ['4000000000', '', null, true, [4_000_000_000], {}, 1e308, 253_402_300_800])
+    for (const value of ['4000000000', '', null, true, [4_000_000_000], {}, 1e308, 2 ** 53])
       expect(await outcome(pair, claims({ [claim]: value }))).toBe('ERR_CLAIM_INVALID')
   })
 

@@ -1,5 +1,5 @@
 import { deepFreeze } from './freeze.js'
-import type { AcceptedClaims, JwtClaims } from './token/claims.js'
+import { type AcceptedClaims, type JwtClaims, type NamesOfClaims, scopesOf } from './token/claims.js'
 
 /** Whether a granted scope includes a required one, beyond being the same (the option `scopeImplies`). */
 export type ScopeImplies = (granted: string, required: string) => boolean
@@ -15,9 +15,9 @@ export interface Auth<Claims extends object = JwtClaims> {
   readonly token: string
   /** The resource owner, or the client where no user is involved (`sub`, RFC 9068 §2.2). */
   readonly subject?: string | undefined
-  /** The client that the token was issued to (`client_id`, RFC 8693 §4.3). */
+  /** The client that the token was issued to (`client_id`, RFC 8693 §4.3, or the option `claimNames`). */
   readonly clientId?: string | undefined
-  /** The scopes that were granted (`scope`, RFC 8693 §4.2), each once; empty when there is none. */
+  /** The scopes that were granted (`scope`, RFC 8693 §4.2, or the option `claimNames`), each once; empty when there is none. */
   readonly scopes: readonly string[]
   /** For whom the token is meant (`aud`, RFC 7519 §4.1.3). */
   readonly audience: readonly string[]
@@ -35,20 +35,24 @@ export interface Auth<Claims extends object = JwtClaims> {
   hasScopes(...scopes: string[]): boolean
 }
 
-/** Makes the frozen result from claims that were verified, and freezes these too. */
+/**
+ * Makes the frozen result from claims that were verified, and freezes these too.
+ *
+ * @param names under which claims the scopes and the client are
+ */
 export function createAuth(
   token: string,
   claims: AcceptedClaims,
+  names: NamesOfClaims,
   verifiedBy: Auth['verifiedBy'],
   scopeImplies: ScopeImplies | undefined,
 ): Auth {
-  return new VerifiedAuth(token, claims, verifiedBy, scopeImplies)
+  return new VerifiedAuth(token, claims, names, verifiedBy, scopeImplies)
 }
 
 class VerifiedAuth implements Auth {
   readonly #token: string
   readonly #scopeImplies: ScopeImplies | undefined
-  declare readonly token: string
   readonly subject: string | undefined
   readonly clientId: string | undefined
   readonly scopes: readonly string[]
@@ -59,29 +63,19 @@ class VerifiedAuth implements Auth {
   readonly claims: JwtClaims
   readonly verifiedBy: Auth['verifiedBy']
 
-  /**
-   * An accessor: `util.inspect` prints the values of hidden properties too when asked for them (`%O`). The same one for all:
-   * with one of its own, each would have a shape of its own, and take three times as long to make.
-   */
-  static readonly #TOKEN: PropertyDescriptor & ThisType<VerifiedAuth> = {
-    enumerable: false,
-    get() {
-      return this.#token
-    },
-  }
-
   constructor(
     token: string,
     claims: AcceptedClaims,
+    names: NamesOfClaims,
     verifiedBy: Auth['verifiedBy'],
     scopeImplies: ScopeImplies | undefined,
   ) {
+    const clientId = claims[names.clientId]
     this.#token = copyOf(token)
     this.#scopeImplies = scopeImplies
-    Object.defineProperty(this, 'token', VerifiedAuth.#TOKEN)
     this.subject = claims.sub
-    this.clientId = claims.client_id
-    this.scopes = Object.freeze([...new Set(claims.scope?.split(' ').filter((scope) => scope !== ''))])
+    this.clientId = typeof clientId === 'string' ? clientId : undefined
+    this.scopes = Object.freeze(scopesOf(claims, names))
     this.audience = Object.freeze(typeof claims.aud === 'string' ? [claims.aud] : [...(claims.aud ?? [])])
     this.issuer = claims.iss
     this.issuedAt = claims.iat
@@ -89,6 +83,10 @@ class VerifiedAuth implements Auth {
     this.claims = deepFreeze(claims)
     this.verifiedBy = verifiedBy
     Object.freeze(this)
+  }
+
+  get token(): string {
+    return this.#token
   }
 
   hasScopes(...scopes: string[]): boolean {
@@ -100,6 +98,9 @@ class VerifiedAuth implements Auth {
   }
 }
 
+// `util.inspect` with `showHidden` and `getters` asks the accessors of a prototype for their values, but not where the
+// constructor is one of the language's own: so nothing that prints an `Auth` prints its token.
+Object.defineProperty(VerifiedAuth.prototype, 'constructor', { value: Object })
 // It is shared by all results: what one handler did to it, every other would see.
 Object.freeze(VerifiedAuth.prototype)
 

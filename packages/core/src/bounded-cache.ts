@@ -32,7 +32,8 @@ export class BoundedCache<V> {
   get(key: string, now: number): V | undefined {
     const entry = this.#entries.get(key)
     if (!entry) return undefined
-    if (entry.until <= now) {
+    // Written so that an entry is over when the time is `NaN`.
+    if (!(entry.until > now)) {
       this.delete(key)
       return undefined
     }

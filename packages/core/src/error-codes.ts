@@ -38,7 +38,8 @@ export type ErrorCode =
 /** How an error is answered over HTTP: its status, its RFC 6750 §3.1 error code and a fixed sentence. */
 export interface Answer {
   readonly status: number
-  readonly error?: string
+  /** `undefined` where the caller is told no code. Never left out: it would be found on a polluted `Object.prototype`. */
+  readonly error: string | undefined
   readonly description: string
 }
 
@@ -63,7 +64,7 @@ const unavailable = (description: string): Answer => ({
  * nothing of a request can ever reach a header or a body (RFC 6750 §3).
  */
 export const answers: Readonly<Record<ErrorCode, Answer>> = {
-  ERR_TOKEN_MISSING: { status: 401, description: 'The request carries no access token' },
+  ERR_TOKEN_MISSING: { status: 401, error: undefined, description: 'The request carries no access token' },
 
   ERR_REQUEST_MALFORMED: invalidRequest('The Authorization header is not a well-formed Bearer credential'),
   ERR_TOKEN_REPEATED: invalidRequest('The request carries more than one credential'),
@@ -101,5 +102,5 @@ export const answers: Readonly<Record<ErrorCode, Answer>> = {
     'The authorization server cannot be asked about the access token',
   ),
 
-  ERR_CONFIGURATION: { status: 500, description: 'The server is not configured correctly' },
+  ERR_CONFIGURATION: { status: 500, error: undefined, description: 'The server is not configured correctly' },
 }

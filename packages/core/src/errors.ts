@@ -6,14 +6,36 @@ import {
   type InvalidTokenCode,
   type UnavailableCode,
 } from './error-codes.js'
+import { ownMembers, withoutInheritance } from './own-members.js'
 import { hints, type Reason } from './reasons.js'
 import { type ChallengeParameters, formatChallenge } from './request/challenge.js'
+
+/**
+ * What marks the errors of every copy of this package in a process: `instanceof` knows those of its own copy only. No text that
+ * was parsed can hold a symbol, so nothing that a caller sends can pass for an error.
+ */
+const BRAND = Symbol.for('@telnyx-auth/core.error')
+
+/** Gives a class the name that its errors have: minifiers change the names of classes. */
+function nameErrors({ prototype }: { readonly prototype: TelnyxAuthError }, name: string): void {
+  Object.defineProperty(prototype, 'name', { value: name, writable: true, configurable: true })
+}
 
 /**
  * The base of every error of this library. `message` is for operators and never holds a token, a secret or
  * the value of a claim; what a caller is told is in {@link toResponse}.
  */
 export abstract class TelnyxAuthError extends Error {
+  static {
+    nameErrors(TelnyxAuthError, 'TelnyxAuthError')
+    // What the caller is told, for another copy of this package that does not know the code.
+    Object.defineProperty(TelnyxAuthError.prototype, BRAND, {
+      value(this: TelnyxAuthError) {
+        return stateOf(this).answer
+      },
+    })
+  }
+
   /** What happened, stable across releases. */
   readonly code: ErrorCode
   /** The HTTP status of the answer. */
@@ -41,15 +63,14 @@ export abstract class TelnyxAuthError extends Error {
     } = {},
   ) {
     const { status, description } = answers[code]
-    super(detail.message ?? description, 'cause' in detail ? { cause: detail.cause } : {})
-    this.name = new.target.name
+    const { message, cause, scopes, reason } = withoutInheritance(detail)
+    super(message ?? description, Object.hasOwn(detail, 'cause') ? { cause } : undefined)
     this.code = code
     this.status = status
     this.statusCode = status
     this.expose = status < 500
-    this.requiredScopes = listOfStrings(detail.scopes)
+    this.requiredScopes = listOfStrings(scopes)
     this.resourceMetadata = undefined
-    const { reason } = detail
     // The constructors are public, and JavaScript lets any text through.
     if (reason !== undefined && Object.hasOwn(hints, reason)) {
       this.reason = reason
@@ -127,6 +148,10 @@ function listOfStrings(values: unknown): readonly string[] {
 
 /** The request carries no access token: no `Authorization` header, or one of another scheme (RFC 6750 §3.1). */
 export class MissingTokenError extends TelnyxAuthError {
+  static {
+    nameErrors(MissingTokenError, 'MissingTokenError')
+  }
+
   declare readonly code: 'ERR_TOKEN_MISSING'
 
   constructor(requiredScopes: readonly string[] = [], reason?: Reason) {
@@ -136,6 +161,10 @@ export class MissingTokenError extends TelnyxAuthError {
 
 /** The request is malformed: its credentials cannot be read, or there is more than one (RFC 6750 §3.1). */
 export class InvalidRequestError extends TelnyxAuthError {
+  static {
+    nameErrors(InvalidRequestError, 'InvalidRequestError')
+  }
+
   declare readonly code: InvalidRequestCode
 
   constructor(code: InvalidRequestCode, reason?: Reason) {
@@ -151,22 +180,27 @@ export class InvalidRequestError extends TelnyxAuthError {
 
 /** The access token is not acceptable here, for the reason that `code` gives (RFC 6750 §3.1). */
 export class InvalidTokenError extends TelnyxAuthError {
+  static {
+    nameErrors(InvalidTokenError, 'InvalidTokenError')
+  }
+
   declare readonly code: InvalidTokenCode
   /** The name of the claim that is at fault, where it is one. */
   declare readonly claim?: string
 
-  constructor(code: InvalidTokenCode, detail?: { claim?: string; message?: string; reason?: Reason }) {
-    const sentence = detail?.message ?? answers[code].description
-    super(code, {
-      message: detail?.claim === undefined ? sentence : `${sentence}: "${detail.claim}"`,
-      reason: detail?.reason,
-    })
-    if (detail?.claim !== undefined) this.claim = detail.claim
+  constructor(code: InvalidTokenCode, detail: { claim?: string; message?: string; reason?: Reason } = {}) {
+    const { claim, message = answers[code].description, reason } = withoutInheritance(detail)
+    super(code, { message: claim === undefined ? message : `${message}: "${claim}"`, reason })
+    if (claim !== undefined) this.claim = claim
   }
 }
 
 /** The access token is good but does not carry the scopes that the operation needs (RFC 6750 §3.1). */
 export class InsufficientScopeError extends TelnyxAuthError {
+  static {
+    nameErrors(InsufficientScopeError, 'InsufficientScopeError')
+  }
+
   declare readonly code: 'ERR_SCOPE_INSUFFICIENT'
 
   constructor(requiredScopes: readonly string[]) {
@@ -176,6 +210,10 @@ export class InsufficientScopeError extends TelnyxAuthError {
 
 /** The operation needs a stronger or more recent authentication of the user (RFC 9470 §3). */
 export class InsufficientAuthenticationError extends TelnyxAuthError {
+  static {
+    nameErrors(InsufficientAuthenticationError, 'InsufficientAuthenticationError')
+  }
+
   declare readonly code: 'ERR_AUTHENTICATION_INSUFFICIENT'
   /** The authentication context classes (`acr`) of which the operation needs one; empty when any will do. */
   readonly acrValues: readonly string[]
@@ -189,9 +227,9 @@ export class InsufficientAuthenticationError extends TelnyxAuthError {
       reason?: Reason
     } = {},
   ) {
-    super('ERR_AUTHENTICATION_INSUFFICIENT', { reason: needed.reason })
-    this.acrValues = listOfStrings(needed.acrValues)
-    const { maxAgeSeconds } = needed
+    const { acrValues, maxAgeSeconds, reason } = withoutInheritance(needed)
+    super('ERR_AUTHENTICATION_INSUFFICIENT', { reason })
+    this.acrValues = listOfStrings(acrValues)
     this.maxAgeSeconds =
       Number.isSafeInteger(maxAgeSeconds) && Number(maxAgeSeconds) >= 0 ? maxAgeSeconds : undefined
   }
@@ -206,6 +244,10 @@ export class InsufficientAuthenticationError extends TelnyxAuthError {
  * says why.
  */
 export class UnavailableError extends TelnyxAuthError {
+  static {
+    nameErrors(UnavailableError, 'UnavailableError')
+  }
+
   declare readonly code: UnavailableCode
   /** After how many seconds it is worth asking again (RFC 9110 §10.2.3). */
   readonly retryAfterSeconds: number
@@ -214,9 +256,10 @@ export class UnavailableError extends TelnyxAuthError {
     code: UnavailableCode,
     detail: { retryAfterSeconds: number; cause?: unknown; reason?: Reason },
   ) {
-    super(code, { cause: detail.cause, reason: detail.reason })
+    const { cause, reason, retryAfterSeconds } = withoutInheritance(detail)
+    super(code, { cause, reason })
     // A whole number, whatever is given: it becomes a header.
-    const seconds = Math.ceil(Number(detail.retryAfterSeconds))
+    const seconds = Math.ceil(Number(retryAfterSeconds))
     this.retryAfterSeconds = seconds >= 0 && Number.isSafeInteger(seconds) ? seconds : 1
   }
 
@@ -227,6 +270,10 @@ export class UnavailableError extends TelnyxAuthError {
 
 /** A mistake in the program or its configuration, never the fault of a request. Thrown when a verifier is made. */
 export class ConfigurationError extends TelnyxAuthError {
+  static {
+    nameErrors(ConfigurationError, 'ConfigurationError')
+  }
+
   declare readonly code: 'ERR_CONFIGURATION'
 
   constructor(message?: string) {
@@ -248,18 +295,109 @@ export interface ErrorResponse {
   }
 }
 
+/** Ours, and not what others derive from them, by the RFC 6750 error code of their answers. */
+const CLASSES: readonly (readonly [string | undefined, { readonly prototype: TelnyxAuthError }])[] = [
+  ['invalid_request', InvalidRequestError],
+  ['invalid_token', InvalidTokenError],
+  ['insufficient_scope', InsufficientScopeError],
+  ['insufficient_user_authentication', InsufficientAuthenticationError],
+  ['temporarily_unavailable', UnavailableError],
+]
+
+/** The class of the errors with a code; `undefined` for a code that only another version of this package has. */
+function prototypeOf(code: ErrorCode): TelnyxAuthError | undefined {
+  if (code === 'ERR_TOKEN_MISSING') return MissingTokenError.prototype
+  if (code === 'ERR_CONFIGURATION') return ConfigurationError.prototype
+  const error = Object.hasOwn(answers, code) ? answers[code].error : undefined
+  return CLASSES.find(([name]) => name === error)?.[1].prototype
+}
+
 /**
- * The answer to a request that failed with `error` (RFC 6750 §3): status, headers and a JSON body, plain data.
+ * Whether a value is an error of this library, also of another copy of the package in the same process, for which `instanceof`
+ * is false. Objects that look like one, such as parsed JSON, are not.
+ */
+export function isTelnyxAuthError(value: unknown): value is TelnyxAuthError {
+  try {
+    return value instanceof TelnyxAuthError || isErrorOfAnotherCopy(value)
+  } catch {
+    // A proxy can make any of these questions throw.
+    return false
+  }
+}
+
+function isErrorOfAnotherCopy(value: unknown): boolean {
+  if (
+    typeof value !== 'object' ||
+    value === null ||
+    Object.prototype.toString.call(value) !== '[object Error]'
+  )
+    return false
+  const status: unknown = Reflect.get(value, 'status')
+  return (
+    typeof Reflect.get(value, BRAND) === 'function' &&
+    /^ERR_[A-Z_]+$/.test(String(Reflect.get(value, 'code'))) &&
+    Number.isInteger(status) &&
+    Number(status) >= 400 &&
+    Number(status) < 600
+  )
+}
+
+/**
+ * An error of ours that is of no other class than ours, copied: a `validate` may throw the same one every time, frozen or not,
+ * and each request gets its own. One of another copy of this package becomes one of this copy. Classes that others derive
+ * from ours may have private members, and would lose them: `undefined` for those.
+ */
+export function copyOfError(error: TelnyxAuthError): TelnyxAuthError | undefined {
+  const prototype: unknown = Object.getPrototypeOf(error)
+  const ours = prototypeOf(error.code)
+  const isDerived = !Object.hasOwn(Object.getPrototypeOf(prototype) ?? {}, BRAND)
+  if (!ours || isDerived) return undefined
+  // A real error: newer versions of V8 give others no stack.
+  const copy: TelnyxAuthError = Object.setPrototypeOf(new Error(), ours)
+  for (const name of Reflect.ownKeys(error)) {
+    const value: unknown = Reflect.get(error, name)
+    const enumerable = Object.prototype.propertyIsEnumerable.call(error, name)
+    Object.defineProperty(copy, name, { value, enumerable, writable: true, configurable: true })
+  }
+  const { answer, scopes, added } = isOfThisCopy(error)
+    ? stateOf(error)
+    : { answer: answerOf(error), scopes: listOfStrings(error.requiredScopes), added: undefined }
+  Object.assign(stateOf(copy), { answer, scopes, added })
+  return copy
+}
+
+/** Not a type guard: errors of another copy have the same type. */
+function isOfThisCopy(error: TelnyxAuthError): boolean {
+  return error instanceof TelnyxAuthError
+}
+
+function answerOf(error: TelnyxAuthError): Answer {
+  if (isOfThisCopy(error)) return stateOf(error).answer
+  if (Object.hasOwn(answers, error.code)) return answers[error.code]
+  // A newer copy has codes that are unknown here; it answers for them.
+  const ask: unknown = Reflect.get(error, BRAND)
+  const said = ownMembers(typeof ask === 'function' ? Reflect.apply(ask, error, []) : {})
+  return {
+    status: error.status,
+    error: typeof said.error === 'string' ? said.error : undefined,
+    description: String(said.description),
+  }
+}
+
+/**
+ * The answer to a request that failed with `error` (RFC 6750 §3): status, headers and a JSON body, plain data. Errors of
+ * another copy of this package are answered as that one would.
  *
  * @throws `error` itself when it is anything but a {@link TelnyxAuthError}, and when it is a
  *   {@link ConfigurationError}: a programming error is not to be answered as if the caller had made it.
  */
 export function toResponse(error: unknown): ErrorResponse {
-  if (!(error instanceof TelnyxAuthError) || error instanceof ConfigurationError) throw error
-  const { status, error: name, description } = stateOf(error).answer
+  if (!isTelnyxAuthError(error) || error.code === 'ERR_CONFIGURATION') throw error
+  const { status, error: name, description } = answerOf(error)
+  const headers = isOfThisCopy(error) ? TelnyxAuthError.headersToAnswer(error) : error.headers
   return {
     status,
-    headers: { ...TelnyxAuthError.headersToAnswer(error), 'Content-Type': 'application/json' },
+    headers: { ...headers, 'Content-Type': 'application/json' },
     body: name ? { error: name, error_description: description, code: error.code } : { code: error.code },
   }
 }

@@ -12,7 +12,7 @@ import { CompiledPolicy } from './request/policy.js'
 import type { ProtectedResourceMetadata } from './request/protected-resource.js'
 import { checkProtectedResource } from './request/protected-resource-option.js'
 import { checkNames, describe } from './validation.js'
-import { TokenVerifier } from './verifier.js'
+import { isVerifierOfAnotherCopy, TokenVerifier } from './verifier.js'
 
 /** What to answer, ready to be written. */
 export interface Answer {
@@ -49,6 +49,10 @@ export class Gate {
     const { verifier, optional, errors = 'respond', ...rest } = given
     if (errors !== 'respond' && errors !== 'throw')
       throw new ConfigurationError(`Option "errors" must be "respond" or "throw", not ${describe(errors)}`)
+    if (isVerifierOfAnotherCopy(verifier))
+      throw new ConfigurationError(
+        'Option "verifier" was made by another copy of @telnyx-auth/core than this adapter uses: install one version for both ("npm ls @telnyx-auth/core" shows the copies)',
+      )
     if (verifier !== undefined && !(verifier instanceof TokenVerifier))
       throw new ConfigurationError(
         `Option "verifier" must be what createVerifier() of the same @telnyx-auth/core returned, not ${describe(verifier)}`,

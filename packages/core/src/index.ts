@@ -8,6 +8,7 @@ export {
   InsufficientScopeError,
   InvalidRequestError,
   InvalidTokenError,
+  isTelnyxAuthError,
   MissingTokenError,
   TelnyxAuthError,
   toResponse,
@@ -23,7 +24,7 @@ export type {
   IntrospectionWhen,
 } from './issuer/introspection-option.js'
 export { IssuerFailure, type IssuerFailureReason } from './issuer/issuer-failure.js'
-export type { IssuerOptions, IssuerSettings, KeysOptions } from './issuer-options.js'
+export type { ClaimNames, IssuerOptions, IssuerSettings, KeysOptions } from './issuer-options.js'
 export type { CacheOptions, VerifierOptions } from './options.js'
 export type { Reason } from './reasons.js'
 export type { AuthenticatableRequest, NodeRequest, WebRequest } from './request/bearer.js'

@@ -7,7 +7,8 @@ import { checkIntrospection, type IntrospectionOptions } from './issuer/introspe
 import { hasUsableKey } from './issuer/json-web-key.js'
 import type { KeyOptions } from './issuer/key-set.js'
 import type { ResolvedIssuer } from './issuer/trusted-issuer.js'
-import type { Profile } from './token/claims.js'
+import { ownMembers } from './own-members.js'
+import { type NamesOfClaims, type Profile, STANDARD_NAMES } from './token/claims.js'
 import { checkNames, closest, describe, resolveNumber } from './validation.js'
 
 /** How the keys of an issuer are kept. */
@@ -33,6 +34,22 @@ export interface KeysOptions {
   readonly cooldownSeconds?: number | undefined
 }
 
+/** Under which names an issuer puts claims into its tokens. */
+export interface ClaimNames {
+  /**
+   * The claim with the scopes, a string of them or an array: `'scp'`, `'permissions'`.
+   *
+   * @default 'scope'
+   */
+  readonly scopes?: string | undefined
+  /**
+   * The claim with the client that the token was issued to: `'azp'`, `'cid'`, `'appid'`.
+   *
+   * @default 'client_id'
+   */
+  readonly clientId?: string | undefined
+}
+
 /** What may be different for each issuer. */
 export interface IssuerSettings {
   /**
@@ -49,6 +66,13 @@ export interface IssuerSettings {
    * @default 'telnyx'
    */
   readonly profile?: Profile | undefined
+  /**
+   * Where the issuer puts scopes and client id. Only the claims of these names are read; in answers to introspection, those of
+   * RFC 7662 come first. Not with profile `'rfc9068'`, which has names of its own.
+   *
+   * @default { scopes: 'scope', clientId: 'client_id' }
+   */
+  readonly claimNames?: ClaimNames | undefined
   /**
    * The signature algorithms that are accepted (RFC 8725 §3.1). Each key still serves its own only.
    *
@@ -98,6 +122,17 @@ export interface IssuerOptions extends IssuerSettings {
 /** The variables of the process. Not Node's own type for them, which users need not have installed. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
+/** The variables that are read here, by their names. `process.env` inherits from `Object.prototype`. */
+function variablesOf(environment: Environment): Environment {
+  const own = (name: string) => (Object.hasOwn(environment, name) ? environment[name] : undefined)
+  return {
+    TELNYX_AUTH_ISSUER: own('TELNYX_AUTH_ISSUER'),
+    TELNYX_AUTH_AUDIENCE: own('TELNYX_AUTH_AUDIENCE'),
+    TELNYX_CLIENT_ID: own('TELNYX_CLIENT_ID'),
+    TELNYX_CLIENT_SECRET: own('TELNYX_CLIENT_SECRET'),
+  }
+}
+
 const TELNYX_ISSUER = 'https://api.telnyx.com'
 
 /** What of one issuer cannot be meant for another. */
@@ -113,6 +148,7 @@ const OF_ONE_ISSUER: readonly string[] = [
 export const ISSUER_OPTIONS: readonly string[] = [
   'audience',
   'profile',
+  'claimNames',
   'algorithms',
   'keys',
   ...OF_ONE_ISSUER,
@@ -128,8 +164,9 @@ type Given = Readonly<Record<string, unknown>>
  */
 export function resolveIssuers(
   given: Given,
-  environment: Environment,
+  variables: Environment,
 ): readonly [ResolvedIssuer, ...ResolvedIssuer[]] {
+  const environment = variablesOf(variables)
   const { issuer } = given
   if (!Array.isArray(issuer)) return [resolveIssuer(given, identifierOf(issuer, environment), environment)]
 
@@ -161,11 +198,12 @@ function resolveEntry(entry: unknown, shared: Given, environment: Environment): 
   const identifier = checkIdentifier(own.issuer, 'Every entry of option "issuer"')
   const named = Object.entries(own).filter(([, value]) => value !== undefined)
   // The variables are for Telnyx: no other issuer is to be told its secret.
-  const { TELNYX_CLIENT_ID, TELNYX_CLIENT_SECRET, ...rest } = environment
   return resolveIssuer(
-    { ...shared, ...Object.fromEntries(named) },
+    ownMembers(shared, Object.fromEntries(named)),
     identifier,
-    identifier === TELNYX_ISSUER ? environment : rest,
+    identifier === TELNYX_ISSUER
+      ? environment
+      : { ...environment, TELNYX_CLIENT_ID: undefined, TELNYX_CLIENT_SECRET: undefined },
   )
 }
 
@@ -184,11 +222,13 @@ function resolveIssuer(given: Given, issuer: string, environment: Environment): 
     throw new ConfigurationError(
       'Introspection needs an "introspection_endpoint" in the option "metadata", or the option "introspectionEndpoint"',
     )
+  const profile = resolveProfile(given.profile)
   return {
     rules: {
       issuer,
       audience: resolveAudience(given.audience, environment.TELNYX_AUTH_AUDIENCE),
-      profile: resolveProfile(given.profile),
+      profile,
+      claimNames: resolveClaimNames(given.claimNames, profile),
       algorithms,
       clockToleranceSeconds: resolveNumber(given, 'clockToleranceSeconds', { default: 5, min: 0, max: 600 }),
     },
@@ -280,6 +320,49 @@ function resolveProfile(option: unknown): Profile {
   if (option === undefined) return 'telnyx'
   if (option === 'telnyx' || option === 'rfc9068') return option
   throw new ConfigurationError(`Option "profile" must be "telnyx" or "rfc9068", not ${describe(option)}`)
+}
+
+/** Claims that say something else in every token (RFC 7519 §4.1, RFC 7662 §2.2, RFC 7800 §3.1). */
+const OTHER_CLAIMS: readonly string[] = ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'cnf', 'active']
+
+function resolveClaimNames(option: unknown, profile: Profile): NamesOfClaims {
+  const given = checkNames(
+    option === undefined ? {} : option,
+    ['scopes', 'clientId'] satisfies (keyof ClaimNames)[],
+    'member of "claimNames"',
+  )
+  const names = {
+    scopes: resolveClaimName(given, 'scopes', STANDARD_NAMES.clientId),
+    clientId: resolveClaimName(given, 'clientId', STANDARD_NAMES.scopes),
+  }
+  if (names.scopes === names.clientId)
+    throw new ConfigurationError('Option "claimNames" must not name the same claim twice')
+  // RFC 9068 §2.2 and §2.2.3
+  if (
+    profile === 'rfc9068' &&
+    (names.scopes !== STANDARD_NAMES.scopes || names.clientId !== STANDARD_NAMES.clientId)
+  )
+    throw new ConfigurationError(
+      'Options "claimNames" and "profile" exclude each other: RFC 9068 says that scopes are in "scope", and the client is in "client_id"',
+    )
+  return names
+}
+
+function resolveClaimName(
+  given: Given,
+  member: keyof NamesOfClaims & keyof ClaimNames,
+  taken: string,
+): string {
+  const { [member]: name = STANDARD_NAMES[member] } = given
+  if (typeof name !== 'string' || name === '')
+    throw new ConfigurationError(
+      `Option "claimNames" must have the name of a claim as "${member}", not ${describe(name)}`,
+    )
+  if (OTHER_CLAIMS.includes(name) || name === taken)
+    throw new ConfigurationError(
+      `Option "claimNames" must not have "${name}" as "${member}": this claim says something else`,
+    )
+  return name
 }
 
 function resolveAlgorithms(option: unknown): ReadonlySet<Algorithm> {

@@ -2,18 +2,19 @@ import type { Auth } from './auth.js'
 import { type Awaitable, attempt } from './awaitable.js'
 import type { Clock } from './clock.js'
 import { debug, isDebugging } from './debug-log.js'
-import { ConfigurationError, InvalidTokenError, MissingTokenError, TelnyxAuthError } from './errors.js'
+import { InvalidTokenError, isTelnyxAuthError, MissingTokenError } from './errors.js'
 import { watched } from './events.js'
+import { withoutInheritance } from './own-members.js'
 import { hints, type Reason } from './reasons.js'
 
 /** What becomes known of a token on its way. */
 export interface Trace {
   /** The issuer, one of ours. */
-  issuer?: string
+  issuer: string | undefined
   /** The id of the issuer's key that made the signature. */
-  kid?: string | undefined
+  kid: string | undefined
   /** Whether the signature was checked before, and not now. */
-  cached?: boolean
+  cached: boolean
 }
 
 /** Tells operators what became of a token; without operators, it is just the work. */
@@ -23,11 +24,11 @@ export function observed<T extends Auth | undefined>(
 ): Awaitable<T> {
   if (!isDebugging && !watched('tokenAccepted') && !watched('tokenRejected')) return work()
   const started = clock.monotonic()
-  const trace: Trace = {}
+  const trace: Trace = { issuer: undefined, kid: undefined, cached: false }
   return attempt(
     () => work(trace),
     (auth) => {
-      const { kid, cached = false } = trace
+      const { kid, cached } = trace
       if (auth)
         watched('tokenAccepted')?.publish({
           issuer: auth.issuer,
@@ -70,12 +71,12 @@ export function missingToken(reason: Reason = 'no-credentials'): MissingTokenErr
  * not about a request: neither is told.
  */
 function publishRefusal(error: unknown, issuer: string | undefined, durationMs: number): void {
-  if (!(error instanceof TelnyxAuthError) || error instanceof ConfigurationError) return
-  const { code } = error
+  if (!isTelnyxAuthError(error) || error.code === 'ERR_CONFIGURATION') return
+  const { code, reason: given } = withoutInheritance(error)
+  const { claim } = error instanceof InvalidTokenError ? withoutInheritance(error) : {}
   // A `validate` may have put words of its own there.
-  const reason = error.reason !== undefined && Object.hasOwn(hints, error.reason) ? error.reason : undefined
+  const reason = given !== undefined && Object.hasOwn(hints, given) ? given : undefined
   const hint = reason && hints[reason]
-  const claim = error instanceof InvalidTokenError ? error.claim : undefined
   watched('tokenRejected')?.publish({ code, claim, reason, hint, issuer, durationMs })
   debug('tokenRejected', { code, claim, reason, issuer, hint })
 }

@@ -1,14 +1,4 @@
-import {
-  ConfigurationError,
-  InsufficientAuthenticationError,
-  InsufficientScopeError,
-  InvalidRequestError,
-  InvalidTokenError,
-  MissingTokenError,
-  stateOf,
-  TelnyxAuthError,
-  UnavailableError,
-} from './errors.js'
+import { copyOfError, isTelnyxAuthError, stateOf, TelnyxAuthError } from './errors.js'
 
 /** What was attempted, whatever it was refused for: every challenge says it. */
 export interface Operation {
@@ -18,24 +8,16 @@ export interface Operation {
   readonly resourceMetadata: string | undefined
 }
 
-/** Ours, and not what others derive from them. */
-const CLASSES = [
-  MissingTokenError,
-  InvalidRequestError,
-  InvalidTokenError,
-  InsufficientScopeError,
-  InsufficientAuthenticationError,
-  UnavailableError,
-  ConfigurationError,
-]
-
 /** Lets an error of ours say what it was thrown in. */
 export function inOperation(error: unknown, { requiredScopes, resourceMetadata }: Operation): unknown {
-  if (!(error instanceof TelnyxAuthError)) return error
-  const state = stateOf(error)
+  if (!isTelnyxAuthError(error)) return error
+  // One of a class that was derived from another copy's is told all the same, as far as it can be.
+  const state = error instanceof TelnyxAuthError ? stateOf(error) : undefined
+  const scopes = new Set([...requiredScopes, ...(state?.scopes ?? error.requiredScopes)])
   // What cannot be written stays as it is.
-  Reflect.set(error, 'requiredScopes', Object.freeze([...new Set([...requiredScopes, ...state.scopes])]))
+  Reflect.set(error, 'requiredScopes', Object.freeze([...scopes]))
   Reflect.set(error, 'resourceMetadata', resourceMetadata)
+  if (!state) return error
   // The headers are made anew, without what was added to them for another request.
   state.headers = undefined
   if (state.placed) state.added = undefined
@@ -43,25 +25,9 @@ export function inOperation(error: unknown, { requiredScopes, resourceMetadata }
   return error
 }
 
-/**
- * A copy of an error of ours: a `validate` may throw the same one every time, frozen or not, and each request gets its
- * own. Classes that others derive from ours may have private members, and would lose them: those errors are returned
- * as they are, and so is what is not ours.
- */
+/** An error of ours, of its own for this request where that is possible; anything else as it is. */
 export function copyOf(error: unknown): unknown {
-  if (!(error instanceof TelnyxAuthError)) return error
-  const prototype = Object.getPrototypeOf(error)
-  if (!CLASSES.some((each) => each.prototype === prototype)) return error
-  // A real error: newer versions of V8 give others no stack.
-  const copy: TelnyxAuthError = Object.setPrototypeOf(new Error(), prototype)
-  for (const name of Reflect.ownKeys(error)) {
-    const value: unknown = Reflect.get(error, name)
-    const enumerable = Object.prototype.propertyIsEnumerable.call(error, name)
-    Object.defineProperty(copy, name, { value, enumerable, writable: true, configurable: true })
-  }
-  const { answer, scopes, added } = stateOf(error)
-  Object.assign(stateOf(copy), { answer, scopes, added })
-  return copy
+  return isTelnyxAuthError(error) ? (copyOfError(error) ?? error) : error
 }
 
 /**

@@ -52,6 +52,8 @@ const sentences = {
     'The token was issued in the future ("iat"). Compare the clocks of this machine and the issuer.',
   'clock-behind':
     'The token seems to be from the next minutes: this machine\'s clock is probably behind. Synchronise the clocks, or raise "clockToleranceSeconds".',
+  'clock-broken':
+    'The clock of this process does not return a finite number. Find what replaces Date.now: a test kit, or fake timers.',
   bound: 'The token is bound to a key or certificate. Ask the issuer for a Bearer token.',
 
   // The key and the signature

@@ -1,4 +1,5 @@
 import { ConfigurationError } from './errors.js'
+import { ownMembers } from './own-members.js'
 import { NQCHARS } from './request/challenge.js'
 
 /** What is needed to tell somebody clearly what is wrong with their configuration. */
@@ -18,11 +19,12 @@ export function checkNames(
 ): Record<string, unknown> {
   if (!isPlainObject(value))
     throw new ConfigurationError(`The ${what}s must be a plain object, not ${describe(value)}`)
+  // What is inherited was put on `Object.prototype` by another part of the program, and is not meant for this.
   const hidden = known.find(
-    (name) => name in value && !Object.prototype.propertyIsEnumerable.call(value, name),
+    (name) => Object.hasOwn(value, name) && !Object.prototype.propertyIsEnumerable.call(value, name),
   )
   if (hidden !== undefined)
-    throw new ConfigurationError(`The ${what} "${hidden}" is hidden or inherited, and would be overlooked`)
+    throw new ConfigurationError(`The ${what} "${hidden}" is hidden, and would be overlooked`)
   for (const name of Object.keys(value)) {
     if (known.includes(name) || isFurther(name)) continue
     const meant = closest(name, known)
@@ -32,7 +34,7 @@ export function checkNames(
         : `There is no ${what} "${name}"; there are ${known.map((each) => `"${each}"`).join(', ')}`,
     )
   }
-  return { ...value }
+  return ownMembers(value)
 }
 
 /**

@@ -1,8 +1,7 @@
-import { type CryptoKey, compactVerify, errors } from 'jose'
-import type { Algorithm } from './algorithms.js'
+import type { CryptoKey } from 'jose'
 import { type Auth, createAuth } from './auth.js'
 import { type Awaitable, after, isPending } from './awaitable.js'
-import { type Clock, systemClock } from './clock.js'
+import { type Clock, GuardedClock, systemClock } from './clock.js'
 import { InvalidTokenError, UnavailableError } from './errors.js'
 import { describeHealth, type Health } from './health.js'
 import { cannotIntrospect } from './issuer/introspection-option.js'
@@ -14,7 +13,8 @@ import { type ResolvedOptions, resolveOptions, type VerifierOptions } from './op
 import { type AuthenticatableRequest, checkCharacters, extractBearerToken } from './request/bearer.js'
 import { CompiledPolicy, type Policy } from './request/policy.js'
 import { describeProtectedResource, type ProtectedResourceMetadata } from './request/protected-resource.js'
-import { checkClaims, checkHeader, checkTimes, type JwtClaims } from './token/claims.js'
+import { checkClaims, checkHeader, checkTimes, type JwtClaims, namesInAnswer } from './token/claims.js'
+import { hasSigned } from './token/signature.js'
 import { hasThreeParts, isOpaqueToken, KnownHeaders, parseUnverifiedToken } from './token/unverified-token.js'
 import { type VerifiedToken, VerifiedTokenCache } from './token/verified-token-cache.js'
 
@@ -50,8 +50,20 @@ export interface Verifier<Claims extends object = JwtClaims> {
   protectedResourceMetadata(): ProtectedResourceMetadata | undefined
 }
 
+/** What marks the verifiers of every copy of this package in a process. */
+const BRAND = Symbol.for('@telnyx-auth/core.verifier')
+
+/** Whether a value is a verifier that another copy of this package has made: to this one, its class is unknown. */
+export function isVerifierOfAnotherCopy(value: unknown): boolean {
+  return !(value instanceof TokenVerifier) && Reflect.get(Object(value), BRAND) === true
+}
+
 /** What exists behind the interface; {@link Verifier} is all that users see of it. */
 export class TokenVerifier implements Verifier {
+  static {
+    Object.defineProperty(TokenVerifier.prototype, BRAND, { value: true })
+  }
+
   readonly #options: ResolvedOptions
   readonly #clock: Clock
   /** By identifier, so that a token costs the same however many there are. */
@@ -65,7 +77,8 @@ export class TokenVerifier implements Verifier {
   readonly #cache: VerifiedTokenCache | undefined
   readonly #headers = new KnownHeaders()
 
-  constructor(options: ResolvedOptions, clock: Clock) {
+  constructor(options: ResolvedOptions, givenClock: Clock) {
+    const clock = new GuardedClock(givenClock)
     this.#options = options
     this.#clock = clock
     this.#resource = this.describeResource(options.policy)
@@ -246,23 +259,24 @@ export class TokenVerifier implements Verifier {
     token: string,
     digest: string | undefined,
     policy: CompiledPolicy,
-    trace: Trace = {},
+    trace: Trace | undefined,
     loads?: number,
   ): Promise<Auth> {
     const { maxTokenBytes, scopeImplies } = this.#options
 
     const knower = this.#knower
     if (knower && isOpaqueToken(token, maxTokenBytes)) {
-      trace.issuer = knower.rules.issuer
+      if (trace) trace.issuer = knower.rules.issuer
       const claims = await knower.introspect(token)
-      return this.#applyPolicy(createAuth(token, claims, 'introspection', scopeImplies), policy)
+      const names = namesInAnswer(claims, knower.rules.claimNames)
+      return this.#applyPolicy(createAuth(token, claims, names, 'introspection', scopeImplies), policy)
     }
 
     const { unverifiedHeader, unverifiedClaims } = parseUnverifiedToken(token, maxTokenBytes, this.#headers)
     // J11: only the issuer that the token names. One that names nobody we know is refused by the rules of the first.
     const { iss } = unverifiedClaims
     const named = typeof iss === 'string' ? this.#issuers.get(iss) : undefined
-    if (named) trace.issuer = named.rules.issuer
+    if (named && trace) trace.issuer = named.rules.issuer
     const issuer = named ?? this.#first
     const { rules } = issuer
     const { algorithm, kid } = checkHeader(unverifiedHeader, rules)
@@ -271,21 +285,22 @@ export class TokenVerifier implements Verifier {
 
     let key: CryptoKey
     try {
-      const made = (candidate: CryptoKey) => hasSigned(candidate, token, algorithm)
+      const made = (candidate: CryptoKey) => hasSigned(candidate, algorithm, token)
       key = await issuer.keySet.find(kid, algorithm, made, loads)
     } catch (error) {
       const when = issuer.introspects && (policy.introspection ?? issuer.introspects)
       if (when === undefined || when === 'opaque' || !isUndecided(error, kid)) throw error
       const claims = await issuer.introspect(token)
       checkTimes(unverifiedClaims, rules.clockToleranceSeconds, this.#clock.now())
-      return this.#applyPolicy(createAuth(token, claims, 'introspection', scopeImplies), policy)
+      const names = namesInAnswer(claims, rules.claimNames)
+      return this.#applyPolicy(createAuth(token, claims, names, 'introspection', scopeImplies), policy)
     }
 
     this.#headers.remember(token, unverifiedHeader)
     // The claims are what the key signed: they are verified from here on.
     const claims = unverifiedClaims
     const { exp, nbf, iat } = claims
-    const auth = createAuth(token, claims, 'signature', scopeImplies)
+    const auth = createAuth(token, claims, rules.claimNames, 'signature', scopeImplies)
     const verified = { auth, issuer, key, kid, exp, nbf, iat }
     const now = this.#clock.now()
     if (digest !== undefined) this.#cache?.set(digest, verified, now)
@@ -312,7 +327,8 @@ export class TokenVerifier implements Verifier {
   /** Who calls, now that the issuer was asked whether the token is still good. */
   async #confirm(issuer: TrustedIssuer, auth: Auth): Promise<Auth> {
     const claims = await issuer.confirm(auth.token, auth.claims)
-    return claims ? createAuth(auth.token, claims, 'both', this.#options.scopeImplies) : auth
+    const { claimNames } = issuer.rules
+    return claims ? createAuth(auth.token, claims, claimNames, 'both', this.#options.scopeImplies) : auth
   }
 
   #applyPolicy(auth: Auth, policy: CompiledPolicy): Awaitable<Auth> {
@@ -331,18 +347,6 @@ function onlyOne(introspecting: readonly TrustedIssuer[]): TrustedIssuer | undef
 function isUndecided(error: unknown, kid: string | undefined): boolean {
   const notFound = error instanceof InvalidTokenError && error.code === 'ERR_KEY_NOT_FOUND'
   return error instanceof UnavailableError || (notFound && (kid === undefined || isPlausibleKid(kid)))
-}
-
-/** Whether a key has signed a token (RFC 7515 §5.2). */
-async function hasSigned(key: CryptoKey, token: string, algorithm: Algorithm): Promise<boolean> {
-  try {
-    await compactVerify(token, key, { algorithms: [algorithm] })
-    return true
-  } catch (error) {
-    if (error instanceof errors.JOSEError) return false
-    // Anything else is not about the token, and must not look as if it were.
-    throw error
-  }
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js'
 import { UnavailableError } from '../errors.js'
+import { ownMembers } from '../own-members.js'
 import { CachedDocument, type Loaded, lifetimeOf } from './cached-document.js'
 import type { Deadline } from './deadline.js'
 import { type HttpLimits, isSecureUrl, type JsonDocument } from './http.js'
@@ -180,7 +181,7 @@ export function validateMetadata(
 ): AuthorizationServerMetadata | string {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return 'The metadata are not a JSON object'
-  const document: { issuer?: unknown; jwks_uri?: unknown; introspection_endpoint?: unknown } = value
+  const document = ownMembers(value)
   // RFC 8414 §3.3: identical to the identifier that was asked for, or nothing in the document is used.
   if (document.issuer !== issuer) return 'The "issuer" of the metadata is not the one that was asked'
   const { jwks_uri: jwksUri, introspection_endpoint: endpoint } = document

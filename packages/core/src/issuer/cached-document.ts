@@ -151,6 +151,9 @@ export class CachedDocument<T> {
     if (this.#loading) return this.#loading.promise
     if (this.#failure && this.pauseMs > 0) return Promise.reject(this.#failure.error)
     const startedAt = this.#clock.monotonic()
+    // What was loaded at no time would have no age, and every request would load it again.
+    if (Number.isNaN(startedAt))
+      return Promise.reject(new Error('The monotonic clock of this process does not return a finite number'))
     const load = ++this.#loads
     const loading = deadline
       ? this.#plan.load(deadline)

@@ -135,7 +135,7 @@ async function attempt(
 
   if (deadline.isOver) throw failure('timeout', `No time was left of ${timeoutMs} ms`)
   const abort = new AbortController()
-  const init: FetchInit = { method: 'GET', headers: { ...headers }, redirect: 'manual', signal: abort.signal }
+  const init = createInit(headers, abort.signal)
   if (form) {
     init.method = 'POST'
     init.headers['content-type'] = 'application/x-www-form-urlencoded'
@@ -164,7 +164,7 @@ async function attempt(
       durationMs: performance.now() - started,
       attempts: 1,
     })
-    if (status === 304 && 'if-none-match' in headers) return answer(undefined, 0)
+    if (status === 304 && Object.hasOwn(headers, 'if-none-match')) return answer(undefined, 0)
     if (response.redirected || (status >= 300 && status < 400))
       throw failure('redirect', 'The answer is a redirect', { status })
     if (status !== 200) {
@@ -209,6 +209,12 @@ async function attempt(
     abort.abort()
     release(reader)
   }
+}
+
+/** Without inheritance: the global `fetch` would read what is left out, such as a body, from a polluted `Object.prototype`. */
+function createInit(headers: Readonly<Record<string, string>>, signal: AbortSignal): FetchInit {
+  const init: FetchInit = { method: 'GET', headers: { ...headers }, redirect: 'manual', signal }
+  return Object.setPrototypeOf(init, null)
 }
 
 /** Not awaited: a stream that does not end its cancellation, or fails at it, must not hold the request. */

@@ -3,6 +3,7 @@ import { BoundedCache } from '../bounded-cache.js'
 import type { Clock } from '../clock.js'
 import { InvalidTokenError, UnavailableError } from '../errors.js'
 import { watched } from '../events.js'
+import { ownMembers } from '../own-members.js'
 import type { JwtClaims } from '../token/claims.js'
 import { MAX_DEPTH } from '../token/unverified-token.js'
 import { isPlainObject } from '../validation.js'
@@ -197,8 +198,8 @@ function isShallow(value: unknown, depth: number): boolean {
 
 /** RFC 7662 §2.2: only `true` is active. */
 function read({ value }: JsonDocument): Answer {
-  const { active, ...claims }: { active?: unknown } = Object(value)
-  return active === true ? { active, claims } : INACTIVE
+  const { active, ...claims } = ownMembers(value)
+  return active === true ? { active, claims: ownMembers(claims) } : INACTIVE
 }
 
 /**
@@ -226,9 +227,7 @@ async function authenticate(
   const work = async () => {
     const given: unknown = await own({ issuer, endpoint })
     // JavaScript lets anything through, and a token must not leave without what was meant to go with it.
-    const { headers, parameters, ...others }: Record<string, unknown> = isPlainObject(given)
-      ? given
-      : { given }
+    const { headers, parameters, ...others } = ownMembers(isPlainObject(given) ? given : { given })
     if (Object.keys(others).length > 0 || !isTextual(headers) || !isTextual(parameters))
       throw failure('The function "authMethod" gave something else than headers and parameters')
     const named = Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])

@@ -1,6 +1,8 @@
 import { createPublicKey } from 'node:crypto'
-import { type CryptoKey, importJWK } from 'jose'
+import type { CryptoKey } from 'jose'
 import { type Algorithm, algorithmsOf } from '../algorithms.js'
+import { ownMembers } from '../own-members.js'
+import { importPublicKey } from '../token/signature.js'
 
 /** A public key of the issuer, imported once for each algorithm that it serves. */
 export interface VerificationKey {
@@ -60,7 +62,7 @@ export function hasUsableKey(value: unknown, algorithms: ReadonlySet<Algorithm>)
 
 function membersOf(value: unknown): readonly unknown[] {
   if (typeof value !== 'object' || value === null) return []
-  const { keys }: { keys?: unknown } = value
+  const { keys } = ownMembers(value)
   return Array.isArray(keys) ? keys : []
 }
 
@@ -83,18 +85,15 @@ async function importUsable({
 }: UsableKey): Promise<VerificationKey | undefined> {
   const algorithms = new Map<Algorithm, CryptoKey>()
   for (const algorithm of names) {
-    const key = await importJWK({ ...jwk, alg: algorithm, key_ops: ['verify'] }, algorithm).catch(
-      () => undefined,
-    )
-    if (key && !(key instanceof Uint8Array)) algorithms.set(algorithm, key)
+    const key = await importPublicKey(jwk, algorithm).catch(() => undefined)
+    if (key) algorithms.set(algorithm, key)
   }
   return algorithms.size > 0 ? { kid, algorithms } : undefined
 }
 
 function selectUsable(member: unknown): UsableKey | undefined {
   if (typeof member !== 'object' || member === null || Array.isArray(member)) return undefined
-  // `ext` is for the Web Cryptography API, and says nothing of a public key.
-  const { ext: _, ...jwk }: Record<string, unknown> = { ...member }
+  const jwk = ownMembers(member)
 
   // A key that was published with its private part is anybody's key.
   if (SECRET_MEMBERS.some((name) => jwk[name] !== undefined)) return undefined

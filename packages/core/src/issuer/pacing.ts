@@ -2,7 +2,7 @@
 
 import type { Clock } from '../clock.js'
 
-/** At most so many events in any span of time. */
+/** At most so many events in any span of time; none at all while the clock does not tell the time (`NaN`). */
 export class Budget {
   readonly #limit: number
   readonly #perMs: number
@@ -17,13 +17,16 @@ export class Budget {
 
   /** How many more are allowed now. */
   get left(): number {
+    if (Number.isNaN(this.#clock.monotonic())) return 0
     return Math.max(0, this.#limit - this.#recent().length)
   }
 
   /** Milliseconds until one more is allowed; 0 when one is now. */
   get waitMs(): number {
+    const now = this.#clock.monotonic()
+    if (Number.isNaN(now)) return this.#perMs
     const decisive = this.#recent().at(-this.#limit)
-    return decisive === undefined ? 0 : decisive + this.#perMs - this.#clock.monotonic()
+    return decisive === undefined ? 0 : decisive + this.#perMs - now
   }
 
   spend(): void {
@@ -32,7 +35,8 @@ export class Budget {
 
   #recent(): readonly number[] {
     const now = this.#clock.monotonic()
-    this.#spent = this.#spent.filter((at) => now - at < this.#perMs)
+    // What has no time is forgotten as soon as the time is known again, and nothing is before.
+    if (!Number.isNaN(now)) this.#spent = this.#spent.filter((at) => now - at < this.#perMs)
     return this.#spent
   }
 }
@@ -60,7 +64,9 @@ export class Backoff {
 
   /** Milliseconds that are left of the pause. */
   get waitMs(): number {
-    return Math.max(0, this.#until - this.#clock.monotonic())
+    const leftMs = this.#until - this.#clock.monotonic()
+    // While the clock does not tell the time, every pause lasts.
+    return Number.isNaN(leftMs) ? FIRST_PAUSE_MS : Math.max(0, leftMs)
   }
 
   /**
@@ -72,7 +78,9 @@ export class Backoff {
     const step = this.#failures - tolerated - 1
     const pauseMs = step < 0 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** step, LONGEST_PAUSE_MS)
     const spread = 1 + JITTER * this.#clock.random()
-    this.#until = this.#clock.monotonic() + Math.max(pauseMs, atLeastMs) * spread
+    const until = this.#clock.monotonic() + Math.max(pauseMs, atLeastMs) * spread
+    // A pause that began at no time would never end.
+    this.#until = Number.isNaN(until) ? Number.NEGATIVE_INFINITY : until
   }
 
   succeeded(): void {

@@ -1,10 +1,12 @@
 import type { Clock } from '../clock.js'
 import { UnavailableError } from '../errors.js'
+import { ownMembers } from '../own-members.js'
 import {
   type AcceptedClaims,
   checkIntrospectedClaims,
   checkTimes,
   type JwtClaims,
+  namesInAnswer,
   type TokenRules,
 } from '../token/claims.js'
 import { AuthorizationServer, type KnownEndpoints } from './authorization-server.js'
@@ -59,7 +61,7 @@ export class TrustedIssuer {
    */
   async introspect(token: string): Promise<AcceptedClaims> {
     const said = await this.#askAbout(token, true)
-    return { ...said, iss: this.rules.issuer }
+    return acceptedBy(this.rules.issuer, said)
   }
 
   /**
@@ -77,13 +79,14 @@ export class TrustedIssuer {
     this.#checkTimes(claims)
     if (!said) return undefined
     const ends = [claims.exp, said.exp].filter((exp) => exp !== undefined)
-    return {
-      ...said,
-      ...claims,
-      ...(said.scope !== undefined && { scope: said.scope }),
-      ...(ends.length > 0 && { exp: Math.min(...ends) }),
-      iss: this.rules.issuer,
-    }
+    // What the issuer says now replaces the scopes of the token, under the name that its tokens have for them.
+    const { claimNames } = this.rules
+    const scopes = said[namesInAnswer(said, claimNames).scopes]
+    const newer = ownMembers(
+      scopes !== undefined && { [claimNames.scopes]: scopes },
+      ends.length > 0 && { exp: Math.min(...ends) },
+    )
+    return acceptedBy(this.rules.issuer, said, claims, newer)
   }
 
   async #askAbout(token: string, standsAlone: boolean): Promise<JwtClaims> {
@@ -97,4 +100,9 @@ export class TrustedIssuer {
   #checkTimes(claims: JwtClaims): void {
     checkTimes(claims, this.rules.clockToleranceSeconds, this.#clock.now())
   }
+}
+
+/** Claims that passed the checks, the later ones first, under the name of an issuer that was configured. */
+function acceptedBy(iss: string, ...claims: readonly object[]): AcceptedClaims {
+  return Object.assign(ownMembers(), ...claims, { iss })
 }

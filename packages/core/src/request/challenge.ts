@@ -1,5 +1,7 @@
 /** The `WWW-Authenticate` challenge, as RFC 6750 §3, RFC 9470 §3 and RFC 9728 §5.1 write it. */
 
+import { withoutInheritance } from '../own-members.js'
+
 /** What a challenge says. Every member is optional in RFC 6750 §3, but a bare `Bearer` is not allowed. */
 export interface ChallengeParameters {
   /** RFC 6750 §3.1. Absent when the request carried no credentials. */
@@ -29,7 +31,8 @@ const REALM = 'api'
 
 /** Formats a Bearer challenge; each parameter at most once, always in the same order. */
 export function formatChallenge(parameters: ChallengeParameters): string {
-  const { error, errorDescription, scopes, acrValues, maxAgeSeconds, resourceMetadata } = parameters
+  const { error, errorDescription, scopes, acrValues, maxAgeSeconds, resourceMetadata } =
+    withoutInheritance(parameters)
   const named: [string, string | undefined][] = [
     ['realm', REALM],
     ['error', error],

@@ -9,6 +9,7 @@ import {
 } from '../errors.js'
 import { checkWhen, type IntrospectionWhen } from '../issuer/introspection-option.js'
 import { copyOf } from '../operation.js'
+import { ownMembers } from '../own-members.js'
 import type { JwtClaims } from '../token/claims.js'
 import { checkNames, checkWords, describe } from '../validation.js'
 
@@ -96,7 +97,7 @@ export class CompiledPolicy {
 
   /** The same from an object that has other members too, whose names were checked already. */
   static fromMembers(members: Record<string, unknown>, defaults: CompiledPolicy): CompiledPolicy {
-    const { scopes, anyScope, acrValues, maxAgeSeconds, introspection, validate } = members
+    const { scopes, anyScope, acrValues, maxAgeSeconds, introspection, validate } = ownMembers(members)
     if (validate !== undefined && typeof validate !== 'function')
       throw new ConfigurationError(`Option "validate" must be a function, not ${describe(validate)}`)
     const before = defaults.#demands

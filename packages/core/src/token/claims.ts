@@ -19,7 +19,17 @@ export interface TokenRules {
   readonly profile: Profile
   readonly algorithms: ReadonlySet<Algorithm>
   readonly clockToleranceSeconds: number
+  readonly claimNames: NamesOfClaims
 }
+
+/** Which claims say what was granted, and to which client. */
+export interface NamesOfClaims {
+  readonly scopes: string
+  readonly clientId: string
+}
+
+/** RFC 8693 §4.2 and §4.3, RFC 7662 §2.2 */
+export const STANDARD_NAMES: NamesOfClaims = Object.freeze({ scopes: 'scope', clientId: 'client_id' })
 
 /** The claims that are read, by their names in the token (RFC 7519 §4.1, RFC 9068 §2.2). */
 export interface JwtClaims {
@@ -31,7 +41,7 @@ export interface JwtClaims {
   readonly iat?: number
   readonly jti?: string
   readonly client_id?: string
-  readonly scope?: string
+  readonly scope?: string | readonly string[]
   readonly [name: string]: unknown
 }
 
@@ -60,11 +70,10 @@ const REQUIRED: Record<Profile, readonly string[]> = {
 /** What servers call refresh and ID tokens in their answers; RFC 7662 has no name for them. */
 const OTHER_KINDS: ReadonlySet<string> = new Set(['refresh_token', 'refresh', 'offline', 'id_token', 'id'])
 
-const STRINGS = ['sub', 'client_id', 'jti', 'scope'] as const
 const NUMERIC_DATES = ['exp', 'nbf', 'iat'] as const
 
-/** The end of the year 9999: what lies beyond is not a date, and `1e308` not a lifetime. */
-const MAX_NUMERIC_DATE = 253_402_300_799
+/** What lies beyond is no exact number of seconds, and `1e308` not a lifetime. */
+const MAX_NUMERIC_DATE: number = Number.MAX_SAFE_INTEGER
 
 /**
  * Checks a token's header and returns what its key is chosen by.
@@ -115,7 +124,7 @@ export function checkClaims(
   rules: TokenRules,
 ): asserts claims is AcceptedClaims {
   if (claims.iss === undefined) throw missing('iss')
-  checkValues(claims, rules, REQUIRED[rules.profile])
+  checkValues(claims, rules, REQUIRED[rules.profile], rules.claimNames)
 }
 
 /**
@@ -131,7 +140,8 @@ export function checkIntrospectedClaims(
   rules: TokenRules,
   standsAlone: boolean,
 ): asserts claims is JwtClaims {
-  checkValues(claims, rules, standsAlone && rules.profile === 'rfc9068' ? ['aud'] : [])
+  const required = standsAlone && rules.profile === 'rfc9068' ? ['aud'] : []
+  checkValues(claims, rules, required, namesInAnswer(claims, rules.claimNames))
   for (const name of ['token_type', 'token_use', 'typ']) {
     const kind = claims[name]
     if (typeof kind !== 'string') continue
@@ -148,6 +158,7 @@ function checkValues(
   claims: Record<string, unknown>,
   rules: TokenRules,
   required: readonly string[],
+  names: NamesOfClaims,
 ): asserts claims is JwtClaims {
   const { iss, aud } = claims
   if (iss !== undefined && typeof iss !== 'string') throw invalid('iss')
@@ -173,11 +184,12 @@ function checkValues(
     const optedOut = claim === 'aud' && rules.audience === null && !strict
     if (claims[claim] === undefined && !optedOut) throw missing(claim)
   }
-  for (const claim of STRINGS) {
+  for (const claim of ['sub', names.clientId, 'jti']) {
     const value = claims[claim]
     if (value === undefined) continue
-    if (typeof value !== 'string' || (strict && value === '' && claim !== 'scope')) throw invalid(claim)
+    if (typeof value !== 'string' || (strict && value === '')) throw invalid(claim)
   }
+  if (!isScopes(claims[names.scopes], rules.profile)) throw invalid(names.scopes)
   for (const claim of NUMERIC_DATES) {
     const value = claims[claim]
     // RFC 7519 §2: NumericDate. `1e999` is Infinity to JSON.parse.
@@ -195,24 +207,58 @@ function checkValues(
 }
 
 /**
+ * Whether a claim can say which scopes were granted: a string of them (RFC 8693 §4.2), or an array, as other issuers have it. A
+ * member of an array with white space in it could mean one scope or several.
+ */
+function isScopes(value: unknown, profile: Profile): boolean {
+  if (value === undefined || typeof value === 'string') return true
+  if (profile === 'rfc9068' || !Array.isArray(value)) return false
+  return value.every((scope: unknown) => typeof scope === 'string' && !/\s/.test(scope))
+}
+
+/** The scopes that claims name which passed the checks, each once. */
+export function scopesOf(claims: JwtClaims, { scopes }: NamesOfClaims): string[] {
+  const value = claims[scopes]
+  const named: unknown[] = typeof value === 'string' ? value.split(' ') : Array.isArray(value) ? value : []
+  return [...new Set(named.filter(isScope))]
+}
+
+function isScope(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}
+
+/**
+ * The names in an answer to introspection: those of RFC 7662 §2.2 where it has them, whatever the tokens of this issuer call
+ * them; else the ones that were configured.
+ */
+export function namesInAnswer(answer: JwtClaims, configured: NamesOfClaims): NamesOfClaims {
+  return {
+    scopes: answer[STANDARD_NAMES.scopes] === undefined ? configured.scopes : STANDARD_NAMES.scopes,
+    clientId: answer[STANDARD_NAMES.clientId] === undefined ? configured.clientId : STANDARD_NAMES.clientId,
+  }
+}
+
+/**
  * Checks the times of claims that passed {@link checkClaims} (RFC 7519 §4.1.4–6).
  *
  * @param now seconds since the epoch
  * @throws {InvalidTokenError} `ERR_TOKEN_EXPIRED`, `ERR_TOKEN_NOT_YET_VALID`
  */
 export function checkTimes({ exp, nbf, iat }: TokenTimes, clockToleranceSeconds: number, now: number): void {
-  if (exp !== undefined && exp <= now - clockToleranceSeconds)
+  // Without the time, nothing can be said for a token. Each comparison below refuses too when `now` is `NaN`.
+  if (!Number.isFinite(now)) throw new InvalidTokenError('ERR_TOKEN_EXPIRED', { reason: 'clock-broken' })
+  if (exp !== undefined && !(exp > now - clockToleranceSeconds))
     throw new InvalidTokenError('ERR_TOKEN_EXPIRED', {
       claim: 'exp',
       reason: now - exp <= CLOCK_SUSPICION_SECONDS ? 'expired-just-now' : 'expired',
     })
-  if (nbf !== undefined && nbf > now + clockToleranceSeconds)
+  if (nbf !== undefined && !(nbf <= now + clockToleranceSeconds))
     throw new InvalidTokenError('ERR_TOKEN_NOT_YET_VALID', {
       claim: 'nbf',
       reason: futureReason('nbf', nbf - now),
     })
   // A token from the future was made by a clock, or by somebody, that is not to be trusted.
-  if (iat !== undefined && iat > now + clockToleranceSeconds)
+  if (iat !== undefined && !(iat <= now + clockToleranceSeconds))
     throw new InvalidTokenError('ERR_TOKEN_NOT_YET_VALID', {
       claim: 'iat',
       reason: futureReason('iat', iat - now),

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { InvalidTokenError } from '../errors.js'
+import { withoutPrototypes } from '../own-members.js'
 import type { Reason } from '../reasons.js'
 
 /** A JOSE header that nobody has vouched for yet. */
@@ -118,7 +119,7 @@ function parseObject(bytes: Buffer, part: string): Record<string, unknown> {
   // checks, the next one does not see. Fewer members in the value than in the text means that one was lost.
   if (countMembers(value) !== members)
     throw malformed(`The ${part} of the access token repeats a member name`, 'repeated-member')
-  return value
+  return withoutPrototypes(value)
 }
 
 const [QUOTE, BACKSLASH, COLON] = [0x22, 0x5c, 0x3a]

@@ -4,6 +4,7 @@ import type { Auth } from '../auth.js'
 import { BoundedCache } from '../bounded-cache.js'
 import type { TrustedIssuer } from '../issuer/trusted-issuer.js'
 import type { TokenTimes } from './claims.js'
+import { MemorySizes } from './memory-sizes.js'
 
 /**
  * A token whose signature and claims were found to be good. The times are here as well: among many tokens, each look into
@@ -24,10 +25,8 @@ export interface CacheLimits {
   readonly maxAgeMs: number
 }
 
-/** What a token takes beside its own characters and what it says: the result, its place in the map, the digest. */
-const ENTRY_BYTES = 500
-/** What texts, numbers, arrays and objects take beside what is in them, on a 64-bit machine. */
-const [TEXT_BYTES, NUMBER_BYTES, ARRAY_BYTES, OBJECT_BYTES] = [32, 16, 32, 120]
+/** What an entry takes beside the token and what it says: the result, its place in the map, the digest. */
+const ENTRY_BYTES = 600
 /** For so many bytes there is room, per entry: few tokens need half of it, and many large ones are not to take it all. */
 const ROOM_PER_ENTRY = 4096
 /** The largest tokens fit, also where few are kept. */
@@ -40,10 +39,14 @@ const LEAST_ROOM = 1024 * 1024
 export class VerifiedTokenCache {
   readonly #maxAgeMs: number
   readonly #entries: BoundedCache<VerifiedToken>
+  readonly #sizes: MemorySizes
 
   constructor({ maxEntries, maxAgeMs }: CacheLimits) {
+    const maxBytes = Math.max(maxEntries * ROOM_PER_ENTRY, LEAST_ROOM)
     this.#maxAgeMs = maxAgeMs
-    this.#entries = new BoundedCache(maxEntries, Math.max(maxEntries * ROOM_PER_ENTRY, LEAST_ROOM))
+    // An eighth is for what tokens share.
+    this.#sizes = new MemorySizes(maxBytes / 8)
+    this.#entries = new BoundedCache(maxEntries, (maxBytes * 7) / 8)
   }
 
   /** Under what a token is kept: one of another spelling is another token, and nobody can make two with the same. */
@@ -61,22 +64,13 @@ export class VerifiedTokenCache {
     const { auth, exp = Number.POSITIVE_INFINITY } = verified
     const { token, claims, scopes, audience } = auth
     const until = Math.min(exp * 1000, now * 1000 + this.#maxAgeMs)
-    if (until <= now * 1000) return
-    const bytes = ENTRY_BYTES + token.length + [claims, scopes, audience].reduce(addSize, 0)
-    this.#entries.set(digest, verified, bytes, until)
+    if (!(until > now * 1000)) return
+    const bytes =
+      this.#sizes.of(token) + this.#sizes.of(claims) + this.#sizes.of(scopes) + this.#sizes.of(audience)
+    this.#entries.set(digest, verified, ENTRY_BYTES + bytes, until)
   }
 
   delete(digest: string): void {
     this.#entries.delete(digest)
   }
-}
-
-/** Adds about what a value of JSON takes of memory: rather too much, because names and shapes are mostly shared. */
-function addSize(bytes: number, value: unknown): number {
-  if (typeof value === 'string') return bytes + TEXT_BYTES + Buffer.byteLength(value)
-  if (typeof value !== 'object' || value === null) return bytes + NUMBER_BYTES
-  if (Array.isArray(value)) return value.reduce(addSize, bytes + ARRAY_BYTES)
-  return Object.entries(value)
-    .flat()
-    .reduce(addSize, bytes + OBJECT_BYTES)
 }
