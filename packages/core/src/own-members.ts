@@ -28,3 +28,18 @@ function copyOfValue(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   return Array.isArray(value) ? value.map(copyOfValue) : withoutPrototypes(value)
 }
+
+/**
+ * Whether an object has a member only because `Object.prototype` was polluted with it. For objects that may have it by their class.
+ */
+export function isPollution(object: object, name: string): boolean {
+  // Hardly ever, so this is all that a request costs.
+  if (!(name in Object.prototype)) return false
+  for (
+    let each: object | null = object;
+    each && each !== Object.prototype;
+    each = Object.getPrototypeOf(each)
+  )
+    if (Object.hasOwn(each, name)) return false
+  return true
+}
