@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import { UnavailableError } from '../errors.js'
+import type { InvalidTokenError } from '../errors.js'
 import {
   type AcceptedClaims,
   checkIntrospectedClaims,
@@ -9,7 +9,8 @@ import {
 } from '../token/claims.js'
 import { AuthorizationServer, type KnownEndpoints } from './authorization-server.js'
 import type { HttpLimits } from './http.js'
-import { Introspection } from './introspection.js'
+import { type Introspected, Introspection } from './introspection.js'
+import type { LaneName } from './introspection-failure.js'
 import {
   type CheckedIntrospection,
   cannotIntrospect,
@@ -53,13 +54,15 @@ export class TrustedIssuer {
   /**
    * What the issuer says of a token that is active, measured against the same rules as a JWT (RFC 7662 §2.2).
    *
+   * @param localVerdict what the local check says of the token, thrown where the endpoint refuses to judge it
    * @throws {InvalidTokenError}
    * @throws {UnavailableError}
    * @throws {ConfigurationError} when nothing was said about how to ask
    */
-  async introspect(token: string): Promise<AcceptedClaims> {
-    const said = await this.#askAbout(token, true)
-    return { ...said, iss: this.rules.issuer }
+  async introspect(token: string, localVerdict?: InvalidTokenError): Promise<AcceptedClaims> {
+    const said = await this.#ask(token, 'decide')
+    if ('claims' in said) return { ...said.claims, iss: this.rules.issuer }
+    throw (said.affair === 'token' && localVerdict) || said.error
   }
 
   /**
@@ -69,13 +72,15 @@ export class TrustedIssuer {
    * @throws as {@link introspect}
    */
   async confirm(token: string, claims: JwtClaims): Promise<AcceptedClaims | undefined> {
-    const said = await this.#askAbout(token, false).catch((error: unknown) => {
-      if (this.#options?.onUnavailable === 'accept' && error instanceof UnavailableError) return undefined
-      throw error
-    })
+    const outcome = await this.#ask(token, 'confirm', claims)
     // Waiting for the answer took time.
     this.#checkTimes(claims)
-    if (!said) return undefined
+    if ('error' in outcome) {
+      // An outage passes. Refused credentials and wrong addresses stay, and revocation would never be checked.
+      if (this.#options?.onUnavailable === 'accept' && outcome.affair === 'outage') return undefined
+      throw outcome.error
+    }
+    const said = outcome.claims
     const ends = [claims.exp, said.exp].filter((exp) => exp !== undefined)
     return {
       ...said,
@@ -86,12 +91,15 @@ export class TrustedIssuer {
     }
   }
 
-  async #askAbout(token: string, standsAlone: boolean): Promise<JwtClaims> {
+  /** @param signed the claims of the token, where its signature was verified */
+  async #ask(token: string, lane: LaneName, signed?: JwtClaims): Promise<Introspected> {
     if (!this.#introspection) throw cannotIntrospect()
-    const claims: Record<string, unknown> = await this.#introspection.claimsOf(token)
-    checkIntrospectedClaims(claims, this.rules, standsAlone)
+    const outcome = await this.#introspection.claimsOf(token, lane)
+    if ('error' in outcome) return outcome
+    const claims: Record<string, unknown> = outcome.claims
+    checkIntrospectedClaims(claims, this.rules, signed)
     this.#checkTimes(claims)
-    return claims
+    return { claims }
   }
 
   #checkTimes(claims: JwtClaims): void {
