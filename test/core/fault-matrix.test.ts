@@ -143,7 +143,11 @@ interface Cell {
 const CELLS: readonly Cell[] = MOMENTS.flatMap((moment) => MODES.map((mode) => ({ moment, mode })))
 
 /** What is right. The words of the issue: bad token 401, cannot be decided 503. */
-function ruling({ breaks, unnoticed, refusal, refusesToJudge }: Fault, { moment, mode }: Cell, kind: Kind): Outcome {
+function ruling(
+  { breaks, unnoticed, refusal, refusesToJudge }: Fault,
+  { moment, mode }: Cell,
+  kind: Kind,
+): Outcome {
   const isBroken = (part: Part) => breaks.includes(part) && !unnoticed?.(moment, kind)
   // What was loaded is at hand until the tolerance is over; what was not must be loaded now.
   const atHand = moment === 'fresh' || moment === 'stale'

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { type Awaitable, after } from '../awaitable.js'
 import { BoundedCache } from '../bounded-cache.js'
 import type { Clock } from '../clock.js'
 import { InvalidTokenError, UnavailableError } from '../errors.js'
@@ -56,34 +57,33 @@ export class Introspection {
     this.#server = server
     this.#limits = limits
     this.#clock = clock
-    const lane = (name: LaneName) => new IntrospectionLane<Answer>(name, server.issuer, options.maxInFlight, clock)
+    const lane = (name: LaneName) =>
+      new IntrospectionLane<Answer>(name, server.issuer, options.maxInFlight, clock)
     this.#lanes = { confirm: lane('confirm'), decide: lane('decide') }
   }
 
   /**
    * The claims that the issuer gives for a token that is active (RFC 7662 §2.2), or why it could not be asked. The claims
-   * are not checked here.
+   * are not checked here. What needs no request is said at once, so that a flood is refused without a promise for each token.
    *
    * @param name `confirm` for a token whose signature was verified, `decide` for every other
    * @throws {InvalidTokenError} `ERR_TOKEN_INACTIVE`, `ERR_CLAIM_INVALID`
    */
-  async claimsOf(token: string, name: LaneName): Promise<Introspected> {
+  claimsOf(token: string, name: LaneName): Awaitable<Introspected> {
     // The caches never hold the token itself.
     const digest = hash('sha256', token, 'base64url')
     const now = this.#clock.monotonic()
     const lane = this.#lanes[name]
-    const outcome =
-      this.#inactive.get(digest, now) ??
-      this.#active.get(digest, now) ??
-      (await lane.ask(digest, this.#isFamiliar(digest, name, now), (pass) => this.#ask(token, pass, lane)))
-    if ('affair' in outcome) return { affair: outcome.affair, error: undecided(outcome, lane.waitMs(digest)) }
-    if (outcome.state === 'active') return { claims: outcome.claims }
-    if (outcome.state === 'inactive')
-      throw new InvalidTokenError('ERR_TOKEN_INACTIVE', { reason: 'inactive' })
-    throw new InvalidTokenError('ERR_CLAIM_INVALID', {
-      message: 'The introspection response repeats a member name',
-      reason: 'introspection-repeated-member',
-    })
+    const known = this.#inactive.get(digest, now) ?? this.#active.get(digest, now)
+    if (known) return claimsIn(known)
+    const outcome = lane.ask(digest, this.#isFamiliar(digest, name, now), (pass) =>
+      this.#ask(token, pass, lane),
+    )
+    return after(outcome, (answer) =>
+      'affair' in answer
+        ? { affair: answer.affair, error: undecided(answer, lane.waitMs(digest)) }
+        : claimsIn(answer),
+    )
   }
 
   #isFamiliar(digest: string, name: LaneName, now: number): boolean {
@@ -215,6 +215,16 @@ export class Introspection {
     const keptMs = Math.min(cacheMs, leftMs)
     if (keptMs > 0) this.#active.set(digest, answer, ENTRY_BYTES + MEMORY_PER_BYTE * bytes, now + keptMs)
   }
+}
+
+/** @throws {InvalidTokenError} where the token is not active */
+function claimsIn(answer: Answer): { claims: JwtClaims } {
+  if (answer.state === 'active') return { claims: answer.claims }
+  if (answer.state === 'inactive') throw new InvalidTokenError('ERR_TOKEN_INACTIVE', { reason: 'inactive' })
+  throw new InvalidTokenError('ERR_CLAIM_INVALID', {
+    message: 'The introspection response repeats a member name',
+    reason: 'introspection-repeated-member',
+  })
 }
 
 /** Each caller gets an error of its own: it is told what its request needs. */

@@ -1,3 +1,4 @@
+import { type Awaitable, after } from '../awaitable.js'
 import type { Clock } from '../clock.js'
 import type { InvalidTokenError } from '../errors.js'
 import {
@@ -59,10 +60,11 @@ export class TrustedIssuer {
    * @throws {UnavailableError}
    * @throws {ConfigurationError} when nothing was said about how to ask
    */
-  async introspect(token: string, localVerdict?: InvalidTokenError): Promise<AcceptedClaims> {
-    const said = await this.#ask(token, 'decide')
-    if ('claims' in said) return { ...said.claims, iss: this.rules.issuer }
-    throw (said.affair === 'token' && localVerdict) || said.error
+  introspect(token: string, localVerdict?: InvalidTokenError): Awaitable<AcceptedClaims> {
+    return after(this.#ask(token, 'decide'), (said): Awaitable<AcceptedClaims> => {
+      if ('claims' in said) return { ...said.claims, iss: this.rules.issuer }
+      throw (said.affair === 'token' && localVerdict) || said.error
+    })
   }
 
   /**
@@ -92,14 +94,15 @@ export class TrustedIssuer {
   }
 
   /** @param signed the claims of the token, where its signature was verified */
-  async #ask(token: string, lane: LaneName, signed?: JwtClaims): Promise<Introspected> {
+  #ask(token: string, lane: LaneName, signed?: JwtClaims): Awaitable<Introspected> {
     if (!this.#introspection) throw cannotIntrospect()
-    const outcome = await this.#introspection.claimsOf(token, lane)
-    if ('error' in outcome) return outcome
-    const claims: Record<string, unknown> = outcome.claims
-    checkIntrospectedClaims(claims, this.rules, signed)
-    this.#checkTimes(claims)
-    return { claims }
+    return after(this.#introspection.claimsOf(token, lane), (outcome): Introspected => {
+      if ('error' in outcome) return outcome
+      const claims: Record<string, unknown> = outcome.claims
+      checkIntrospectedClaims(claims, this.rules, signed)
+      this.#checkTimes(claims)
+      return { claims }
+    })
   }
 
   #checkTimes(claims: JwtClaims): void {
