@@ -146,7 +146,7 @@ describe('an endpoint of 200 answers a second', () => {
       }
       await advance(5)
     }
-    for (let second = 0; second < 3; second++) await advance(1000)
+    for (let tick = 0; tick < 200; tick++) await advance(5)
     latencies.sort((a, b) => a - b)
     const [median, worst] = [latencies[Math.floor(latencies.length / 2)] ?? 0, latencies.at(-1) ?? 0]
     const all = Math.ceil((seconds * 200) / 66)
