@@ -164,6 +164,26 @@ describe('I6: repeated members', () => {
   })
 })
 
+describe('attack 46: a polluted Object.prototype', () => {
+  it.each([
+    ['active', true, inactive, ['ERR_TOKEN_INACTIVE']],
+    ['active', true, text('{}'), ['ERR_TOKEN_INACTIVE']],
+    ['token_type', 'mac', active(), GOOD],
+    ['typ', 'rt+jwt', active(), GOOD],
+    ['sub', 'another', active(), GOOD],
+  ] as const)('says nothing in the place of the answer: %s', async (name, value, answer, expected) => {
+    Object.defineProperty(Object.prototype, name, { value, configurable: true, writable: true })
+    try {
+      const world = await createIntrospectionWorld()
+      world.answer = answer
+      const outcomes = new Set([await world.outcome('opaque'), await world.outcome(signed)])
+      expect([...outcomes]).toEqual(expected)
+    } finally {
+      Reflect.deleteProperty(Object.prototype, name)
+    }
+  })
+})
+
 describe('I6: an answer about another token', () => {
   const identity = { sub: 'user-1', client_id: 'client-1', jti: 'jti-own' }
   const token = signedToken(identity)

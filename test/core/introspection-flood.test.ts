@@ -155,7 +155,8 @@ describe('an endpoint of 200 answers a second', () => {
     )
     expect(latencies).toHaveLength(all)
     expect(worst).toBeLessThan(600)
-    expect(world.load.most).toBeLessThanOrEqual(101)
+    // 100 made-up ones, and the few good ones that wait beside them.
+    expect(world.load.most).toBeLessThan(105)
   })
 })
 

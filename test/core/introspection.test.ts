@@ -1776,6 +1776,10 @@ describe('options', () => {
         { introspection: { ...good, [name]: value } },
       ]),
     ),
+    ...[null, '100', 0, -1, 100_001, NaN, Infinity, true, SECRET].map((maxInFlight): [string, object] => [
+      `maxInFlight: ${inspect(maxInFlight, { breakLength: Infinity })}`,
+      { introspection: { ...good, maxInFlight } },
+    ]),
     ...[null, '', 'allow', true, SECRET].map((onUnavailable): [string, object] => [
       `onUnavailable: ${inspect(onUnavailable, { breakLength: Infinity })}`,
       { introspection: { ...good, onUnavailable } },
@@ -1834,6 +1838,10 @@ describe('options', () => {
     ['a function', { introspection: { authMethod: () => ({}) } }],
     ['0 and an hour', { introspection: { ...good, cacheSeconds: 0, inactiveCacheSeconds: 3600 } }],
     ['accept', { introspection: { ...good, onUnavailable: 'accept' } }],
+    ...[1, 100, 100_000].map((maxInFlight): [string, object] => [
+      `maxInFlight: ${maxInFlight}`,
+      { introspection: { ...good, maxInFlight } },
+    ]),
     [
       'everything undefined',
       {
@@ -1844,6 +1852,7 @@ describe('options', () => {
           cacheSeconds: undefined,
           inactiveCacheSeconds: undefined,
           onUnavailable: undefined,
+          maxInFlight: undefined,
         },
       },
     ],

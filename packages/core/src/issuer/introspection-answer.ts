@@ -32,7 +32,10 @@ export function readAnswer({ body, durationMs }: JsonDocument, endpoint: string)
       status: 200,
     })
   }
-  const { active, ...claims } = said
+  // Without a prototype: what the answer does not say is not found by inheritance.
+  const claims: Record<string, unknown> = Object.assign(Object.create(null), said)
+  const { active } = claims
+  delete claims.active
   // RFC 7662 §2.2: only `true` is active.
   return active === true ? { state: 'active', claims } : INACTIVE
 }
