@@ -234,6 +234,40 @@ describe('I7: the half-open probe of decide', () => {
     expect(await world.outcome('stranger')).toBe('introspection')
   })
 
+  it('familiar tokens wait for their own failures only, and then like all others', async () => {
+    const world = await createIntrospectionWorld()
+    expect(await world.outcome('familiar')).toBe('introspection')
+    world.clock.advance(60)
+    world.answer = evilGets(down)
+    await openDecide(world)
+    // A probe that fails makes the pause of made-up tokens longer.
+    for (let n = 0; n < 4; n++) {
+      world.clock.advance(5)
+      expect(await world.outcome(`evil-probe-${n}`)).toBe(UNAVAILABLE)
+    }
+    expect(await world.outcome('familiar')).toBe('introspection')
+
+    world.answer = down
+    world.clock.advance(60)
+    for (let n = 0; n < 3; n++) expect(await world.outcome('familiar')).toBe(UNAVAILABLE)
+    const { length } = world.asked
+    for (let n = 0; n < 5; n++) expect(await world.outcome('familiar')).toBe(UNAVAILABLE)
+    expect(world.asked).toHaveLength(length)
+    expect(await errorOf(world.verifier.verify('familiar'))).toMatchObject({ retryAfterSeconds: 5 })
+  })
+
+  it('a token that is no longer active is not familiar', async () => {
+    const world = await createIntrospectionWorld()
+    expect(await world.outcome('revoked')).toBe('introspection')
+    world.answer = inactive
+    expect(await world.outcome('revoked')).toBe('ERR_TOKEN_INACTIVE')
+    world.clock.advance(60)
+    world.answer = down
+    await openDecide(world)
+    world.answer = active()
+    expect(await world.outcome('revoked')).toBe(UNAVAILABLE)
+  })
+
   it('a probe that is answered with 400 shows that the endpoint is there', async () => {
     const world = await createIntrospectionWorld()
     world.answer = down

@@ -15,6 +15,8 @@ const MAX_FAILED_PROBES = 1_000
 /** A request that was let through. */
 export interface Pass {
   readonly digest: string
+  /** Whether the issuer called the token active before: then no anonymous caller has made it up. */
+  readonly isFamiliar: boolean
   /** How often the breaker had opened when the request began. */
   readonly openings: number
   /** Which of the half-open probes it is. */
@@ -36,6 +38,8 @@ export class IntrospectionLane<Outcome> {
   readonly #maxInFlight: number
   readonly #clock: Clock
   readonly #backoff: Backoff
+  /** The pauses after failures of familiar tokens: those of made-up ones do not hold them up. */
+  readonly #familiarBackoff: Backoff
   /** Requests in flight by token: single flight. */
   readonly #inFlight = new Map<string, Promise<Outcome | Undecided>>()
   readonly #probes = new Set<Probe>()
@@ -53,6 +57,7 @@ export class IntrospectionLane<Outcome> {
     this.#maxInFlight = maxInFlight
     this.#clock = clock
     this.#backoff = new Backoff(clock)
+    this.#familiarBackoff = new Backoff(clock)
   }
 
   /** Whether the last request failed: the next one is not repeated if it fails too. */
@@ -61,8 +66,9 @@ export class IntrospectionLane<Outcome> {
   }
 
   /** Milliseconds until it is worth asking about a token again. */
-  waitMs(digest: string): number {
-    return this.#isOpen ? this.#backoff.waitMs || this.#yieldsForMs(digest) : 0
+  waitMs(digest: string, isFamiliar: boolean): number {
+    if (!this.#isOpen) return 0
+    return isFamiliar ? this.#familiarBackoff.waitMs : this.#backoff.waitMs || this.#yieldsForMs(digest)
   }
 
   /**
@@ -89,7 +95,7 @@ export class IntrospectionLane<Outcome> {
       return LIMITED
     }
     if (probe) this.#probes.add(probe)
-    const outcome = work({ digest, openings: this.#openings, probe }).finally(() => {
+    const outcome = work({ digest, isFamiliar, openings: this.#openings, probe }).finally(() => {
       this.#inFlight.delete(digest)
       if (probe) this.#probes.delete(probe)
     })
@@ -103,6 +109,7 @@ export class IntrospectionLane<Outcome> {
     this.#lastFailed = false
     this.#failedProbes.clear()
     this.#backoff.succeeded()
+    this.#familiarBackoff.succeeded()
   }
 
   /** The endpoint answered, but not about the token: it is alive, and no more is known. */
@@ -116,12 +123,14 @@ export class IntrospectionLane<Outcome> {
     this.#lastFailed = true
   }
 
-  noteFailure({ digest, openings, probe }: Pass, failure: Undecided): void {
+  noteFailure({ digest, isFamiliar, openings, probe }: Pass, failure: Undecided): void {
     this.#lastFailed = true
     // Requests that began before the breaker opened have nothing to add.
     if (openings !== this.#openings) return
     this.#lastFailure = failure
-    this.#backoff.failed(retryAfterMsOf(failure.error), TOLERATED_FAILURES)
+    const retryAfterMs = retryAfterMsOf(failure.error)
+    this.#backoff.failed(retryAfterMs, TOLERATED_FAILURES)
+    if (isFamiliar) this.#familiarBackoff.failed(retryAfterMs, TOLERATED_FAILURES)
     const pauseMs = this.#backoff.waitMs
     if (pauseMs <= 0) return
     this.#isOpen = true
@@ -132,11 +141,10 @@ export class IntrospectionLane<Outcome> {
     watched('introspectionResting')?.publish(event)
   }
 
-  /** The probe that a token may be now that the pause is over. */
+  /** The probe that a token may be while the breaker is open or half-open. */
   #freeProbe(digest: string, isFamiliar: boolean): Probe | undefined {
-    if (this.#backoff.waitMs > 0) return undefined
-    if (isFamiliar && !this.#probes.has('familiar')) return 'familiar'
-    return this.#probes.has('any') || this.#yieldsForMs(digest) > 0 ? undefined : 'any'
+    const probe = isFamiliar ? 'familiar' : 'any'
+    return this.#probes.has(probe) || this.waitMs(digest, isFamiliar) > 0 ? undefined : probe
   }
 
   /** For how long a token leaves the probe to other tokens. */

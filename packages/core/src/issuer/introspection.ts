@@ -76,18 +76,13 @@ export class Introspection {
     const lane = this.#lanes[name]
     const known = this.#inactive.get(digest, now) ?? this.#active.get(digest, now)
     if (known) return claimsIn(known)
-    const outcome = lane.ask(digest, this.#isFamiliar(digest, name, now), (pass) =>
-      this.#ask(token, pass, lane),
-    )
+    const isFamiliar = name === 'decide' && this.#familiar.get(digest, now) === true
+    const outcome = lane.ask(digest, isFamiliar, (pass) => this.#ask(token, pass, lane))
     return after(outcome, (answer) =>
       'affair' in answer
-        ? { affair: answer.affair, error: undecided(answer, lane.waitMs(digest)) }
+        ? { affair: answer.affair, error: undecided(answer, lane.waitMs(digest, isFamiliar)) }
         : claimsIn(answer),
     )
-  }
-
-  #isFamiliar(digest: string, name: LaneName, now: number): boolean {
-    return name === 'decide' && this.#familiar.get(digest, now) === true
   }
 
   /** Makes one request and tells the lanes what it says about the endpoint. */
