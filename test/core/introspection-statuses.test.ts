@@ -1,5 +1,5 @@
-import { type IntrospectionOptions, watch } from '@telnyx-auth/core'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import type { IntrospectionOptions } from '@telnyx-auth/core'
+import { describe, expect, it } from 'vitest'
 import { ISSUER, JWKS_URL } from '../support/forge.js'
 import {
   active,
@@ -7,6 +7,7 @@ import {
   type EndpointAnswer,
   INTROSPECTION_URL,
   noConnection,
+  recordEvents,
   signedToken,
   silence,
   status,
@@ -192,8 +193,7 @@ describe('what happens before the request', () => {
 describe('what operators are told', () => {
   it('the endpoint refuses to judge a token: the reason says so, the failure is an event', async () => {
     const world = await createIntrospectionWorld()
-    const events: unknown[] = []
-    onTestFinished(watch('introspectionAsked', (event) => events.push(event)))
+    const events = recordEvents('introspectionAsked')
     world.answer = status(400)
     const error = await errorOf(world.verifier.verify(signedToken()))
     expect(error).toMatchObject({ code: UNAVAILABLE, reason: 'introspection-token-refused' })

@@ -1,4 +1,12 @@
-import type { FetchFunction, FetchResponse, IntrospectionOptions, VerifierOptions } from '@telnyx-auth/core'
+import {
+  type Events,
+  type FetchFunction,
+  type FetchResponse,
+  type IntrospectionOptions,
+  type VerifierOptions,
+  watch,
+} from '@telnyx-auth/core'
+import { onTestFinished } from 'vitest'
 import type { TokenVerifier } from '../../packages/core/src/verifier.js'
 import { ForgedIssuer, goodToken, ISSUER, JWKS_URL, makeKey, makeVerifier, TestClock } from './forge.js'
 import { codeOf } from './outcome.js'
@@ -111,4 +119,11 @@ export async function createIntrospectionWorld(
   // Only introspection is to fail here.
   await verifier.preload()
   return world
+}
+
+/** The events of one kind, until the test is over. */
+export function recordEvents<Name extends keyof Events>(name: Name): Events[Name][] {
+  const events: Events[Name][] = []
+  onTestFinished(watch(name, (event) => events.push(event)))
+  return events
 }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 
 /** No document nests deeper; a limit keeps every later walk over its values from exhausting the stack. */
-export const MAX_DEPTH = 64
+const MAX_DEPTH = 64
 
 /** Why a text is not an acceptable JSON object. */
 export type JsonObjectFault = 'not-utf8' | 'too-deep' | 'not-json' | 'not-an-object' | 'repeated-member'
