@@ -13,7 +13,7 @@ import createFastify from 'fastify'
 import { describe, expect, it, vi } from 'vitest'
 import { settle } from '../support/event-loop.js'
 import { parseChallenge } from '../support/forge.js'
-import { serve } from '../support/http.js'
+import { createSignal, serve } from '../support/http.js'
 import { AUDIENCE, thrownBy } from '../support/outcome.js'
 import { harnesses } from './contract/all.js'
 import type { Demand, Harness, Route, Setup } from './contract/harness.js'
@@ -321,6 +321,90 @@ describe.each(harnesses)('%s', (_, harness) => {
     })
     issuer.revoke(token)
     expect(await ask('/read', token)).toMatchObject({ status: 401, code: 'ERR_TOKEN_INACTIVE' })
+  })
+
+  it('attack 44, I7: made-up tokens that the endpoint fails at take nothing from tokens verified here', async () => {
+    for (const fault of [{ status: 500 }, { status: 404 }, { status: 429 }, { body: '<html>' }]) {
+      const { issuer, ask } = await createApi({ when: 'opaque' })
+      issuer.fault('introspection', fault)
+      for (let n = 0; n < 5; n++)
+        expect(await ask('/read', `made-up-${n}`)).toMatchObject({
+          status: 503,
+          code: 'ERR_INTROSPECTION_UNAVAILABLE',
+        })
+      issuer.clearFaults()
+      expect(await ask('/pay', await issuer.issueToken())).toMatchObject({
+        status: 200,
+        body: { verifiedBy: 'both' },
+      })
+    }
+  })
+
+  it('attack 44: more than maxInFlight at once is a 503 with Retry-After at once', async () => {
+    const held = createSignal()
+    const { issuer, ask } = await createApi({
+      when: 'opaque',
+      maxInFlight: 1,
+      clientId: undefined,
+      clientSecret: undefined,
+      authMethod: async () => {
+        await held.promise
+        const [{ clientId = '', clientSecret = '' } = {}] = issuer.clients
+        return { parameters: { client_id: clientId, client_secret: clientSecret } }
+      },
+    })
+    let refused = 0
+    const asked = ['made-up-1', 'made-up-2', 'made-up-3'].map(async (token) => {
+      const reply = await ask('/read', token)
+      if (reply.status === 503 && ++refused === 2) held.resolve()
+      return reply
+    })
+    const replies = await Promise.all(asked)
+    expect(replies.map(({ status }) => status).sort()).toEqual([401, 503, 503])
+    for (const { status, code, headers } of replies)
+      if (status === 503) {
+        expect(code).toBe('ERR_INTROSPECTION_UNAVAILABLE')
+        expect(headers.get('retry-after')).toBe('1')
+        expect(headers.get('www-authenticate')).toBeNull()
+      }
+    expect((await ask('/pay', await issuer.issueToken())).status).toBe(200)
+  })
+
+  it.each([
+    [400, 503, 'ERR_KEY_NOT_FOUND'],
+    [422, 503, 'ERR_KEY_NOT_FOUND'],
+    [401, 503, 'ERR_INTROSPECTION_UNAVAILABLE'],
+    [403, 503, 'ERR_INTROSPECTION_UNAVAILABLE'],
+    [404, 503, 'ERR_INTROSPECTION_UNAVAILABLE'],
+    [429, 200, 'ERR_INTROSPECTION_UNAVAILABLE'],
+    [500, 200, 'ERR_INTROSPECTION_UNAVAILABLE'],
+  ])(
+    'I5, I7: the endpoint answers %d; "accept" is for outages, the local verdict for what it does not judge',
+    async (status, paid, code) => {
+      const { issuer, ask } = await createApi({ onUnavailable: 'accept' })
+      issuer.fault('introspection', { status })
+      expect((await ask('/pay', await issuer.issueToken())).status).toBe(paid)
+      const unknown = await ask('/read', await issuer.issueToken({ header: { kid: 'unknown' } }))
+      expect(unknown).toMatchObject({ status: code === 'ERR_KEY_NOT_FOUND' ? 401 : 503, code })
+      expect(await ask('/read', OPAQUE)).toMatchObject({
+        status: 503,
+        code: 'ERR_INTROSPECTION_UNAVAILABLE',
+      })
+    },
+  )
+
+  it.each([
+    [{ active: true, token_type: 'mac' }, 'ERR_TYP_INVALID'],
+    [{ active: true, token_type: ['DPoP'] }, 'ERR_TYP_INVALID'],
+    [{ active: true, typ: 'rt+jwt' }, 'ERR_TYP_INVALID'],
+    [{ active: true, sub: 'another' }, 'ERR_CLAIM_INVALID'],
+    ['{"active":false,"active":true}', 'ERR_CLAIM_INVALID'],
+  ])('attack 45, I6: R, an answer of %j', async (body, code) => {
+    const { issuer, ask } = await createApi({})
+    issuer.fault('introspection', { body })
+    const { headers, ...reply } = await ask('/pay', await issuer.issueToken({ subject: 'user' }))
+    expect(reply).toMatchObject({ status: 401, code, body: { error: 'invalid_token' } })
+    expect(parseChallenge(headers.get('www-authenticate') ?? '')).toMatchObject({ error: 'invalid_token' })
   })
 
   it('100 requests at once each get their own answer', async () => {

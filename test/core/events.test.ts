@@ -41,7 +41,9 @@ const NAMES: readonly Name[] = [
   'keysRotated',
   'keysStale',
   'introspectionAsked',
+  'introspectionCircuitOpened',
   'introspectionResting',
+  'introspectionLimited',
 ]
 
 /** Every field that an event may have. */
@@ -53,7 +55,9 @@ const FIELDS: Readonly<Record<Name, readonly string[]>> = {
   keysRotated: ['issuer', 'added', 'removed'],
   keysStale: ['issuer', 'keysAgeMs'],
   introspectionAsked: ['issuer', 'outcome', 'reason', 'status', 'durationMs'],
-  introspectionResting: ['issuer', 'pauseMs'],
+  introspectionCircuitOpened: ['issuer', 'lane', 'pauseMs'],
+  introspectionResting: ['issuer', 'lane', 'pauseMs'],
+  introspectionLimited: ['issuer', 'lane', 'inFlight'],
 }
 
 type Recorded = readonly [Name, unknown]
@@ -679,15 +683,16 @@ describe('introspectionAsked and introspectionResting', () => {
     const { of } = record()
     for (let n = 0; n < 10; n++) await rejectionOf(world.verifier.verify(`${OPAQUE}-${n}`))
     expect(of('introspectionAsked')).toHaveLength(3)
-    expect(of('introspectionResting')).toEqual([{ issuer: ISSUER, pauseMs: 5000 }])
+    expect(of('introspectionResting')).toEqual([{ issuer: ISSUER, lane: 'decide', pauseMs: 5000 }])
     expect(of('tokenRejected')).toHaveLength(10)
     world.clock.advance(5)
     for (let n = 0; n < 10; n++) await rejectionOf(world.verifier.verify(`${OPAQUE}-${n}`))
     expect(of('introspectionAsked')).toHaveLength(4)
     expect(of('introspectionResting')).toEqual([
-      { issuer: ISSUER, pauseMs: 5000 },
-      { issuer: ISSUER, pauseMs: 10_000 },
+      { issuer: ISSUER, lane: 'decide', pauseMs: 5000 },
+      { issuer: ISSUER, lane: 'decide', pauseMs: 10_000 },
     ])
+    expect(of('introspectionCircuitOpened')).toEqual(of('introspectionResting'))
     world.introspection = () => Response.json({ active: true })
     world.clock.advance(10)
     await world.verifier.verify(OPAQUE)

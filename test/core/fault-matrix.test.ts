@@ -130,6 +130,8 @@ interface Fault {
   readonly overAfter?: number
   /** What introspection makes of every token, where its answer is to be refused. */
   readonly refusal?: ErrorCode
+  /** Whether the endpoint refuses to judge the token, so that the local check decides about one whose key is not known. */
+  readonly refusesToJudge?: boolean
   strike(issuer: Issuer, clock: TestClock): void
 }
 
@@ -141,7 +143,11 @@ interface Cell {
 const CELLS: readonly Cell[] = MOMENTS.flatMap((moment) => MODES.map((mode) => ({ moment, mode })))
 
 /** What is right. The words of the issue: bad token 401, cannot be decided 503. */
-function ruling({ breaks, unnoticed, refusal }: Fault, { moment, mode }: Cell, kind: Kind): Outcome {
+function ruling(
+  { breaks, unnoticed, refusal, refusesToJudge }: Fault,
+  { moment, mode }: Cell,
+  kind: Kind,
+): Outcome {
   const isBroken = (part: Part) => breaks.includes(part) && !unnoticed?.(moment, kind)
   // What was loaded is at hand until the tolerance is over; what was not must be loaded now.
   const atHand = moment === 'fresh' || moment === 'stale'
@@ -172,6 +178,7 @@ function ruling({ breaks, unnoticed, refusal }: Fault, { moment, mode }: Cell, k
       return hasKeys ? '401 ERR_SIGNATURE_INVALID' : askedIfPossible(undecided())
     // Whether it is the caller's fault is known once the issuer has said which keys it has now.
     case 'unknown':
+      if (refusesToJudge && newestKeys) return '401 ERR_KEY_NOT_FOUND'
       return askedIfPossible(newestKeys ? '401 ERR_KEY_NOT_FOUND' : undecided())
     case 'good':
     case 'revoked':
@@ -420,6 +427,7 @@ const faults: readonly Fault[] = [
       attack: 41,
       what: `introspection: ${code}`,
       breaks: ['introspection'],
+      refusesToJudge: code === 400,
       strike: (issuer) => {
         issuer.introspection = status(code, { 'www-authenticate': 'Basic realm="x"' })
       },

@@ -72,10 +72,22 @@ export interface Events {
     readonly status?: number | undefined
     readonly durationMs: number
   }
-  /** The introspection endpoint of an issuer is left alone, after failures. */
-  readonly introspectionResting: {
+  /**
+   * After failures, an issuer's introspection endpoint is not asked for a while about the tokens of one lane: `confirm` has
+   * the tokens whose signature was verified here, `decide` those that only the issuer can judge.
+   */
+  readonly introspectionCircuitOpened: {
     readonly issuer: string
+    readonly lane: 'confirm' | 'decide'
     readonly pauseMs: number
+  }
+  /** The same as `introspectionCircuitOpened`, under its earlier name. */
+  readonly introspectionResting: Events['introspectionCircuitOpened']
+  /** A question about a token was refused, because its lane had as many requests in flight as `maxInFlight` allows. */
+  readonly introspectionLimited: {
+    readonly issuer: string
+    readonly lane: 'confirm' | 'decide'
+    readonly inFlight: number
   }
 }
 
@@ -88,7 +100,9 @@ export const channels: { readonly [Name in keyof Events]: `telnyx-auth:${string}
   keysRotated: 'telnyx-auth:keys:rotated',
   keysStale: 'telnyx-auth:keys:stale',
   introspectionAsked: 'telnyx-auth:introspection:asked',
+  introspectionCircuitOpened: 'telnyx-auth:introspection:opened',
   introspectionResting: 'telnyx-auth:introspection:resting',
+  introspectionLimited: 'telnyx-auth:introspection:limited',
 })
 
 /** Not an import: some runtimes have no `node:diagnostics_channel`, and the library works there without events. */
@@ -105,7 +119,9 @@ const opened: { readonly [Name in keyof Events]: Channel | undefined } = {
   keysRotated: channel(channels.keysRotated),
   keysStale: channel(channels.keysStale),
   introspectionAsked: channel(channels.introspectionAsked),
+  introspectionCircuitOpened: channel(channels.introspectionCircuitOpened),
   introspectionResting: channel(channels.introspectionResting),
+  introspectionLimited: channel(channels.introspectionLimited),
 }
 
 /** Where an event is to be published; `undefined` when nobody listens, so that nothing is built then. */

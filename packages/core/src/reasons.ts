@@ -77,6 +77,10 @@ const sentences = {
 
   // The issuer's word, and yours
   inactive: 'The issuer says that the token is revoked, expired or unknown. The client must get a new one.',
+  'introspection-repeated-member':
+    'The introspection response repeats a member name, so it says two things at once. The issuer must be corrected.',
+  'introspection-contradicts':
+    'The introspection response names another subject, client or token id than the signed token. Check that the endpoint belongs to this issuer.',
   'validate-refused': 'Your own "validate" returned false.',
   'scope-missing': 'The client must ask the issuer for the scopes that the challenge names.',
   'acr-insufficient': 'The user must sign in again in a stronger way, as the challenge says.',
@@ -90,6 +94,10 @@ const sentences = {
   status: 'The issuer answered with an error. Check the address, and the state of the issuer.',
   credentials:
     'The issuer refused the credentials of this API. Check "clientId" and "clientSecret" (TELNYX_CLIENT_ID, TELNYX_CLIENT_SECRET).',
+  'introspection-limit':
+    'As many introspection requests are in flight as "introspection.maxInFlight" allows. Raise it if the endpoint can serve more; a flood of made-up tokens has the same effect.',
+  'introspection-token-refused':
+    'The introspection endpoint refuses to judge this token (status 400, 413, 414, 422 or 431). Check that it supports access tokens of this kind.',
   'response-too-large': 'The answer of the issuer is larger than "maxResponseBytes".',
   'invalid-document': 'The answer of the issuer is not what the specification demands. Check the address.',
   error: 'The request to the issuer could not be made. See the cause of the error.',

@@ -310,7 +310,9 @@ export class TokenVerifier implements Verifier {
     } catch (error) {
       const when = issuer.introspects && (policy.introspection ?? issuer.introspects)
       if (when === undefined || when === 'opaque' || !isUndecided(error, kid)) throw error
-      const claims = await issuer.introspect(token)
+      // Keys that could not be loaded are no verdict.
+      const verdict = error instanceof InvalidTokenError ? error : undefined
+      const claims = await issuer.introspect(token, verdict)
       checkTimes(unverifiedClaims, rules.clockToleranceSeconds, this.#clock.now())
       const names = namesInAnswer(claims, rules.claimNames)
       return this.#applyPolicy(createAuth(token, claims, names, 'introspection', scopeImplies), policy)

@@ -59,7 +59,8 @@ export interface JsonDocument {
   readonly value: unknown
   readonly cacheControl: string | null
   readonly etag: string | null
-  readonly bytes: number
+  /** The body that `value` was parsed from. */
+  readonly body: Buffer
   readonly durationMs: number
   /** How many requests were made for it. */
   attempts: number
@@ -156,15 +157,15 @@ async function attempt(
     if (!Number.isInteger(status)) throw new TypeError('The response has no status')
     const cacheControl = response.headers.get('cache-control')
     const etag = response.headers.get('etag')
-    const answer = (value: unknown, bytes: number) => ({
+    const answer = (value: unknown, body: Buffer) => ({
       value,
       cacheControl,
       etag,
-      bytes,
+      body,
       durationMs: performance.now() - started,
       attempts: 1,
     })
-    if (status === 304 && Object.hasOwn(headers, 'if-none-match')) return answer(undefined, 0)
+    if (status === 304 && Object.hasOwn(headers, 'if-none-match')) return answer(undefined, Buffer.alloc(0))
     if (response.redirected || (status >= 300 && status < 400))
       throw failure('redirect', 'The answer is a redirect', { status })
     if (status !== 200) {
@@ -190,7 +191,7 @@ async function attempt(
     const value = parseJson(bytes)
     // The parser's own error is not kept as the cause: it quotes the body.
     if (value === undefined) throw failure('invalid-document', 'The body is not JSON', { status })
-    return answer(value, bytes.length)
+    return answer(value, bytes)
   }
   // Raced with the work and not only signalled to it: a `fetch` that ignores its signal must not hang a request.
   const timeout = deadline.over.then(() => {

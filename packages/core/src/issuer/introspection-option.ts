@@ -56,12 +56,20 @@ export interface IntrospectionOptions {
    */
   readonly inactiveCacheSeconds?: number | undefined
   /**
-   * What becomes of a token that was found to be good here, when the issuer is always to be asked and cannot be:
-   * `'reject'` (503) or `'accept'`.
+   * What becomes of a token that was found to be good here, when the issuer is always to be asked and is down: `'reject'`
+   * (503) or `'accept'`. An issuer that refuses the credentials of this API, or is asked at a wrong address, is not down:
+   * then it is a 503 in any case.
    *
    * @default 'reject'
    */
   readonly onUnavailable?: 'reject' | 'accept' | undefined
+  /**
+   * How many introspection requests may be in flight at once: this many for tokens whose signature was verified here, and
+   * this many for tokens that only the issuer can judge. The surplus is refused at once (503). From 1 to 100,000.
+   *
+   * @default 100
+   */
+  readonly maxInFlight?: number | undefined
 }
 
 /** The option, checked and copied. */
@@ -71,6 +79,7 @@ export interface CheckedIntrospection {
   readonly cacheMs: number
   readonly inactiveCacheMs: number
   readonly onUnavailable: 'reject' | 'accept'
+  readonly maxInFlight: number
 }
 
 const MEMBERS: readonly string[] = [
@@ -81,6 +90,7 @@ const MEMBERS: readonly string[] = [
   'cacheSeconds',
   'inactiveCacheSeconds',
   'onUnavailable',
+  'maxInFlight',
 ] satisfies (keyof IntrospectionOptions)[]
 
 /** For a policy that demands what nothing was said about how to do. */
@@ -131,6 +141,7 @@ export function checkIntrospection(
     cacheMs: 1000 * resolveNumber(given, 'cacheSeconds', { default: 30, min: 0, max: 3600 }),
     inactiveCacheMs: 1000 * resolveNumber(given, 'inactiveCacheSeconds', { default: 10, min: 0, max: 3600 }),
     onUnavailable,
+    maxInFlight: resolveNumber(given, 'maxInFlight', { default: 100, min: 1, max: 100_000 }),
   }
 }
 

@@ -1,24 +1,22 @@
 import { hash } from 'node:crypto'
+import { type Awaitable, after } from '../awaitable.js'
 import { BoundedCache } from '../bounded-cache.js'
 import type { Clock } from '../clock.js'
 import { InvalidTokenError, UnavailableError } from '../errors.js'
 import { watched } from '../events.js'
-import { ownMembers } from '../own-members.js'
+import { hints } from '../reasons.js'
 import type { JwtClaims } from '../token/claims.js'
-import { MAX_DEPTH } from '../token/unverified-token.js'
-import { isPlainObject } from '../validation.js'
+import { warnOnce } from '../warnings.js'
 import type { AuthorizationServer } from './authorization-server.js'
+import { authenticateClient } from './client-authentication.js'
 import { Deadline } from './deadline.js'
-import { type HttpLimits, type JsonDocument, requestJson } from './http.js'
-import type { AuthenticateClient, CheckedIntrospection } from './introspection-option.js'
-import { IssuerFailure, invalidDocument, mayHaveMoved } from './issuer-failure.js'
-import { Backoff } from './pacing.js'
-import { describeFailure, unavailable } from './unavailable.js'
-
-/** What an issuer says of a token: its claims, or that it is not active. */
-type Answer = { readonly active: false } | { readonly active: true; readonly claims: JwtClaims }
-
-const INACTIVE: Answer = { active: false }
+import { type HttpLimits, requestJson } from './http.js'
+import { type Answer, readAnswer } from './introspection-answer.js'
+import { type Affair, affairOf, type LaneName, type Undecided } from './introspection-failure.js'
+import { IntrospectionLane, type Pass } from './introspection-lane.js'
+import type { CheckedIntrospection } from './introspection-option.js'
+import { IssuerFailure, mayHaveMoved } from './issuer-failure.js'
+import { describeFailure, reasonOf, unavailable } from './unavailable.js'
 
 /** The bounds of each cache. What is not active has its own, so that made-up tokens push out no good one. */
 const MAX_ENTRIES = 10_000
@@ -26,10 +24,19 @@ const MAX_BYTES = 32 * 1024 * 1024
 /** About what an entry takes beside the answer itself, and what each byte of that takes as objects. */
 const ENTRY_BYTES = 512
 const MEMORY_PER_BYTE = 12
-/** How many requests in a row may fail before the endpoint is left alone. */
-const TOLERATED_FAILURES = 2
 /** How much of what the issuer says is kept: more would be a strange answer. */
 const MAX_KEPT_BYTES = 8 * 1024
+/** For how long a proper answer about one token shows that failures of other tokens are not the endpoint's. */
+const ALIVE_MS = 5_000
+/** For how long it is remembered that the issuer called a token active. */
+const FAMILIAR_MS = 60 * 60_000
+
+/** What came of a question about a token. */
+export type Introspected =
+  | { readonly claims: JwtClaims }
+  | { readonly affair: Affair; readonly error: UnavailableError }
+
+type Lane = IntrospectionLane<Answer>
 
 /** Asks one issuer about tokens (RFC 7662), and remembers for a short time what it said. */
 export class Introspection {
@@ -37,62 +44,49 @@ export class Introspection {
   readonly #server: AuthorizationServer
   readonly #limits: HttpLimits
   readonly #clock: Clock
-  readonly #rest: Backoff
+  readonly #lanes: Readonly<Record<LaneName, Lane>>
   readonly #active = new BoundedCache<Answer>(MAX_ENTRIES, MAX_BYTES)
   readonly #inactive = new BoundedCache<Answer>(MAX_ENTRIES, MAX_BYTES)
-  readonly #asking = new Map<string, Promise<Answer>>()
-  /** What the last request failed with. */
-  #failure: unknown
-  /** Whether the endpoint has not answered since it was last left alone, and how often it was. */
-  #inTrouble = false
-  #rests = 0
-  /** Whether one request is finding out if the endpoint is well again. */
-  #probing = false
+  /** Tokens without a verified signature that the issuer called active: made-up tokens are never among them. */
+  readonly #familiar = new BoundedCache<true>(MAX_ENTRIES, MAX_BYTES)
+  /** The last two tokens that got a proper answer, the newest first. */
+  #answered: readonly { readonly digest: string; readonly at: number }[] = []
 
   constructor(options: CheckedIntrospection, server: AuthorizationServer, limits: HttpLimits, clock: Clock) {
     this.options = options
     this.#server = server
     this.#limits = limits
     this.#clock = clock
-    this.#rest = new Backoff(clock)
+    const lane = (name: LaneName) =>
+      new IntrospectionLane<Answer>(name, server.issuer, options.maxInFlight, clock)
+    this.#lanes = { confirm: lane('confirm'), decide: lane('decide') }
   }
 
   /**
-   * The claims that the issuer gives for a token that is active (RFC 7662 §2.2). They are not checked here.
+   * The claims that the issuer gives for a token that is active (RFC 7662 §2.2), or why it could not be asked. The claims
+   * are not checked here. What needs no request is said at once, so that a flood is refused without a promise for each token.
    *
-   * @throws {InvalidTokenError} `ERR_TOKEN_INACTIVE`
-   * @throws {UnavailableError} `ERR_INTROSPECTION_UNAVAILABLE`, `ERR_DISCOVERY_FAILED`
+   * @param name `confirm` for a token whose signature was verified, `decide` for every other
+   * @throws {InvalidTokenError} `ERR_TOKEN_INACTIVE`, `ERR_CLAIM_INVALID`
    */
-  async claimsOf(token: string): Promise<JwtClaims> {
-    // Never the token itself: what is kept in memory is of no use to anybody.
+  claimsOf(token: string, name: LaneName): Awaitable<Introspected> {
+    // The caches never hold the token itself.
     const digest = hash('sha256', token, 'base64url')
     const now = this.#clock.monotonic()
-    const known = this.#active.get(digest, now) ?? this.#inactive.get(digest, now)
-    const answer =
-      known ??
-      (await this.#askOnce(digest, token).catch((error: unknown) => {
-        // Each caller gets an error of its own: it is told what its request needs.
-        throw unavailable('ERR_INTROSPECTION_UNAVAILABLE', error, this.#rest.waitMs)
-      }))
-    if (!answer.active) throw new InvalidTokenError('ERR_TOKEN_INACTIVE', { reason: 'inactive' })
-    return answer.claims
+    const lane = this.#lanes[name]
+    const known = this.#inactive.get(digest, now) ?? this.#active.get(digest, now)
+    if (known) return claimsIn(known)
+    const isFamiliar = name === 'decide' && this.#familiar.get(digest, now) === true
+    const outcome = lane.ask(digest, isFamiliar, (pass) => this.#ask(token, pass, lane))
+    return after(outcome, (answer) =>
+      'affair' in answer
+        ? { affair: answer.affair, error: undecided(answer, lane.waitMs(digest, isFamiliar)) }
+        : claimsIn(answer),
+    )
   }
 
-  /** One request for any number of callers with the same token. */
-  #askOnce(digest: string, token: string): Promise<Answer> {
-    const under = this.#asking.get(digest)
-    if (under) return under
-    const asking = this.#askUnlessResting(digest, token).finally(() => this.#asking.delete(digest))
-    this.#asking.set(digest, asking)
-    return asking
-  }
-
-  async #askUnlessResting(digest: string, token: string): Promise<Answer> {
-    const inTrouble = this.#inTrouble
-    // After a rest, one request is enough to find out; the others are not to wait for it.
-    if (this.#rest.waitMs > 0 || (inTrouble && this.#probing)) throw this.#failure
-    this.#probing = inTrouble
-    const rests = this.#rests
+  /** Makes one request and tells the lanes what it says about the endpoint. */
+  async #ask(token: string, pass: Pass, lane: Lane): Promise<Answer | Undecided> {
     const started = this.#clock.monotonic()
     const asked = (outcome: 'active' | 'inactive' | 'failed', detail?: object) =>
       watched('introspectionAsked')?.publish({
@@ -102,43 +96,50 @@ export class Introspection {
         ...detail,
       })
     try {
-      const document = await Deadline.within(this.#limits.timeoutMs, (deadline) => this.#ask(token, deadline))
-      this.#rest.succeeded()
-      this.#inTrouble = false
-      const answer = read(document)
-      asked(answer.active ? 'active' : 'inactive')
-      this.#keep(digest, answer, document.bytes)
+      const { answer, bytes } = await Deadline.within(this.#limits.timeoutMs, (deadline) =>
+        this.#request(token, pass, lane, deadline),
+      )
+      this.#noteAnswer(pass.digest, lane)
+      asked(answer.state === 'active' ? 'active' : 'inactive')
+      this.#keep(pass.digest, answer, bytes, lane)
       return answer
     } catch (error) {
       const { reason, status } = describeFailure(error)
       asked('failed', { reason, status })
-      // What one token gets says nothing of others, but that there are answers.
-      if (isAboutToken(error)) this.#inTrouble = false
-      // Those who asked before the endpoint was left alone have nothing to add.
-      else if (rests === this.#rests) this.#noteFailure(error)
-      throw error
-    } finally {
-      if (inTrouble) this.#probing = false
+      const failure = { affair: affairOf(error, lane.name), error }
+      this.#noteFailure(pass, failure, lane)
+      return failure
     }
   }
 
-  async #ask(token: string, deadline: Deadline): Promise<JsonDocument> {
+  async #request(
+    token: string,
+    { digest }: Pass,
+    lane: Lane,
+    deadline: Deadline,
+  ): Promise<{ answer: Answer; bytes: number }> {
     const endpoint = await this.#server.introspectionEndpoint(deadline)
     try {
-      return await this.#askAt(endpoint, token, deadline)
+      return await this.#requestAt(endpoint, token, lane, deadline)
     } catch (failure) {
-      if (!(failure instanceof IssuerFailure) || !mayHaveMoved(failure) || isAboutToken(failure))
-        throw failure
+      if (!(failure instanceof IssuerFailure) || !mayHaveMoved(failure)) throw failure
+      const affair = affairOf(failure, lane.name)
+      if (affair === 'token' || affair === 'unclear' || this.#isBlameless(digest, lane)) throw failure
       const endpointNow = await this.#server.introspectionEndpointAfter(endpoint, deadline)
       if (endpointNow === endpoint) throw failure
-      return this.#askAt(endpointNow, token, deadline)
+      return this.#requestAt(endpointNow, token, lane, deadline)
     }
   }
 
-  async #askAt(endpoint: string, token: string, deadline: Deadline): Promise<JsonDocument> {
+  async #requestAt(
+    endpoint: string,
+    token: string,
+    lane: Lane,
+    deadline: Deadline,
+  ): Promise<{ answer: Answer; bytes: number }> {
     const { issuer } = this.#server
     const prepare = async () => {
-      const proof = await authenticate(this.options.authenticate, issuer, endpoint, deadline)
+      const proof = await authenticateClient(this.options.authenticate, issuer, endpoint, deadline)
       return {
         url: endpoint,
         headers: { accept: 'application/json', ...proof.headers },
@@ -146,99 +147,92 @@ export class Introspection {
         form: new URLSearchParams({ ...proof.parameters, token, token_type_hint: 'access_token' }),
       }
     }
-    const retries = this.#rest.failures > 0 ? 0 : this.#limits.retries
+    const retries = lane.lastFailed ? 0 : this.#limits.retries
     const document = await requestJson(prepare, this.#limits, deadline, this.#clock, retries)
-    const { value, durationMs } = document
-    if (typeof value !== 'object' || value === null || Array.isArray(value) || !isShallow(value, MAX_DEPTH))
-      throw invalidDocument('The answer is not a JSON object, or nested too deep', endpoint, durationMs)
-    return document
+    return { answer: readAnswer(document, endpoint), bytes: document.body.length }
   }
 
-  #keep(digest: string, answer: Answer, bytes: number): void {
-    if (bytes > MAX_KEPT_BYTES) return
+  #noteAnswer(digest: string, lane: Lane): void {
+    lane.close()
+    // An endpoint that confirms tokens is well. What unverified tokens are answered does not close `confirm`.
+    if (lane.name === 'confirm') this.#lanes.decide.close()
+    const others = this.#answered.filter((each) => each.digest !== digest)
+    this.#answered = [{ digest, at: this.#clock.monotonic() }, ...others].slice(0, 2)
+  }
+
+  #noteFailure(pass: Pass, failure: Undecided, lane: Lane): void {
+    if (failure.affair === 'service') this.#warn(failure.error)
+    const isAsked = retryAfterOf(failure.error) !== undefined
+    if (failure.affair === 'token' || (failure.affair === 'unclear' && !isAsked)) lane.noteAlive(pass)
+    else if (pass.probe === undefined && this.#isBlameless(pass.digest, lane)) lane.noteUncounted()
+    else lane.noteFailure(pass, failure)
+  }
+
+  /**
+   * Whether a failure in `decide` says nothing about the endpoint, because another token got a proper answer within the last
+   * seconds: callers choose what they write into unverified tokens, and with it what the endpoint makes of them.
+   */
+  #isBlameless(digest: string, lane: Lane): boolean {
+    if (lane.name !== 'decide') return false
+    const now = this.#clock.monotonic()
+    return this.#answered.some((each) => each.digest !== digest && now - each.at <= ALIVE_MS)
+  }
+
+  /** What only a person can repair. */
+  #warn(error: unknown): void {
+    const { host = '', status } = describeFailure(error)
+    const reason = reasonOf(error)
+    const { issuer } = this.#server
+    const what = status === undefined ? reason : `${reason}, status ${status}`
+    warnOnce(
+      'ERR_INTROSPECTION_UNAVAILABLE',
+      issuer,
+      `introspection: ${what}`,
+      `Introspection for the issuer ${issuer} does not work (${host}: ${what}). ${hints[reason]}`,
+    )
+  }
+
+  #keep(digest: string, answer: Answer, bytes: number, lane: Lane): void {
     const { cacheMs, inactiveCacheMs } = this.options
     const now = this.#clock.monotonic()
-    if (!answer.active) {
+    if (answer.state !== 'active') {
+      // The other lane may have been told before that the token is active.
+      this.#active.delete(digest)
+      this.#familiar.delete(digest)
       if (inactiveCacheMs > 0) this.#inactive.set(digest, answer, ENTRY_BYTES, now + inactiveCacheMs)
       return
     }
+    if (lane.name === 'decide') this.#familiar.set(digest, true, ENTRY_BYTES, now + FAMILIAR_MS)
+    if (bytes > MAX_KEPT_BYTES) return
     const { exp } = answer.claims
     // RFC 7662 §4: never past `exp`.
     const leftMs = typeof exp === 'number' ? (exp - this.#clock.now()) * 1000 : Number.POSITIVE_INFINITY
     const keptMs = Math.min(cacheMs, leftMs)
     if (keptMs > 0) this.#active.set(digest, answer, ENTRY_BYTES + MEMORY_PER_BYTE * bytes, now + keptMs)
   }
-
-  #noteFailure(error: unknown): void {
-    this.#failure = error
-    const known = error instanceof IssuerFailure || error instanceof UnavailableError
-    this.#rest.failed(((known && error.retryAfterSeconds) || 0) * 1000, TOLERATED_FAILURES)
-    const pauseMs = this.#rest.waitMs
-    if (pauseMs <= 0) return
-    this.#inTrouble = true
-    this.#rests++
-    watched('introspectionResting')?.publish({ issuer: this.#server.issuer, pauseMs })
-  }
 }
 
-/**
- * Whether a failure may be due to the token that was asked about. Callers choose what that is: they could have the endpoint
- * left alone at will.
- */
-function isAboutToken(error: unknown): boolean {
-  if (!(error instanceof IssuerFailure) || error.retryAfterSeconds !== undefined) return false
-  return [400, 403, 413, 414, 422, 431].includes(error.status ?? 0)
+/** @throws {InvalidTokenError} where the token is not active */
+function claimsIn(answer: Answer): { claims: JwtClaims } {
+  if (answer.state === 'active') return { claims: answer.claims }
+  if (answer.state === 'inactive') throw new InvalidTokenError('ERR_TOKEN_INACTIVE', { reason: 'inactive' })
+  throw new InvalidTokenError('ERR_CLAIM_INVALID', {
+    message: 'The introspection response repeats a member name',
+    reason: 'introspection-repeated-member',
+  })
 }
 
-/** What is nested deeper exhausts the stack of whoever walks over it. */
-function isShallow(value: unknown, depth: number): boolean {
-  if (typeof value !== 'object' || value === null) return true
-  return depth > 0 && Object.values(value).every((child) => isShallow(child, depth - 1))
-}
-
-/** RFC 7662 §2.2: only `true` is active. */
-function read({ value }: JsonDocument): Answer {
-  const { active, ...claims } = ownMembers(value)
-  return active === true ? { active, claims: ownMembers(claims) } : INACTIVE
-}
-
-/**
- * What a function of the user's gives, within the time that there is.
- *
- * @throws {IssuerFailure} `credentials`, for whatever it throws
- */
-async function authenticate(
-  own: AuthenticateClient,
-  issuer: string,
-  endpoint: string,
-  deadline: Deadline,
-): Promise<{ headers: Record<string, string>; parameters: Record<string, string> }> {
-  const started = performance.now()
-  const failure = (message: string, cause?: unknown) =>
-    new IssuerFailure('credentials', message, {
-      host: new URL(endpoint).host,
-      durationMs: performance.now() - started,
-      cause,
+/** Each caller gets an error of its own: it is told what its request needs. */
+function undecided({ affair, error }: Undecided, waitMs: number): UnavailableError {
+  if (affair === 'limit')
+    return new UnavailableError('ERR_INTROSPECTION_UNAVAILABLE', {
+      retryAfterSeconds: 1,
+      reason: 'introspection-limit',
     })
-  const timeout = deadline.over.then(() => {
-    throw failure('The function "authMethod" gave nothing in time')
-  })
-  timeout.catch(() => undefined)
-  const work = async () => {
-    const given: unknown = await own({ issuer, endpoint })
-    // JavaScript lets anything through, and a token must not leave without what was meant to go with it.
-    const { headers, parameters, ...others } = ownMembers(isPlainObject(given) ? given : { given })
-    if (Object.keys(others).length > 0 || !isTextual(headers) || !isTextual(parameters))
-      throw failure('The function "authMethod" gave something else than headers and parameters')
-    const named = Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])
-    return { headers: Object.fromEntries(named), parameters: { ...parameters } }
-  }
-  return Promise.race([work(), timeout]).catch((cause: unknown) => {
-    throw cause instanceof IssuerFailure ? cause : failure('The function "authMethod" failed', cause)
-  })
+  const reason = affair === 'token' ? 'introspection-token-refused' : undefined
+  return unavailable('ERR_INTROSPECTION_UNAVAILABLE', error, waitMs, reason)
 }
 
-function isTextual(value: unknown): value is Record<string, string> | undefined {
-  if (value === undefined) return true
-  return isPlainObject(value) && Object.values(value).every((each) => typeof each === 'string')
+function retryAfterOf(error: unknown): number | undefined {
+  return error instanceof IssuerFailure ? error.retryAfterSeconds : undefined
 }

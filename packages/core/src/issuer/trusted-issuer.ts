@@ -1,5 +1,6 @@
+import { type Awaitable, after } from '../awaitable.js'
 import type { Clock } from '../clock.js'
-import { UnavailableError } from '../errors.js'
+import type { InvalidTokenError } from '../errors.js'
 import { ownMembers } from '../own-members.js'
 import {
   type AcceptedClaims,
@@ -11,7 +12,8 @@ import {
 } from '../token/claims.js'
 import { AuthorizationServer, type KnownEndpoints } from './authorization-server.js'
 import type { HttpLimits } from './http.js'
-import { Introspection } from './introspection.js'
+import { type Introspected, Introspection } from './introspection.js'
+import type { LaneName } from './introspection-failure.js'
 import {
   type CheckedIntrospection,
   cannotIntrospect,
@@ -55,13 +57,16 @@ export class TrustedIssuer {
   /**
    * What the issuer says of a token that is active, measured against the same rules as a JWT (RFC 7662 §2.2).
    *
+   * @param localVerdict what the local check says of the token, thrown where the endpoint refuses to judge it
    * @throws {InvalidTokenError}
    * @throws {UnavailableError}
    * @throws {ConfigurationError} when nothing was said about how to ask
    */
-  async introspect(token: string): Promise<AcceptedClaims> {
-    const said = await this.#askAbout(token, true)
-    return acceptedBy(this.rules.issuer, said)
+  introspect(token: string, localVerdict?: InvalidTokenError): Awaitable<AcceptedClaims> {
+    return after(this.#ask(token, 'decide'), (said): Awaitable<AcceptedClaims> => {
+      if ('claims' in said) return acceptedBy(this.rules.issuer, said.claims)
+      throw (said.affair === 'token' && localVerdict) || said.error
+    })
   }
 
   /**
@@ -71,13 +76,15 @@ export class TrustedIssuer {
    * @throws as {@link introspect}
    */
   async confirm(token: string, claims: JwtClaims): Promise<AcceptedClaims | undefined> {
-    const said = await this.#askAbout(token, false).catch((error: unknown) => {
-      if (this.#options?.onUnavailable === 'accept' && error instanceof UnavailableError) return undefined
-      throw error
-    })
+    const outcome = await this.#ask(token, 'confirm', claims)
     // Waiting for the answer took time.
     this.#checkTimes(claims)
-    if (!said) return undefined
+    if ('error' in outcome) {
+      // An outage passes. Refused credentials and wrong addresses stay, and revocation would never be checked.
+      if (this.#options?.onUnavailable === 'accept' && outcome.affair === 'outage') return undefined
+      throw outcome.error
+    }
+    const said = outcome.claims
     const ends = [claims.exp, said.exp].filter((exp) => exp !== undefined)
     // What the issuer says now replaces the scopes of the token, under the name that its tokens have for them.
     const { claimNames } = this.rules
@@ -89,12 +96,16 @@ export class TrustedIssuer {
     return acceptedBy(this.rules.issuer, said, claims, newer)
   }
 
-  async #askAbout(token: string, standsAlone: boolean): Promise<JwtClaims> {
+  /** @param signed the claims of the token, where its signature was verified */
+  #ask(token: string, lane: LaneName, signed?: JwtClaims): Awaitable<Introspected> {
     if (!this.#introspection) throw cannotIntrospect()
-    const claims: Record<string, unknown> = await this.#introspection.claimsOf(token)
-    checkIntrospectedClaims(claims, this.rules, standsAlone)
-    this.#checkTimes(claims)
-    return claims
+    return after(this.#introspection.claimsOf(token, lane), (outcome): Introspected => {
+      if ('error' in outcome) return outcome
+      const claims: Record<string, unknown> = outcome.claims
+      checkIntrospectedClaims(claims, this.rules, signed)
+      this.#checkTimes(claims)
+      return { claims }
+    })
   }
 
   #checkTimes(claims: JwtClaims): void {

@@ -6,17 +6,22 @@ import type { Reason } from '../reasons.js'
 import { IssuerFailure, type IssuerFailureReason } from './issuer-failure.js'
 
 /** One failure answers many requests, each with an error of its own and the time that is left now. */
-export function unavailable(code: UnavailableCode, error: unknown, retryAfterMs: number): UnavailableError {
+export function unavailable(
+  code: UnavailableCode,
+  error: unknown,
+  retryAfterMs: number,
+  reason?: Reason,
+): UnavailableError {
   const known = error instanceof UnavailableError ? error : undefined
   return new UnavailableError(known?.code ?? code, {
     retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)),
     cause: known ? known.cause : error,
-    reason: known?.reason ?? reasonOf(error),
+    reason: reason ?? known?.reason ?? reasonOf(error),
   })
 }
 
 /** The reason of an error that is due to a failed request. */
-function reasonOf(error: unknown): Reason {
+export function reasonOf(error: unknown): Reason {
   const { reason } = describeFailure(error)
   return reason === 'too-large' ? 'response-too-large' : reason
 }

@@ -67,8 +67,35 @@ const REQUIRED: Record<Profile, readonly string[]> = {
   rfc9068: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
 }
 
-/** What servers call refresh and ID tokens in their answers; RFC 7662 has no name for them. */
-const OTHER_KINDS: ReadonlySet<string> = new Set(['refresh_token', 'refresh', 'offline', 'id_token', 'id'])
+/**
+ * Where introspection responses name the kind of a token: `token_type` (RFC 7662 §2.2), `token_use` (ORY Hydra, Authelia) and
+ * `token_usage` (OpenIddict).
+ */
+const KIND_MEMBERS = ['token_type', 'token_use', 'token_usage'] as const
+
+/**
+ * What an access token that a bearer may use is called there: `Bearer` by most, `access_token` by IdentityServer, Salesforce
+ * and Hydra, `access` by Amazon Cognito, and the name of RFC 8693 §3. `N_A` (RFC 8693 §2.2.1) means that it is none.
+ */
+const ACCESS_TOKEN_NAMES: ReadonlySet<string> = new Set([
+  'bearer',
+  'access_token',
+  'access',
+  'urn:ietf:params:oauth:token-type:access_token',
+])
+
+/** `typ` of an introspection response: as in a header, and `Bearer`, which Keycloak writes into the claims of its tokens. */
+const INTROSPECTED_TYPES: Record<Profile, ReadonlySet<string>> = {
+  telnyx: new Set(['jwt', 'at+jwt', 'bearer']),
+  rfc9068: new Set(['at+jwt', 'bearer']),
+}
+
+/** What must be the same in the token and in the answer about it, where both say it: names in the answer and the token. */
+const SAME_NAMES = [
+  ['sub', 'sub'],
+  ['client_id', 'client_id'],
+  ['jti', 'jti'],
+] as const
 
 const NUMERIC_DATES = ['exp', 'nbf', 'iat'] as const
 
@@ -109,8 +136,14 @@ export function checkHeader(
 
 /** A `typ` in its short form; `null` for what is not one. */
 function mediaType(typ: unknown): string | null | undefined {
-  if (typ === undefined) return undefined
-  return typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : null
+  const name = nameOf(typ)
+  return name?.replace(/^application\//, '') ?? name
+}
+
+/** The name of a kind of token, without case; `null` for what is not one. */
+function nameOf(kind: unknown): string | null | undefined {
+  if (kind === undefined) return undefined
+  return typeof kind === 'string' ? kind.toLowerCase() : null
 }
 
 /**
@@ -132,26 +165,37 @@ export function checkClaims(
  * strict profile, an answer that is all there is must name the audience: issuers say that a refresh token is active
  * too, and there are some that give nothing away but a missing `aud`.
  *
- * @param standsAlone whether the token itself says nothing
- * @throws {InvalidTokenError} as {@link checkClaims}
+ * @param signed the claims of the token, where its signature was verified; without them, the token itself says nothing
+ * @throws {InvalidTokenError} as {@link checkClaims}, and `ERR_TYP_INVALID`
  */
 export function checkIntrospectedClaims(
   claims: Record<string, unknown>,
   rules: TokenRules,
-  standsAlone: boolean,
+  signed?: JwtClaims,
 ): asserts claims is JwtClaims {
-  const required = standsAlone && rules.profile === 'rfc9068' ? ['aud'] : []
-  checkValues(claims, rules, required, namesInAnswer(claims, rules.claimNames))
-  for (const name of ['token_type', 'token_use', 'typ']) {
-    const kind = claims[name]
-    if (typeof kind !== 'string') continue
-    // RFC 9449 §6.2
-    if (kind.toLowerCase() === 'dpop')
-      throw new InvalidTokenError('ERR_TOKEN_BOUND', { claim: name, reason: 'bound' })
-    // RFC 7662 §2.1: the hint that an access token is meant does not bind the issuer.
-    if (OTHER_KINDS.has(kind.toLowerCase()))
-      throw new InvalidTokenError('ERR_TYP_INVALID', { claim: name, reason: 'typ-not-access-token' })
+  const names = namesInAnswer(claims, rules.claimNames)
+  const required = signed === undefined && rules.profile === 'rfc9068' ? ['aud'] : []
+  checkValues(claims, rules, required, names)
+  for (const name of KIND_MEMBERS) checkKind(name, nameOf(claims[name]), ACCESS_TOKEN_NAMES)
+  checkKind('typ', mediaType(claims.typ), INTROSPECTED_TYPES[rules.profile])
+  const clientId = [names.clientId, rules.claimNames.clientId] as const
+  for (const [nameInAnswer, nameInToken] of [...SAME_NAMES, clientId]) {
+    const [said, own] = [claims[nameInAnswer], signed?.[nameInToken]]
+    // The endpoint answered about another token.
+    if (said !== undefined && own !== undefined && said !== own)
+      throw new InvalidTokenError('ERR_CLAIM_INVALID', {
+        claim: nameInAnswer,
+        reason: 'introspection-contradicts',
+      })
   }
+}
+
+/** RFC 7662 §2.1: the hint that an access token is meant does not bind the issuer, so it may answer about any token. */
+function checkKind(claim: string, kind: string | null | undefined, accepted: ReadonlySet<string>): void {
+  if (kind === undefined || (kind !== null && accepted.has(kind))) return
+  // RFC 9449 §6.2
+  if (kind === 'dpop') throw new InvalidTokenError('ERR_TOKEN_BOUND', { claim, reason: 'bound' })
+  throw new InvalidTokenError('ERR_TYP_INVALID', { claim, reason: 'typ-not-access-token' })
 }
 
 function checkValues(

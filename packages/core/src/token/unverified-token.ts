@@ -1,6 +1,5 @@
-import { isUtf8 } from 'node:buffer'
 import { InvalidTokenError } from '../errors.js'
-import { withoutPrototypes } from '../own-members.js'
+import { type JsonObjectFault, parseJsonObject } from '../json-object.js'
 import type { Reason } from '../reasons.js'
 import { looksLikeApiKey } from '../request/bearer.js'
 
@@ -18,9 +17,6 @@ export interface UnverifiedToken {
   readonly unverifiedHeader: UnverifiedHeader
   readonly unverifiedClaims: Record<string, unknown>
 }
-
-/** No access token nests deeper; a limit keeps every later walk over the claims from exhausting the stack. */
-export const MAX_DEPTH = 64
 
 /** What a Bearer credential is made of (RFC 6750 §2.1); dots and signs alone are no token of anybody's. */
 const OPAQUE = /^(?=.*[A-Za-z0-9])[A-Za-z0-9\-._~+/]+=*$/
@@ -107,57 +103,17 @@ function decodeBase64url(segment: string, part: string): Buffer {
 
 /** RFC 7519 §7.2 (steps 3 and 10): a JSON object in UTF-8, in which no member name is repeated (RFC 7519 §4). */
 function parseObject(bytes: Buffer, part: string): Record<string, unknown> {
-  if (!isUtf8(bytes)) throw malformed(`The ${part} of the access token is not UTF-8`, 'not-utf8')
-  const { depth, members } = measure(bytes)
-  if (depth > MAX_DEPTH) throw malformed(`The ${part} of the access token is nested too deep`, 'too-deep')
-  let value: unknown
-  try {
-    value = JSON.parse(bytes.toString())
-  } catch {
-    // The parser's own error is not kept as the cause: it quotes the token.
-    throw malformed(`The ${part} of the access token is not JSON`, 'not-json')
-  }
-  if (!isObject(value))
-    throw malformed(`The ${part} of the access token is not a JSON object`, 'not-an-object')
-  // A parser keeps one of several members of the same name, and parsers differ in which: what one program
-  // checks, the next one does not see. Fewer members in the value than in the text means that one was lost.
-  if (countMembers(value) !== members)
-    throw malformed(`The ${part} of the access token repeats a member name`, 'repeated-member')
-  return withoutPrototypes(value)
+  const value = parseJsonObject(bytes)
+  if (typeof value === 'string') throw malformed(`The ${part} of the access token ${FAULTS[value]}`, value)
+  return value
 }
 
-const [QUOTE, BACKSLASH, COLON] = [0x22, 0x5c, 0x3a]
-const [OPENING_BRACE, OPENING_BRACKET, CLOSING_BRACE, CLOSING_BRACKET] = [0x7b, 0x5b, 0x7d, 0x5d]
-
-/** How deep a JSON text is nested and how many members its objects have: outside strings, a colon is a member. */
-function measure(utf8: Uint8Array): { depth: number; members: number } {
-  let depth = 0
-  let deepest = 0
-  let members = 0
-  let inString = false
-  for (let index = 0; index < utf8.length; index++) {
-    const byte = utf8[index]
-    if (inString) {
-      if (byte === BACKSLASH) index++
-      else if (byte === QUOTE) inString = false
-    } else if (byte === QUOTE) inString = true
-    else if (byte === COLON) members++
-    else if (byte === OPENING_BRACE || byte === OPENING_BRACKET) deepest = Math.max(deepest, ++depth)
-    else if (byte === CLOSING_BRACE || byte === CLOSING_BRACKET) depth--
-  }
-  return { depth: deepest, members }
-}
-
-function countMembers(value: unknown): number {
-  if (typeof value !== 'object' || value === null) return 0
-  const children = Object.values(value)
-  let members = Array.isArray(value) ? 0 : children.length
-  for (const child of children) members += countMembers(child)
-  return members
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+const FAULTS: Readonly<Record<JsonObjectFault, string>> = {
+  'not-utf8': 'is not UTF-8',
+  'too-deep': 'is nested too deep',
+  'not-json': 'is not JSON',
+  'not-an-object': 'is not a JSON object',
+  'repeated-member': 'repeats a member name',
 }
 
 function malformed(message: string, reason: Reason): InvalidTokenError {

@@ -1,0 +1,129 @@
+import {
+  type Events,
+  type FetchFunction,
+  type FetchResponse,
+  type IntrospectionOptions,
+  type VerifierOptions,
+  watch,
+} from '@telnyx-auth/core'
+import { onTestFinished } from 'vitest'
+import type { TokenVerifier } from '../../packages/core/src/verifier.js'
+import { ForgedIssuer, goodToken, ISSUER, JWKS_URL, makeKey, makeVerifier, TestClock } from './forge.js'
+import { codeOf } from './outcome.js'
+
+export const INTROSPECTION_URL: string = `${ISSUER}/introspect`
+
+/** What the introspection endpoint answers about a token. */
+export type EndpointAnswer = (token: string, signal: AbortSignal) => FetchResponse | Promise<FetchResponse>
+
+/** An issuer with an introspection endpoint, and a verifier that asks it. */
+export interface IntrospectionWorld {
+  readonly clock: TestClock
+  readonly documents: ForgedIssuer
+  readonly verifier: TokenVerifier
+  readonly fetch: FetchFunction
+  /** The tokens that the endpoint was asked about. */
+  readonly asked: string[]
+  answer: EndpointAnswer
+  /** How many requests the endpoint has not answered, and the most that there were. */
+  readonly load: { inFlight: number; most: number }
+  /** What becomes of a token: how it was verified, or the code that it was refused with. */
+  outcome(token: string): Promise<string>
+}
+
+// Of all keys, these sign the fastest.
+const key = makeKey('Ed25519', 'good')
+const foreign = makeKey('Ed25519', 'foreign')
+let minted = 0
+
+/** A token whose signature is good; no two are the same. */
+export function signedToken(claims: object = {}): string {
+  return goodToken(key, { jti: `jti-${++minted}`, ...claims })
+}
+
+/** A token whose key the issuer does not publish. */
+export function unknownKeyToken(claims: object = {}): string {
+  return goodToken(foreign, { jti: `jti-${++minted}`, ...claims })
+}
+
+export const active =
+  (members: object = {}): EndpointAnswer =>
+  () =>
+    Response.json({ active: true, ...members })
+export const inactive: EndpointAnswer = () => Response.json({ active: false })
+export const status =
+  (code: number, headers: Record<string, string> = {}): EndpointAnswer =>
+  () =>
+    new Response(code === 204 || code === 304 ? null : '{"active":true}', { status: code, headers })
+export const text =
+  (body: string | Uint8Array<ArrayBuffer>): EndpointAnswer =>
+  () =>
+    new Response(body)
+export const silence: EndpointAnswer = (_, signal) =>
+  new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+export const noConnection: EndpointAnswer = () =>
+  Promise.reject(
+    new TypeError('fetch failed', { cause: Object.assign(new Error(), { code: 'ECONNREFUSED' }) }),
+  )
+
+export async function createIntrospectionWorld(
+  introspection: IntrospectionOptions = {},
+  options: VerifierOptions = {},
+): Promise<IntrospectionWorld> {
+  const clock = new TestClock()
+  const documents = new ForgedIssuer(key)
+  documents.metadata = () =>
+    Response.json({ issuer: ISSUER, jwks_uri: JWKS_URL, introspection_endpoint: INTROSPECTION_URL })
+  const asked: string[] = []
+  const load = { inFlight: 0, most: 0 }
+  const fetch: FetchFunction = async (url, init) => {
+    if (init.method !== 'POST') return documents.fetch(url, init)
+    const token = new URLSearchParams(init.body).get('token') ?? ''
+    asked.push(token)
+    load.most = Math.max(load.most, ++load.inFlight)
+    try {
+      return await world.answer(token, init.signal)
+    } finally {
+      load.inFlight--
+    }
+  }
+  const verifier = makeVerifier(
+    { fetch },
+    {
+      introspection: {
+        when: 'always',
+        clientId: 'api',
+        clientSecret: 'secret',
+        cacheSeconds: 0,
+        inactiveCacheSeconds: 0,
+        ...introspection,
+      },
+      ...options,
+    },
+    clock,
+  )
+  const world: IntrospectionWorld = {
+    clock,
+    documents,
+    verifier,
+    fetch,
+    asked,
+    load,
+    answer: active(),
+    outcome: (token) =>
+      verifier.verify(token).then(
+        ({ verifiedBy }) => verifiedBy,
+        (error: unknown) => codeOf(Promise.reject(error)),
+      ),
+  }
+  // Only introspection is to fail here.
+  await verifier.preload()
+  return world
+}
+
+/** The events of one kind, until the test is over. */
+export function recordEvents<Name extends keyof Events>(name: Name): Events[Name][] {
+  const events: Events[Name][] = []
+  onTestFinished(watch(name, (event) => events.push(event)))
+  return events
+}
