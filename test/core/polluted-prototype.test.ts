@@ -164,6 +164,17 @@ describe('attack 46, what a handler reads', () => {
     expect(claims.constructor).toBeUndefined()
   })
 
+  it.each([0, 5, 8, 9, 10, 30, 200])('nor do those of a token with %d members more', async (more) => {
+    const others = Object.fromEntries(
+      Array.from({ length: more }, (_, index) => [`claim_${index}`, { index }]),
+    )
+    const { claims } = await make({}).verify(goodToken(key, others))
+    for (const object of [claims, ...Object.values(claims)])
+      if (typeof object === 'object') expect(Object.getPrototypeOf(object)).toBeNull()
+    expect(Object.entries(claims)).toEqual(Object.entries({ ...goodClaims(others) }))
+    expect(Object.isFrozen(claims)).toBe(true)
+  })
+
   it('a claim with the name __proto__ is a claim, and nothing more', async () => {
     const payload = `${JSON.stringify(goodClaims()).slice(0, -1)},"__proto__":{"admin":true}}`
     const { claims } = await make({}).verify(forge(goodHeader(key), payload, key))

@@ -21,10 +21,7 @@ export const OTHERS: readonly string[] =
 
 export const VALUES: readonly unknown[] = [
   'https://api.example.com',
-  'none',
   9_000_000_000,
-  0,
-  true,
   null,
   ['b64'],
   { keys: [] },

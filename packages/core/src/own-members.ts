@@ -33,7 +33,9 @@ export function withoutPrototypes(value: Record<string, unknown>): Record<string
 }
 
 function copyOfChild(value: object): unknown {
-  return Array.isArray(value) ? value.map(copyOfMember) : withoutPrototypes({ ...value })
+  if (Array.isArray(value)) return value.map(copyOfMember)
+  const record: Record<string, unknown> = Object(value)
+  return withoutPrototypes(record)
 }
 
 function copyOfMember(value: unknown): unknown {
