@@ -349,7 +349,7 @@ describe('introspection (RFC 7662)', () => {
       expect(await codeOf(verifier.verify(token))).toBe('ERR_TOKEN_INACTIVE')
     })
 
-    it('this issuer does not introspect JWTs: nobody knows whether they are good, unless that need not be', async () => {
+    it('I7: this issuer does not introspect JWTs: 503 under "always", with "accept" too', async () => {
       const { issuer, clientToken, count } = await startProvider()
       const token = await clientToken(API)
       const { clientId, clientSecret } = CREDENTIALS
@@ -371,7 +371,10 @@ describe('introspection (RFC 7662)', () => {
         introspection: { ...always, onUnavailable: 'accept' },
         ...STRICT,
       })
-      expect(await accepting.verify(token)).toMatchObject({ subject: CLIENT, verifiedBy: 'signature' })
+      // The issuer is not down: it does not say whether the token was revoked.
+      expect(await codeOf(accepting.verify(token))).toBe('ERR_INTROSPECTION_UNAVAILABLE')
+      const unasked = createVerifier({ issuer, audience: API, ...STRICT })
+      expect(await unasked.verify(token)).toMatchObject({ subject: CLIENT, verifiedBy: 'signature' })
       // What is refused already is not sent.
       const asked = count('/token/introspection')
       expect(await codeOf(accepting.verify(tamper(token)))).toBe('ERR_SIGNATURE_INVALID')
