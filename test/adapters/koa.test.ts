@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { Readable } from 'node:stream'
 import Router from '@koa/router'
 import {
   createVerifier,
@@ -257,6 +259,36 @@ describe.each([
       expect.not.objectContaining({ code: expect.anything() }),
       expect.anything(),
     )
+  })
+
+  it('attack 48: a stream that earlier middleware left as the body is destroyed, and not sent', async () => {
+    const app = createApp()
+    const stream = new Readable({ read() {} })
+    const closed = once(stream, 'close')
+    app.use((ctx, next) => {
+      ctx.body = stream
+      ctx.length = 3
+      return next()
+    })
+    app.use(telnyxAuth(reach()))
+    const { url } = await serve(app.callback())
+    const response = await fetch(url)
+    expect([response.status, await response.json()]).toEqual([401, { code: 'ERR_TOKEN_MISSING' }])
+    await closed
+    expect(stream.destroyed).toBe(true)
+  })
+
+  it('attack 48: a stream of the web is cancelled', async () => {
+    const app = createApp()
+    const cancel = vi.fn()
+    app.use((ctx, next) => {
+      ctx.body = new ReadableStream({ cancel })
+      return next()
+    })
+    app.use(telnyxAuth(reach()))
+    const { url } = await serve(app.callback())
+    expect((await fetch(url)).status).toBe(401)
+    expect(cancel).toHaveBeenCalledTimes(1)
   })
 
   it('requireAuth and getAuth without telnyxAuth are programming errors, and loud', async () => {

@@ -95,7 +95,7 @@ describe('every error', () => {
 
     const challenge = error.headers['WWW-Authenticate']
     if (status === 503) {
-      expect(error.headers).toEqual({ 'Retry-After': '7' })
+      expect(error.headers).toEqual({ 'Retry-After': '7', 'Cache-Control': 'no-store' })
       return
     }
     // B4, B5, B7: the scheme, at least one parameter, each once, and only characters that need no escape.
@@ -111,9 +111,11 @@ describe('every error', () => {
   it('P4: a missing token is told the scope that is needed, and no error', () => {
     expect(new MissingTokenError(['a', 'offline_access', 'b']).headers).toEqual({
       'WWW-Authenticate': 'Bearer realm="api", scope="a b"',
+      'Cache-Control': 'no-store',
     })
     expect(new MissingTokenError(['offline_access']).headers).toEqual({
       'WWW-Authenticate': 'Bearer realm="api"',
+      'Cache-Control': 'no-store',
     })
     expect(toResponse(new MissingTokenError()).body).toEqual({ code: 'ERR_TOKEN_MISSING' })
   })
@@ -147,11 +149,16 @@ describe('every error', () => {
     expect(toResponse(error).headers).toEqual({
       'WWW-Authenticate': 'Bearer realm="api"',
       Vary: 'Origin',
+      'Cache-Control': 'no-store',
       'Content-Type': 'application/json',
     })
     // They do not take the challenge away.
     error.headers = { 'X-Mine': '1' }
-    expect(error.headers).toEqual({ 'WWW-Authenticate': 'Bearer realm="api"', 'X-Mine': '1' })
+    expect(error.headers).toEqual({
+      'WWW-Authenticate': 'Bearer realm="api"',
+      'Cache-Control': 'no-store',
+      'X-Mine': '1',
+    })
   })
 
   it('Retry-After is a whole number, whatever an error was made with', () => {
@@ -167,7 +174,7 @@ describe('every error', () => {
       [Number.POSITIVE_INFINITY, '1'],
       [undefined, '1'],
     ])
-      expect(make(given).headers).toEqual({ 'Retry-After': header })
+      expect(make(given).headers).toEqual({ 'Retry-After': header, 'Cache-Control': 'no-store' })
   })
 
   it('has lists that cannot be changed, and no cause where there is none', () => {
@@ -226,6 +233,7 @@ it('toResponse does not follow what was written to the error, but for its header
     status: 401,
     headers: {
       'WWW-Authenticate': 'Bearer realm="api"',
+      'Cache-Control': 'no-store',
       'Content-Type': 'application/json',
       'X-Mine': '1',
     },
@@ -257,6 +265,7 @@ describe('what the package exports', () => {
       'UnavailableError',
       'channels',
       'createVerifier',
+      'getBearerToken',
       'isTelnyxAuthError',
       'toResponse',
       'verify',

@@ -281,11 +281,11 @@ describe('an adapter', () => {
   })
 
   it('has switches of its own, which are true or false', () => {
-    const options = (global: unknown) => () => new Gate({ audience, global }, ['global'])
+    const options = (global: unknown) => () => new Gate({ audience, global }, { global: 'switch' })
     for (const value of [true, false, undefined]) expect(options(value)).not.toThrow()
     for (const value of ['no', 0, null])
       expect(thrownBy(options(value)).message).toMatch(/^Option "global" must be true or false, not /)
-    expect(thrownBy(() => new Gate({ audience, globl: false }, ['global'])).message).toMatch(
+    expect(thrownBy(() => new Gate({ audience, globl: false }, { global: 'switch' })).message).toMatch(
       /did you mean "global"/,
     )
   })

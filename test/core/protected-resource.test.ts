@@ -118,7 +118,11 @@ describe('the answer', () => {
   it('is the same to Node and web requests', () => {
     const expected = {
       status: 200,
-      headers: { 'Access-Control-Allow-Origin': '*', 'Content-Type': 'application/json' },
+      headers: {
+        'Access-Control-Allow-Origin': '*',
+        'Content-Type': 'application/json',
+        'Cache-Control': 'public, max-age=300',
+      },
       body: metadata?.document,
     }
     expect(metadata?.respond({ method: 'GET', url: path, headers: {} })).toEqual(expected)

@@ -3,7 +3,10 @@ import type { Gate } from './gate.js'
 import type { AuthenticatableRequest } from './request/bearer.js'
 import type { CompiledPolicy } from './request/policy.js'
 
-/** Who was admitted with a request, or was not. */
+/**
+ * Who was admitted with a request, or was not. Every member is there, with `undefined` where there is nothing: one that
+ * is left out would be looked up in `Object.prototype`, which can be polluted.
+ */
 export interface Admission {
   readonly gate: Gate
   /** `undefined` for an anonymous caller, `null` as long as nobody looked. */
@@ -11,9 +14,11 @@ export interface Admission {
   /** The policies that were satisfied on the way: of gates, then of guards. */
   readonly satisfied: CompiledPolicy[]
   /** Who is to authenticate what, as soon as a guard asks for it. */
-  readonly deferred?: { readonly gate: Gate; readonly request: AuthenticatableRequest }
+  readonly deferred: { readonly gate: Gate; readonly request: AuthenticatableRequest } | undefined
   /** Why the gate refused: an application may go on nevertheless, and nobody asks a `validate` twice. */
-  readonly refusal?: { readonly error: unknown }
+  readonly refusal: { readonly error: unknown } | undefined
+  /** The request of an anonymous caller: it tells operators why there is no token, once one is needed. */
+  readonly anonymous: AuthenticatableRequest | undefined
 }
 
 /** Returns what it is given, so that a class derived from it can put a private member on an object of others. */

@@ -9,7 +9,7 @@ export type Awaitable<T> = T | Promise<T>
  * value by mistake would be taken for a decision.
  */
 export function isPending<T>(value: Awaitable<T>): value is Promise<T> {
-  return typeof value === 'object' && value !== null && 'then' in value
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
 /** Goes on with a value as soon as it is there: at once, if it is. */

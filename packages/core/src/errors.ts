@@ -76,10 +76,13 @@ export abstract class TelnyxAuthError extends Error {
       this.reason = reason
       this.hint = hints[reason]
     }
-    states.set(this, { answer: answers[code], scopes: this.requiredScopes })
+    states.set(this, stateOfNew(code, this.requiredScopes))
   }
 
-  /** The headers of the answer: the challenge of a 400, 401 or 403, the `Retry-After` of a 503. */
+  /**
+   * The headers of the answer: the challenge of a 400, 401 or 403, the `Retry-After` of a 503, and `Cache-Control:
+   * no-store`.
+   */
   get headers(): Record<string, string> {
     const state = stateOf(this)
     state.headers ??= { ...this.createHeaders(), ...state.added }
@@ -99,7 +102,8 @@ export abstract class TelnyxAuthError extends Error {
   }
 
   protected createHeaders(): Record<string, string> {
-    return stateOf(this).answer.status < 500 ? { 'WWW-Authenticate': formatChallenge(this.challenge) } : {}
+    if (stateOf(this).answer.status >= 500) return { ...NOT_STORED }
+    return { 'WWW-Authenticate': formatChallenge(this.challenge), ...NOT_STORED }
   }
 
   /** What the challenge says. */
@@ -115,6 +119,9 @@ export abstract class TelnyxAuthError extends Error {
   }
 }
 
+/** A refusal is for one request: a cache must not answer another one with it (RFC 9111 §5.2.2.5). */
+const NOT_STORED: Readonly<Record<string, string>> = { 'Cache-Control': 'no-store' }
+
 /** What is known of an error, whatever is written to it. */
 interface State {
   /** What it was made as. */
@@ -122,11 +129,16 @@ interface State {
   /** The scopes that it was made with. */
   readonly scopes: readonly string[]
   /** Its headers, once somebody has read or written them: what is added to them must stay. */
-  headers?: Record<string, string> | undefined
+  headers: Record<string, string> | undefined
   /** Those of them that somebody has assigned. */
-  added?: Record<string, string> | undefined
+  added: Record<string, string> | undefined
   /** Whether it says what it was thrown in. */
-  placed?: boolean
+  placed: boolean
+}
+
+/** With every member: one that is left out would be looked up in `Object.prototype`, which can be polluted. */
+function stateOfNew(code: ErrorCode, scopes: readonly string[]): State {
+  return { answer: answers[code], scopes, headers: undefined, added: undefined, placed: false }
 }
 
 const states = new WeakMap<TelnyxAuthError, State>()
@@ -135,7 +147,7 @@ export function stateOf(error: TelnyxAuthError): State {
   const known = states.get(error)
   if (known) return known
   // One that no constructor has made: a proxy, or an object with the prototype of an error.
-  const state = { answer: answers[error.code], scopes: [] }
+  const state = stateOfNew(error.code, [])
   states.set(error, state)
   return state
 }
@@ -264,7 +276,7 @@ export class UnavailableError extends TelnyxAuthError {
   }
 
   protected override createHeaders(): Record<string, string> {
-    return { 'Retry-After': String(this.retryAfterSeconds) }
+    return { 'Retry-After': String(this.retryAfterSeconds), ...NOT_STORED }
   }
 }
 

@@ -2,56 +2,75 @@ import { type Admission, Admissions } from './admission.js'
 import type { Auth } from './auth.js'
 import { type Awaitable, after, attempt } from './awaitable.js'
 import { systemClock } from './clock.js'
+import { announceCopy, isKnownToAnotherCopy } from './copies.js'
 import { ConfigurationError, InvalidTokenError, MissingTokenError, toResponse } from './errors.js'
 import { demandsOf, type Handlers } from './guards.js'
 import { missingToken } from './observe.js'
 import { asError, copyOf, inOperation } from './operation.js'
 import { resolveOptions, VERIFIER_OPTIONS } from './options.js'
+import { ownMembers } from './own-members.js'
 import type { AuthenticatableRequest } from './request/bearer.js'
 import { CompiledPolicy } from './request/policy.js'
 import type { ProtectedResourceMetadata } from './request/protected-resource.js'
 import { checkProtectedResource } from './request/protected-resource-option.js'
-import { checkNames, describe } from './validation.js'
+import { type Answer, clearForError, type HeaderStore } from './response-headers.js'
+import { checkNames, describe, isPlainObject } from './validation.js'
 import { isVerifierOfAnotherCopy, TokenVerifier } from './verifier.js'
-
-/** What to answer, ready to be written. */
-export interface Answer {
-  readonly status: number
-  readonly headers: Record<string, string>
-  /** JSON. */
-  readonly body: string | undefined
-}
 
 /** What is decided about a request: go on, or write this. */
 export type Decision = Answer | undefined
 
 const BEHAVIOUR = ['optional', 'errors'] as const
 
+/** The options of one adapter alone, by name: true or false, or the name of a property or false. */
+export type OwnOptions = Readonly<Record<string, 'switch' | 'property'>>
+
+const KINDS: Readonly<Record<OwnOptions[string], { words: string; accepts(value: unknown): boolean }>> = {
+  switch: { words: 'true or false', accepts: (value) => typeof value === 'boolean' },
+  property: {
+    words: 'the name of a property, or false for none',
+    accepts: (value) => value === false || (typeof value === 'string' && isPropertyName(value)),
+  },
+}
+
 /** What `telnyxAuth()` is in every adapter. */
 export class Gate {
+  /** The options of this adapter alone, as they were given. */
+  readonly own: Readonly<Record<string, unknown>>
+  /** The property of what handlers are given that says who calls; `false` for none. */
+  readonly property: string | false
   readonly #verifier: TokenVerifier
   readonly #policy: CompiledPolicy
   readonly #resource: ProtectedResourceMetadata | undefined
   readonly #optional: boolean
   readonly #throws: boolean
 
-  /**
-   * @param switches the names of options that are the adapter's own affair, and true or false
-   * @throws {ConfigurationError}
-   */
-  constructor(options: unknown, switches: readonly string[] = []) {
-    const names = [...switches, ...BEHAVIOUR, 'verifier', ...VERIFIER_OPTIONS]
+  /** @throws {ConfigurationError} */
+  constructor(options: unknown, own: OwnOptions = {}) {
+    if (isRequest(options))
+      throw new ConfigurationError(
+        'telnyxAuth was given a request in place of options: call it, as in app.use(telnyxAuth())',
+      )
+    const names = [...Object.keys(own), ...BEHAVIOUR, 'verifier', ...VERIFIER_OPTIONS]
     const given = checkNames(options === undefined ? {} : options, names, 'option')
-    for (const name of ['optional', ...switches])
-      if (given[name] !== undefined && typeof given[name] !== 'boolean')
-        throw new ConfigurationError(`Option "${name}" must be true or false, not ${describe(given[name])}`)
-    for (const name of switches) delete given[name]
-    const { verifier, optional, errors = 'respond', ...rest } = given
+    for (const [name, kind] of Object.entries({ optional: 'switch', ...own } satisfies OwnOptions))
+      if (given[name] !== undefined && !KINDS[kind].accepts(given[name]))
+        throw new ConfigurationError(
+          `Option "${name}" must be ${KINDS[kind].words}, not ${describe(given[name])}`,
+        )
+    this.own = pick(given, (name) => Object.hasOwn(own, name))
+    this.property =
+      typeof this.own.decorator === 'string' || this.own.decorator === false ? this.own.decorator : 'auth'
+    const { verifier, optional, errors = 'respond' } = given
+    const rest = pick(
+      given,
+      (name) => !Object.hasOwn(own, name) && !['verifier', ...BEHAVIOUR].includes(name),
+    )
     if (errors !== 'respond' && errors !== 'throw')
       throw new ConfigurationError(`Option "errors" must be "respond" or "throw", not ${describe(errors)}`)
     if (isVerifierOfAnotherCopy(verifier))
       throw new ConfigurationError(
-        'Option "verifier" was made by another copy of @telnyx-auth/core than this adapter uses: install one version for both ("npm ls @telnyx-auth/core" shows the copies)',
+        `Option "verifier" was made by another copy of @telnyx-auth/core than this adapter uses. ${ONE_COPY}`,
       )
     if (verifier !== undefined && !(verifier instanceof TokenVerifier))
       throw new ConfigurationError(
@@ -69,7 +88,7 @@ export class Gate {
 
     this.#verifier = verifier ?? new TokenVerifier(resolveOptions(rest, process.env), systemClock)
     this.#policy = this.#verifier.supporting(
-      CompiledPolicy.fromMembers(verifier ? rest : {}, this.#verifier.compile(undefined)),
+      CompiledPolicy.fromMembers(verifier ? rest : ownMembers(), this.#verifier.compile(undefined)),
     )
     this.#resource = this.#verifier.describeResource(
       this.#policy,
@@ -77,6 +96,7 @@ export class Gate {
     )
     this.#optional = optional === true
     this.#throws = errors === 'throw'
+    announceCopy((request) => Admissions.get(request) !== undefined)
   }
 
   /**
@@ -103,13 +123,29 @@ export class Gate {
     if (metadata) return metadata
     // Another gate may have admitted somebody already, who stays that; what it refused, this one is to judge by itself.
     const { gate, auth, satisfied } = Admissions.get(carrier) ?? { gate: this, auth: null, satisfied: [] }
-    Admissions.set(carrier, { gate, auth, satisfied, deferred: { gate: this, request } })
+    Admissions.set(carrier, {
+      gate,
+      auth,
+      satisfied,
+      deferred: { gate: this, request },
+      refusal: undefined,
+      anonymous: undefined,
+    })
     return undefined
   }
 
-  /** Applies a policy to whom a gate admitted with this request. */
-  static authorize(carrier: object, policy: CompiledPolicy, handlers?: Handlers): Awaitable<Decision> {
-    const { deferred, gate: admitting } = admissionOf(carrier)
+  /**
+   * Applies a policy to whom a gate admitted with this request.
+   *
+   * @param given what the framework gave to the guard, in which the carrier should be
+   */
+  static authorize(
+    carrier: object,
+    policy: CompiledPolicy,
+    handlers?: Handlers,
+    given?: object,
+  ): Awaitable<Decision> {
+    const { deferred, gate: admitting } = admissionOf(carrier, given)
     const gate = deferred?.gate ?? admitting
     return attempt(
       () => gate.#authorize(carrier, policy),
@@ -121,12 +157,13 @@ export class Gate {
   /**
    * Who was authenticated with this request.
    *
+   * @param given what `getAuth()` was given, in which the carrier should be
    * @throws {MissingTokenError} when the caller is anonymous
    * @throws {ConfigurationError} when nobody looked
    * @throws what the request was refused with, in an application that went on nevertheless
    */
-  static identify(carrier: object): Auth {
-    const { gate, auth, refusal } = admissionOf(carrier)
+  static identify(carrier: object, given?: object): Auth {
+    const { gate, auth, refusal } = admissionOf(carrier, given)
     if (refusal) throw gate.#explain(asError(copyOf(refusal.error)), [])
     if (auth === null)
       throw new ConfigurationError('Nobody was authenticated: requireAuth() must come before getAuth()')
@@ -138,7 +175,10 @@ export class Gate {
     const { refusal, deferred, auth: admitted } = admissionOf(carrier)
     if (refusal) throw copyOf(refusal.error)
     const apply = (auth: Auth | null | undefined) => {
-      if (!auth) throw missingToken()
+      if (!auth) {
+        const { anonymous } = admissionOf(carrier)
+        throw anonymous ? this.#verifier.missingToken(anonymous) : missingToken()
+      }
       return this.#apply(carrier, auth, policy)
     }
     const auth = deferred ? this.#admit(carrier, deferred.request) : admitted
@@ -164,12 +204,11 @@ export class Gate {
     return attempt(
       () => this.#verifier.confirm(auth, policy),
       (confirmed) => {
-        if (confirmed !== auth) Admissions.set(carrier, { gate: this, auth: confirmed, satisfied })
+        if (confirmed !== auth) this.#admitted(carrier, confirmed, satisfied)
         return confirmed
       },
       (error) => {
-        if (error instanceof InvalidTokenError)
-          Admissions.set(carrier, { gate: this, auth: undefined, satisfied: [], refusal: { error } })
+        if (error instanceof InvalidTokenError) this.#refused(carrier, error)
         throw error
       },
     )
@@ -177,25 +216,54 @@ export class Gate {
 
   #respond(request: AuthenticatableRequest): Decision {
     const response = this.#resource?.respond(request)
-    return response && { ...response, body: response.body && JSON.stringify(response.body) }
+    if (!response) return undefined
+    const { status, headers, body } = response
+    return { status, headers, body: body && JSON.stringify(body) }
   }
 
   #admit(carrier: object, request: AuthenticatableRequest): Awaitable<Auth | undefined> {
     const before = Admissions.get(carrier)?.satisfied ?? []
     const refuse = (error: unknown): never => {
       // Who is refused here is nobody, whatever another gate said before.
-      Admissions.set(carrier, { gate: this, auth: undefined, satisfied: [], refusal: { error } })
+      this.#refused(carrier, error)
       throw error
     }
     return attempt(
       () => this.#verifier.authenticateIfPresent(request, this.#policy),
       (auth) => {
-        if (!auth && !this.#optional) return refuse(missingToken())
-        Admissions.set(carrier, { gate: this, auth, satisfied: [...before, this.#policy] })
+        if (!auth && !this.#optional) return refuse(this.#verifier.missingToken(request))
+        this.#admitted(carrier, auth, [...before, this.#policy], auth ? undefined : request)
         return auth
       },
       refuse,
     )
+  }
+
+  #admitted(
+    carrier: object,
+    auth: Auth | undefined,
+    satisfied: CompiledPolicy[],
+    anonymous?: AuthenticatableRequest,
+  ): void {
+    Admissions.set(carrier, {
+      gate: this,
+      auth,
+      satisfied,
+      deferred: undefined,
+      refusal: undefined,
+      anonymous,
+    })
+  }
+
+  #refused(carrier: object, error: unknown): void {
+    Admissions.set(carrier, {
+      gate: this,
+      auth: undefined,
+      satisfied: [],
+      deferred: undefined,
+      refusal: { error },
+      anonymous: undefined,
+    })
   }
 
   #refuse(error: unknown, demands: readonly CompiledPolicy[]): Answer {
@@ -220,9 +288,10 @@ export class Gate {
 }
 
 /**
- * Decides about a request, and keeps the property `auth` of what handlers are given up to date. Somebody may have made
- * it unwritable, or an accessor that throws: `getAuth()` does not depend on it, and neither does what is decided.
+ * Decides about a request, and keeps the property of what handlers are given up to date that says who calls. Somebody may
+ * have made it unwritable, or an accessor that throws: `getAuth()` does not depend on it, and neither does what is decided.
  *
+ * @param responses where the framework keeps the headers of the response, from which an error takes what frames a body
  * @returns the decision itself where nothing had to be waited for, as with most tokens that are known
  * @throws what the framework's own error handling is to get, at once or by the promise
  */
@@ -230,13 +299,15 @@ export function attachAuth(
   carrier: object,
   holder: unknown,
   decide: () => Awaitable<Decision>,
+  ...responses: HeaderStore[]
 ): Awaitable<Decision> {
   const before = Admissions.get(carrier)
   const attach = () => {
     const now = Admissions.get(carrier)
     try {
       // A guard that found nobody new leaves what others have made of it.
-      if (now !== before && isObject(holder)) holder.auth = now?.auth
+      if (now && now !== before && now.gate.property !== false && isObject(holder))
+        holder[now.gate.property] = now.auth
     } catch {}
   }
   return attempt(
@@ -247,20 +318,50 @@ export function attachAuth(
     },
     (thrown) => {
       attach()
+      clearForError(...responses)
       throw asError(thrown)
     },
   )
 }
 
-function isObject(value: unknown): value is { auth?: unknown } {
+function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
 }
 
-function admissionOf(carrier: object): Admission {
+/** Some members of an object, in one that inherits nothing. */
+function pick(
+  object: Readonly<Record<string, unknown>>,
+  isWanted: (name: string) => boolean,
+): Record<string, unknown> {
+  return ownMembers(Object.fromEntries(Object.entries(object).filter(([name]) => isWanted(name))))
+}
+
+function isPropertyName(name: string): boolean {
+  return /^[A-Za-z_$][\w$]*$/.test(name) && name !== '__proto__'
+}
+
+/** Whether a framework has called a function that makes middleware, as if it were middleware. */
+export function isRequest(value: unknown): boolean {
+  return isObject(value) && !isPlainObject(value) && 'headers' in value
+}
+
+const ONE_COPY = 'Install one only: npm ls @telnyx-auth/core shows where they are'
+
+function admissionOf(carrier: object, given: unknown = carrier): Admission {
   const admission = Admissions.get(carrier)
-  if (!admission)
+  if (admission) return admission
+  const known = (isKnown: (request: unknown) => boolean) =>
+    // Node's request, and where Koa and Fastify keep it.
+    isKnown(given) || (isObject(given) && (isKnown(given.req) || isKnown(given.raw)))
+  if (known((request) => Admissions.get(request) !== undefined))
     throw new ConfigurationError(
-      'Nobody was authenticated: telnyxAuth() must come before requireAuth(), requireScopes() and getAuth()',
+      'getAuth(), requireAuth() and requireScopes() must be of the package for the framework that called them, and be given its request',
     )
-  return admission
+  if (known(isKnownToAnotherCopy))
+    throw new ConfigurationError(
+      `telnyxAuth() is of another copy of @telnyx-auth/core than the guard or getAuth() after it. ${ONE_COPY}`,
+    )
+  throw new ConfigurationError(
+    'telnyxAuth() did not see this request: it is missing, or stands after requireAuth(), requireScopes() or getAuth(), and must come before them',
+  )
 }

@@ -1,3 +1,4 @@
+import { ConfigurationError } from './errors.js'
 import type { CompiledPolicy } from './request/policy.js'
 
 /**
@@ -24,4 +25,19 @@ export function demandsOf(handlers: Handlers | undefined): CompiledPolicy[] {
     // Others may have put something else where a framework has its routes. The challenge then says less.
     return []
   }
+}
+
+/**
+ * Makes sure that no guard stands where it would protect nothing, and nobody would notice.
+ *
+ * @param route functions, or arrays of them, by the names of the hooks in which the framework calls them
+ * @param hooks the names of those that do not suit a guard
+ * @throws {ConfigurationError}
+ */
+export function refuseGuardsIn(route: object, hooks: readonly string[]): void {
+  const unfit = hooks.find((name) => demandsOf(() => [Reflect.get(route, name)].flat()).length > 0)
+  if (unfit !== undefined)
+    throw new ConfigurationError(
+      `A guard in the hook "${unfit}" protects nothing: requireAuth() and requireScopes() are for onRequest, preValidation or preHandler`,
+    )
 }

@@ -27,7 +27,13 @@ export { IssuerFailure, type IssuerFailureReason } from './issuer/issuer-failure
 export type { ClaimNames, IssuerOptions, IssuerSettings, KeysOptions } from './issuer-options.js'
 export type { CacheOptions, VerifierOptions } from './options.js'
 export type { Reason } from './reasons.js'
-export type { AuthenticatableRequest, NodeRequest, WebRequest } from './request/bearer.js'
+export {
+  type AuthenticatableRequest,
+  getBearerToken,
+  type NodeRequest,
+  type WebRequest,
+} from './request/bearer.js'
+export type { GetToken } from './request/get-token.js'
 export type { Policy, Validate } from './request/policy.js'
 export type {
   MetadataResponse,

@@ -9,6 +9,7 @@ import {
   type IssuerSettings,
   resolveIssuers,
 } from './issuer-options.js'
+import { checkGetToken, type GetToken } from './request/get-token.js'
 import { CompiledPolicy, type Policy } from './request/policy.js'
 import {
   type CheckedProtectedResource,
@@ -60,6 +61,14 @@ export interface VerifierOptions<Claims extends object = JwtClaims>
    * @default 16384
    */
   readonly maxTokenBytes?: number | undefined
+  /**
+   * Where else a request has its access token, for {@link Verifier.authenticate} and the adapters. What the function
+   * returns is checked like any token; `undefined` means that the request carries none. What it throws reaches the
+   * caller: an error of this library as a refusal, anything else as it is. It must not be async.
+   *
+   * @default `getBearerToken`: the Bearer credential of the `Authorization` header
+   */
+  readonly getToken?: GetToken | undefined
   /**
    * Whether a granted scope includes a required one of another name, for scopes that form a hierarchy.
    *
@@ -114,6 +123,7 @@ export interface ResolvedOptions {
   readonly issuers: readonly [ResolvedIssuer, ...ResolvedIssuer[]]
   readonly limits: HttpLimits
   readonly maxTokenBytes: number
+  readonly getToken: GetToken | undefined
   readonly scopeImplies: ScopeImplies | undefined
   readonly policy: CompiledPolicy
   /** `undefined` when nothing is kept. */
@@ -125,6 +135,7 @@ const OWN_NAMES: readonly string[] = [
   'issuer',
   'clockToleranceSeconds',
   'maxTokenBytes',
+  'getToken',
   'scopeImplies',
   'protectedResource',
   'fetch',
@@ -166,6 +177,7 @@ export function resolveOptions(options: unknown, environment: Environment): Reso
       retries: Math.floor(resolveNumber(given, 'retries', { default: 1, min: 0, max: 3 })),
     },
     maxTokenBytes: resolveNumber(given, 'maxTokenBytes', { default: 16_384, min: 1, max: 1_048_576 }),
+    getToken: checkGetToken(given.getToken),
     scopeImplies,
     // Of a verifier, `introspection` says how to ask as well.
     policy: CompiledPolicy.fromMembers({ ...given, introspection: undefined }, CompiledPolicy.NONE),

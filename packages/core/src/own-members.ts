@@ -41,3 +41,18 @@ function copyOfChild(value: object): unknown {
 function copyOfMember(value: unknown): unknown {
   return typeof value === 'object' && value !== null ? copyOfChild(value) : value
 }
+
+/**
+ * Whether an object has a member only because `Object.prototype` was polluted with it. For objects that may have it by their class.
+ */
+export function isPollution(object: object, name: string): boolean {
+  // Hardly ever, so this is all that a request costs.
+  if (!(name in Object.prototype)) return false
+  for (
+    let each: object | null = object;
+    each && each !== Object.prototype;
+    each = Object.getPrototypeOf(each)
+  )
+    if (Object.hasOwn(each, name)) return false
+  return true
+}

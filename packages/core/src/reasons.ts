@@ -8,6 +8,17 @@ const sentences = {
   'no-credentials': 'The client must send its access token as "Authorization: Bearer <token>".',
   'other-scheme':
     'The client must send its access token with the scheme Bearer: "Authorization: Bearer <token>".',
+  'scheme-missing':
+    'The Authorization header holds a token without a scheme. The client must send "Authorization: Bearer <token>".',
+  'api-key':
+    'The credential looks like a Telnyx API key, not an access token. The client must get a token from the issuer. To let another middleware judge API keys, set the options "getToken" and "optional".',
+  preflight:
+    'A CORS preflight request never carries a token. Put the CORS middleware before telnyxAuth, so that preflights do not reach it.',
+  'authorization-stripped':
+    'The request passed a proxy and has no Authorization header. If the client sent one, let the proxy pass it on.',
+  'get-token-empty': 'Your own "getToken" found no token in the request.',
+  'header-not-a-string':
+    'A program, not the client, put something else than a string into the Authorization header of the request.',
 
   // The form of the token
   'too-large': 'Raise "maxTokenBytes" if the issuer really makes access tokens of this size.',

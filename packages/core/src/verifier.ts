@@ -2,7 +2,7 @@ import type { CryptoKey } from 'jose'
 import { type Auth, createAuth } from './auth.js'
 import { type Awaitable, after, isPending } from './awaitable.js'
 import { type Clock, GuardedClock, systemClock } from './clock.js'
-import { InvalidTokenError, UnavailableError } from './errors.js'
+import { InvalidTokenError, type MissingTokenError, UnavailableError } from './errors.js'
 import { describeHealth, type Health } from './health.js'
 import { cannotIntrospect } from './issuer/introspection-option.js'
 import { isPlausibleKid } from './issuer/key-set.js'
@@ -10,7 +10,12 @@ import { TrustedIssuer } from './issuer/trusted-issuer.js'
 import { missingToken, observed, observedRefusal, type Trace } from './observe.js'
 import { inOperation } from './operation.js'
 import { type ResolvedOptions, resolveOptions, type VerifierOptions } from './options.js'
-import { type AuthenticatableRequest, checkCharacters, extractBearerToken } from './request/bearer.js'
+import {
+  type AuthenticatableRequest,
+  checkCharacters,
+  extractBearerToken,
+  whyTokenIsMissing,
+} from './request/bearer.js'
 import { CompiledPolicy, type Policy } from './request/policy.js'
 import { describeProtectedResource, type ProtectedResourceMetadata } from './request/protected-resource.js'
 import { checkClaims, checkHeader, checkTimes, type JwtClaims, namesInAnswer } from './token/claims.js'
@@ -28,7 +33,7 @@ export interface Verifier<Claims extends object = JwtClaims> {
    */
   verify(token: string, policy?: Policy<Claims>): Promise<Auth<Claims>>
   /**
-   * Takes the access token from a request's `Authorization` header and verifies it.
+   * Takes the access token from a request's `Authorization` header, or with the option `getToken`, and verifies it.
    *
    * @throws {MissingTokenError} when there is none
    * @throws {InvalidRequestError} when the header is malformed or repeated
@@ -101,7 +106,11 @@ export class TokenVerifier implements Verifier {
   }
 
   authenticate(request: AuthenticatableRequest, policy?: Policy): Promise<Auth> {
-    return this.#explaining(policy, (compiled) => this.authenticateIfPresent(request, compiled))
+    return this.#explaining(
+      policy,
+      (compiled) => this.authenticateIfPresent(request, compiled),
+      () => this.missingToken(request),
+    )
   }
 
   /**
@@ -113,9 +122,19 @@ export class TokenVerifier implements Verifier {
     policy: CompiledPolicy,
   ): Awaitable<Auth | undefined> {
     return observed(this.#clock, (trace) => {
-      const token = extractBearerToken(request, this.#options.maxTokenBytes)
+      const { getToken, maxTokenBytes } = this.#options
+      if (getToken) {
+        const token = getToken(request)
+        return token === undefined ? undefined : this.#check(token, policy, trace)
+      }
+      const token = extractBearerToken(request, maxTokenBytes)
       return token === undefined ? undefined : this.#check(token, policy, trace, checkCharacters)
     })
+  }
+
+  /** For a request in which {@link authenticateIfPresent} found no token; operators are told why. */
+  missingToken(request: AuthenticatableRequest): MissingTokenError {
+    return missingToken(this.#options.getToken ? 'get-token-empty' : whyTokenIsMissing(request))
   }
 
   /**
@@ -193,13 +212,14 @@ export class TokenVerifier implements Verifier {
   async #explaining(
     policy: Policy | undefined,
     work: (policy: CompiledPolicy) => Awaitable<Auth | undefined>,
+    missing: () => MissingTokenError = missingToken,
   ): Promise<Auth> {
     const compiled = this.compile(policy)
     try {
       const outcome = work(compiled)
       const auth = isPending(outcome) ? await outcome : outcome
       if (auth) return auth
-      throw missingToken()
+      throw missing()
     } catch (error) {
       throw inOperation(error, {
         requiredScopes: compiled.requiredScopes,

@@ -61,23 +61,9 @@ function middleware(
   decide: (request: Request, handlers: core.Handlers) => core.Awaitable<core.Decision>,
 ): Middleware {
   const self: Middleware = (request, response, next) => {
-    const write = (answer: core.Answer) => {
-      // Something else may have answered meanwhile, or begun to.
-      if (response.writableEnded) return
-      if (response.headersSent) throw new Error('The refusal came after the response had begun')
-      try {
-        response.statusCode = answer.status
-        for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value)
-        response.end(answer.body)
-      } catch (error) {
-        // Express would answer the error with the status and the headers that are set already.
-        response.statusCode = 500
-        if (!response.headersSent) for (const name of Object.keys(answer.headers)) response.removeHeader(name)
-        throw error
-      }
-    }
+    const write = (answer: core.Answer) => core.writeAnswer(response, answer)
     const decideHere = () => decide(request, handlersOf(self, request))
-    core.decideThen(() => core.attachAuth(request, request, decideHere), write, next)
+    core.decideThen(() => core.attachAuth(request, request, decideHere, response), write, next)
   }
   return self
 }

@@ -16,6 +16,7 @@ export interface TelnyxAuthState<Claims extends object = JwtClaims> {
 /** What is used of a Koa context. Routers put the layers whose paths fit into `matched`. */
 interface Context<State> {
   readonly req: IncomingMessage
+  readonly res: core.HeaderStore
   readonly method: string
   readonly originalUrl: string
   readonly matched?: readonly { methods?: readonly string[]; stack?: readonly unknown[] }[] | undefined
@@ -50,7 +51,7 @@ export function telnyxAuth(options?: TelnyxAuthOptions): Middleware<TelnyxAuthSt
 }
 
 const guards: core.Guards<Middleware> = core.createGuards((authorize) =>
-  middleware((ctx, handlers) => authorize(ctx.req, handlers)),
+  middleware((ctx, handlers) => authorize(ctx.req, handlers, ctx)),
 )
 
 /** Lets only those pass that {@link telnyxAuth} authenticated and whose token satisfies the policy. */
@@ -61,27 +62,30 @@ export const requireScopes: core.Guards<Middleware>['requireScopes'] = guards.re
 
 /**
  * Who calls. Right whatever else writes to `ctx.state.auth`.
- *
  * @throws {MissingTokenError} when the caller is anonymous
  * @throws {ConfigurationError} when `telnyxAuth()` does not come before this middleware
  */
 export function getAuth<Claims extends object = JwtClaims>(ctx: { readonly req: object }): Auth<Claims>
 export function getAuth(ctx: { readonly req: object }): Auth {
-  return core.Gate.identify(ctx.req)
+  return core.Gate.identify(ctx?.req, ctx)
 }
 
 function middleware<State>(
   decide: (ctx: Context<State>, handlers: core.Handlers) => core.Awaitable<core.Decision>,
 ): Middleware<State> {
-  const self: Middleware<State> = async (ctx, next) => {
-    const decision = core.attachAuth(ctx.req, ctx.state, () => decide(ctx, handlersOf(self, ctx)))
+  const enforce = async (ctx: Context<State>, next: () => Promise<unknown>) => {
+    const decideHere = () => decide(ctx, handlersOf(self, ctx))
+    const decision = core.attachAuth(ctx.req, ctx.state, decideHere, ctx.res)
     const answer = core.isPending(decision) ? await decision : decision
     if (!answer) return next()
+    core.clearForAnswer(ctx.res)
     ctx.set(answer.headers)
-    ctx.status = answer.status
-    ctx.body = answer.body
+    core.cancelStream(ctx.body)
+    Object.assign(ctx, { status: answer.status, body: answer.body })
     return undefined
   }
+  // Another framework would not wait for a promise, nor hear of its error.
+  const self: Middleware<State> = (ctx, next) => (ctx.req ? enforce(ctx, next) : core.throwWrongFramework())
   return self
 }
 

@@ -31,6 +31,7 @@ interface Answer {
 }
 
 const JSON_TYPE = { 'content-type': 'application/json' }
+const NOT_STORED = { 'cache-control': 'no-store' }
 const METADATA = 'resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"'
 
 const bearer = (token: string): readonly string[] => [`Authorization: Bearer {${token}}`]
@@ -42,7 +43,7 @@ const get = (path: string, token?: string): Pick<Case, 'path' | 'lines'> => ({
 const ok = (value: unknown): Answer => ({ status: 200, body: JSON.stringify(value) })
 const refused = (status: number, challenge: string, body: object): Answer => ({
   status,
-  headers: { ...JSON_TYPE, 'www-authenticate': challenge },
+  headers: { ...JSON_TYPE, ...NOT_STORED, 'www-authenticate': challenge },
   body: JSON.stringify(body),
 })
 /** Without credentials: no error. */
@@ -91,7 +92,7 @@ const foreign = (parameters?: string) =>
   invalidToken('ERR_AUDIENCE_NOT_ALLOWED', 'The access token is for another audience', parameters)
 const unavailable: Answer = {
   status: 503,
-  headers: { ...JSON_TYPE, 'retry-after': '5' },
+  headers: { ...JSON_TYPE, ...NOT_STORED, 'retry-after': '5' },
   body: '{"error":"temporarily_unavailable","error_description":"The authorization server cannot be reached","code":"ERR_DISCOVERY_FAILED"}',
 }
 const broken: Answer = { status: 500, body: undefined }
@@ -101,7 +102,7 @@ const METADATA_PATH = '/.well-known/oauth-protected-resource'
 const CORS = { 'access-control-allow-origin': '*' }
 const document = (members: object): Answer => ({
   status: 200,
-  headers: { ...JSON_TYPE, ...CORS },
+  headers: { ...JSON_TYPE, ...CORS, 'cache-control': 'public, max-age=300' },
   body: JSON.stringify(members),
 })
 const described = (resource: string): Answer =>
@@ -785,6 +786,86 @@ const metadata: readonly Case[] = [
   },
 ]
 
+const getToken: readonly Case[] = [
+  {
+    rules: ['B1'],
+    what: 'getToken: the token of another header',
+    setup: 'getToken',
+    path: '/me',
+    lines: ['X-Access-Token: {good}', 'Authorization: Basic YTpi'],
+    answer: me('user-1'),
+  },
+  {
+    rules: ['B1', 'B6'],
+    what: 'getToken: with the scope that a guard asks for',
+    setup: 'getToken',
+    path: '/read',
+    lines: ['X-Access-Token: {read}'],
+    answer: ok('read'),
+  },
+  {
+    rules: ['B5'],
+    what: 'getToken: the header of RFC 6750 is not looked at',
+    setup: 'getToken',
+    ...get('/me', 'good'),
+    answer: missing(),
+  },
+  {
+    rules: ['B6'],
+    what: 'getToken: a bad token',
+    setup: 'getToken',
+    path: '/me',
+    lines: ['X-Access-Token: {expired}'],
+    answer: expired,
+  },
+  {
+    rules: ['B6'],
+    what: 'getToken: what no token is made of',
+    setup: 'getToken',
+    path: '/me',
+    lines: ['X-Access-Token: {good} {good}'],
+    answer: invalidToken('ERR_TOKEN_MALFORMED', 'The access token is not a well-formed signed JWT'),
+  },
+  {
+    rules: ['B5'],
+    what: 'getToken: an API key passes by',
+    setup: 'apiKeys',
+    path: '/whoami',
+    lines: ['Authorization: Bearer KEY0123456789_abc'],
+    answer: ok({ anonymous: true }),
+  },
+  {
+    rules: ['B5', 'P4'],
+    what: 'getToken: an API key is nobody for a guard',
+    setup: 'apiKeys',
+    path: '/read',
+    lines: ['Authorization: Bearer KEY0123456789_abc'],
+    answer: missing(`scope="read", ${METADATA}`),
+  },
+  {
+    rules: ['B1'],
+    what: 'getToken: a token beside API keys',
+    setup: 'apiKeys',
+    ...get('/me', 'good'),
+    answer: me('user-1'),
+  },
+  {
+    rules: ['B3'],
+    what: 'getToken: a malformed credential beside API keys',
+    setup: 'apiKeys',
+    path: '/whoami',
+    lines: ['Authorization: Bearer KEY 1'],
+    answer: malformed,
+  },
+  {
+    rules: ['B6'],
+    what: 'getToken: what it throws is loud, and lets nobody in',
+    setup: 'brokenGetToken',
+    ...get('/whoami', 'good'),
+    answer: broken,
+  },
+]
+
 const behaviour: readonly Case[] = [
   {
     rules: ['B6'],
@@ -898,7 +979,7 @@ const behaviour: readonly Case[] = [
       ...get(path, token),
       answer: {
         status,
-        headers: { 'www-authenticate': headers?.['www-authenticate'] ?? '' },
+        headers: { ...NOT_STORED, 'www-authenticate': headers?.['www-authenticate'] ?? '' },
         body: undefined,
       },
     },
@@ -911,5 +992,6 @@ export const cases: readonly Case[] = [
   ...scopes,
   ...authentication,
   ...metadata,
+  ...getToken,
   ...behaviour,
 ]

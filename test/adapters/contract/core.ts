@@ -8,7 +8,9 @@ function merge(setup: Setup, demands: readonly Demand[]): Policy {
   const [first = {}] = policies
   return {
     ...first,
-    scopes: [setup.options, ...policies].flatMap(({ scopes = [] }) => scopes),
+    scopes: [setup.options, ...policies].flatMap((each) =>
+      Object.hasOwn(each, 'scopes') ? (each.scopes ?? []) : [],
+    ),
   }
 }
 

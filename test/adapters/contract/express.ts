@@ -12,6 +12,7 @@ function harness(name: string, express: typeof express5): Harness {
       app.set('env', 'test')
       app.use((_req, res, next) => {
         res.set({ ...setup.headers })
+        setup.before?.((name, value) => res.set(name, value), res)
         next()
       })
       const auth = telnyxAuth(optionsOf(setup))

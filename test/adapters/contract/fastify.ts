@@ -9,6 +9,7 @@ export const harnesses: readonly Harness[] = [
       const app = fastify()
       app.addHook('onRequest', async (_request, reply) => {
         reply.headers({ ...setup.headers })
+        setup.before?.((name, value) => reply.header(name, value), reply.raw)
       })
       const inRoute = setup.placement === 'route'
       await app.register(telnyxAuth, {

@@ -1,4 +1,4 @@
-import type { RequestListener } from 'node:http'
+import type { RequestListener, ServerResponse } from 'node:http'
 import { type Auth, type Policy, TelnyxAuthError, type VerifierOptions } from '@telnyx-auth/core'
 import type { Guards } from '@telnyx-auth/core/adapter'
 
@@ -25,6 +25,11 @@ export interface Setup {
   readonly spoil?: (error: TelnyxAuthError) => void
   /** Headers that the application sets on every response, before anything else. */
   readonly headers?: Readonly<Record<string, string>>
+  /**
+   * What a middleware before everything else does to a response: by the way of the framework, and to Node's own. Where an API
+   * makes its responses itself, there is no such middleware.
+   */
+  readonly before?: (set: (name: string, value: string | string[]) => void, response: ServerResponse) => void
   readonly routes: readonly Route[]
 }
 

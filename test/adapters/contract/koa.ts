@@ -13,6 +13,7 @@ function harness(name: string, Koa: typeof Koa3): Harness {
       app.silent = true
       app.use(async (ctx, next) => {
         ctx.set({ ...setup.headers })
+        setup.before?.((name, value) => ctx.set(name, value), ctx.res)
         try {
           await next()
         } catch (error) {

@@ -1,3 +1,4 @@
+import { type AuthenticatableRequest, getBearerToken } from '@telnyx-auth/core'
 import type { MockIssuer } from '@telnyx-auth/mock-issuer'
 import { AUDIENCE } from '../../support/outcome.js'
 import type { Route, Setup } from './harness.js'
@@ -43,6 +44,14 @@ const routes: readonly Route[] = [
   { path: '/.well-known/oauth-protected-resource', method: 'POST', handle: () => 'mine' },
 ]
 
+function headerOf({ headers }: AuthenticatableRequest, name: string): string | undefined {
+  return headers instanceof Headers
+    ? (headers.get(name) ?? undefined)
+    : Object.entries(headers)
+        .find(([each]) => each === name)?.[1]
+        ?.toString()
+}
+
 const described = {
   resourceName: 'Messages',
   documentation: 'https://docs.example.com/messages',
@@ -75,6 +84,30 @@ const setups = {
   hierarchy: {
     options: {
       scopeImplies: (granted: string, required: string) => granted === 'read' && required === 'write',
+    },
+  },
+  /** The token is in another header; an empty one is as good as none. */
+  getToken: {
+    options: {
+      getToken: (request: AuthenticatableRequest) => headerOf(request, 'x-access-token') || undefined,
+    },
+  },
+  /** Bearer credentials that begin with KEY are judged elsewhere. */
+  apiKeys: {
+    optional: true,
+    options: {
+      getToken: (request: AuthenticatableRequest) => {
+        const credential = getBearerToken(request)
+        return credential?.startsWith('KEY') ? undefined : credential
+      },
+    },
+  },
+  brokenGetToken: {
+    optional: true,
+    options: {
+      getToken: () => {
+        throw new Error('mine')
+      },
     },
   },
   small: { options: { maxTokenBytes: 1000 } },

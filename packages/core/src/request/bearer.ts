@@ -1,4 +1,6 @@
 import { InvalidRequestError, InvalidTokenError } from '../errors.js'
+import { isPollution } from '../own-members.js'
+import type { Reason } from '../reasons.js'
 
 /** A web `Request`, or anything like one: the body is never read. */
 export interface WebRequest {
@@ -18,6 +20,8 @@ export interface NodeRequest {
   readonly url?: string | undefined
   /** What was asked for, where a framework cuts `url` down to what its mounted parts are to see. */
   readonly originalUrl?: string | undefined
+  /** What a framework has cut off from `url`. */
+  readonly baseUrl?: string | undefined
 }
 
 /** What carries an access token. */
@@ -27,6 +31,7 @@ export type AuthenticatableRequest = WebRequest | NodeRequest
 const TOKEN68 = /^[A-Za-z0-9\-._~+/]+=*$/
 const SCHEME_LENGTH = 'bearer'.length
 const SPACE = 0x20
+const TAB = 0x09
 /** The scheme in any case, not as the beginning of a longer word (RFC 9110 §5.6.2, §11.1). */
 const BEARER_SCHEME = /^bearer(?![\w!#$%&'*+.^`|~-])/i
 /** Where several headers were joined into one (RFC 9110 §5.3), with a Bearer credential that is not the first. */
@@ -75,31 +80,129 @@ export function checkCharacters(token: string): void {
   if (!TOKEN68.test(token)) throw new InvalidRequestError('ERR_REQUEST_MALFORMED')
 }
 
-function authorizationHeader(request: AuthenticatableRequest): string | undefined {
-  if (isWebRequest(request)) return request.headers.get('authorization') ?? undefined
+/**
+ * The access token of a request as this library takes it by default: the Bearer credential of its `Authorization` header
+ * (RFC 6750 §2.1). For a `getToken` of your own that looks elsewhere too, or lets some credentials pass by.
+ *
+ * @returns `undefined` when there are no credentials, or those of another scheme
+ * @throws {InvalidRequestError} when the header is malformed, or there is more than one
+ */
+export function getBearerToken(request: AuthenticatableRequest): string | undefined {
+  const token = extractBearerToken(request, Number.POSITIVE_INFINITY)
+  if (token !== undefined) checkCharacters(token)
+  return token
+}
 
-  const { headers, rawHeaders } = request
-  const values: string[] = []
+/** One that begins like a signed JWT (RFC 7519 §3.1): the base64url of `{"`, and a dot. */
+const LOOKS_LIKE_JWT = /^eyJ[\w-]+\./
+/** How a Telnyx API key begins. */
+const LOOKS_LIKE_API_KEY = /^KEY[0-9A-Za-z_]/
+/** What proxies add (RFC 7239, RFC 9110 §7.6.3). */
+const PROXY_HEADERS = [
+  'forwarded',
+  'via',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-real-ip',
+]
+
+/** Whether a credential is probably an API key of Telnyx. It tells operators more, and decides nothing. */
+export function looksLikeApiKey(credential: string): boolean {
+  return LOOKS_LIKE_API_KEY.test(credential)
+}
+
+/** Why a request probably carries no access token. It tells operators more, and decides nothing. */
+export function whyTokenIsMissing(request: AuthenticatableRequest): Reason {
+  const authorization = authorizationHeader(request)
+  if (authorization) {
+    if (looksLikeApiKey(authorization)) return 'api-key'
+    return LOOKS_LIKE_JWT.test(authorization) ? 'scheme-missing' : 'other-scheme'
+  }
+  if (isPreflight(request)) return 'preflight'
+  // A proxy passed the request on, and may have kept the header for itself.
+  return PROXY_HEADERS.some((name) => hasHeader(request, name)) ? 'authorization-stripped' : 'no-credentials'
+}
+
+/** Fetch standard, "CORS-preflight request". Browsers send them without credentials. */
+export function isPreflight(request: AuthenticatableRequest): boolean {
+  return request.method === 'OPTIONS' && hasHeader(request, 'access-control-request-method')
+}
+
+function hasHeader(request: AuthenticatableRequest, name: string): boolean {
+  if (isWebRequest(request)) return Boolean(request.headers.get(name))
+  const { headers } = request
+  return Object.keys(headers ?? {}).some((each) => each.toLowerCase() === name && Boolean(headers[each]))
+}
+
+function authorizationHeader(request: AuthenticatableRequest): string | undefined {
+  if (isWebRequest(request)) return trimmed(request.headers.get('authorization') ?? undefined)
+
+  const { headers } = request
+  let authorization: string | undefined
+  let count = 0
   for (const name of Object.keys(headers ?? {})) {
-    const value = isAuthorization(name) ? headers[name] : undefined
-    if (typeof value === 'string') values.push(value)
-    else if (value) values.push(...value)
+    if (!isAuthorization(name)) continue
+    const values = headers[name]
+    if (values === undefined) continue
+    for (const value of Array.isArray(values) ? values : [values]) {
+      authorization = trimmed(value)
+      count++
+    }
+  }
+  if (count > 1 || timesSent(request) > 1) throw new InvalidRequestError('ERR_TOKEN_REPEATED')
+  // Node takes an inherited value for one that came already, and leaves the header out.
+  if (count === 0 && 'authorization' in Object.prototype) return rawAuthorization(request)
+  return authorization
+}
+
+function rawAuthorization(request: NodeRequest): string | undefined {
+  const { rawHeaders } = request
+  if (!rawHeaders || isPollution(request, 'rawHeaders')) return undefined
+  const index = rawHeaders.findIndex((name, at) => at % 2 === 0 && isAuthorization(name))
+  return index < 0 ? undefined : trimmed(rawHeaders[index + 1])
+}
+
+/** How often the request came with the header, as far as it tells: Node keeps only the first of several in `headers`. */
+function timesSent(request: NodeRequest): number {
+  const rawHeaders = isPollution(request, 'rawHeaders') ? undefined : request.rawHeaders
+  if (!rawHeaders) {
+    // Node makes these when they are asked for, so they are not without need.
+    const distinct = isPollution(request, 'headersDistinct') ? undefined : request.headersDistinct
+    return distinct && Object.hasOwn(distinct, 'authorization') ? (distinct.authorization?.length ?? 0) : 0
   }
   let sent = 0
-  if (rawHeaders) {
-    for (let index = 0; index < rawHeaders.length; index += 2) if (isAuthorization(rawHeaders[index])) sent++
-    // Node makes these when they are asked for, so they are not without need.
-  } else sent = request.headersDistinct?.authorization?.length ?? 0
-  if (values.length > 1 || sent > 1) throw new InvalidRequestError('ERR_TOKEN_REPEATED')
-  return values[0]
+  for (let index = 0; index < rawHeaders.length; index += 2) if (isAuthorization(rawHeaders[index])) sent++
+  return sent
+}
+
+/**
+ * The value without the white space around it, which is no part of it (RFC 9110 §5.5). Node takes it away; other
+ * platforms do not.
+ *
+ * @throws {InvalidRequestError} for what is not a text: a program put it there, and there is no credential in it
+ */
+function trimmed(value: unknown): string | undefined {
+  if (value === undefined) return undefined
+  if (typeof value !== 'string') throw new InvalidRequestError('ERR_REQUEST_MALFORMED', 'header-not-a-string')
+  let start = 0
+  let end = value.length
+  while (start < end && isBlank(value.charCodeAt(start))) start++
+  while (end > start && isBlank(value.charCodeAt(end - 1))) end--
+  return start === 0 && end === value.length ? value : value.slice(start, end)
+}
+
+function isBlank(code: number): boolean {
+  return code === SPACE || code === TAB
 }
 
 /** The length first: of a request's headers, hardly any other has this one. */
-function isAuthorization(name: string | undefined): boolean {
-  return name?.length === 13 && name.toLowerCase() === 'authorization'
+function isAuthorization(name: unknown): boolean {
+  return typeof name === 'string' && name.length === 13 && name.toLowerCase() === 'authorization'
 }
 
 /** Whether the headers are those of the web. A header that is called `get` is a text. */
-export function isWebRequest(request: AuthenticatableRequest): request is WebRequest {
-  return typeof request.headers?.get === 'function'
+function isWebRequest(request: AuthenticatableRequest): request is WebRequest {
+  const { headers } = request
+  return typeof headers?.get === 'function' && !isPollution(headers, 'get')
 }

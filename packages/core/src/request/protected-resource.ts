@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../errors.js'
 import { deepFreeze } from '../freeze.js'
-import { type AuthenticatableRequest, isWebRequest } from './bearer.js'
+import { type AuthenticatableRequest, isPreflight } from './bearer.js'
 import type { CompiledPolicy } from './policy.js'
 import { type CheckedProtectedResource, isResourceIdentifier } from './protected-resource-option.js'
 
@@ -37,6 +37,12 @@ export interface ProtectedResourceMetadata {
    */
   respond(request: AuthenticatableRequest): MetadataResponse | undefined
 }
+
+/**
+ * Short, so that a change of the options is soon known everywhere. Shared caches may keep the document: it is the same
+ * for every caller, and for scripts of every origin.
+ */
+const KEPT_FOR_A_WHILE = 'public, max-age=300'
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'
 
@@ -95,8 +101,12 @@ class ProtectedResource implements ProtectedResourceMetadata {
     // Clients run in browsers too: no token and no cookie is involved.
     const cors = { 'Access-Control-Allow-Origin': '*' }
     if (request.method === 'GET' || request.method === 'HEAD')
-      return { status: 200, headers: { ...cors, 'Content-Type': 'application/json' }, body: this.document }
-    if (request.method === 'OPTIONS' && isPreflight(request))
+      return {
+        status: 200,
+        headers: { ...cors, 'Content-Type': 'application/json', 'Cache-Control': KEPT_FOR_A_WHILE },
+        body: this.document,
+      }
+    if (isPreflight(request))
       return {
         status: 204,
         headers: {
@@ -111,7 +121,7 @@ class ProtectedResource implements ProtectedResourceMetadata {
   }
 
   #isAskedBy(request: AuthenticatableRequest): boolean {
-    const url = ('originalUrl' in request ? request.originalUrl : undefined) ?? request.url
+    const url = urlOf(request)
     // This comes before every request's token, and hardly any asks for this.
     if (!url?.includes(WELL_KNOWN)) return false
     const [, path = '', query = ''] = /^(?:https?:\/\/[^/?#]*)?([^?#]*)([^#]*)/i.exec(url) ?? []
@@ -120,10 +130,13 @@ class ProtectedResource implements ProtectedResourceMetadata {
   }
 }
 
-/** Fetch standard, "CORS-preflight request". */
-function isPreflight(request: AuthenticatableRequest): boolean {
-  const name = 'access-control-request-method'
-  return Boolean(isWebRequest(request) ? request.headers.get(name) : request.headers[name])
+/** The URL that was asked for, whatever a framework has cut off from `url`. */
+function urlOf(request: AuthenticatableRequest): string | undefined {
+  if (!('originalUrl' in request)) return request.url
+  // Express copies it from `Object.prototype` onto each request, where it looks like one of the request's own.
+  if (!('originalUrl' in Object.prototype)) return request.originalUrl ?? request.url
+  const base = 'baseUrl' in Object.prototype ? undefined : request.baseUrl
+  return `${base ?? ''}${request.url ?? ''}`
 }
 
 /** Clients differ in whether they keep the slash at the end of an identifier. */

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { InvalidTokenError } from '../errors.js'
 import { withoutPrototypes } from '../own-members.js'
 import type { Reason } from '../reasons.js'
+import { looksLikeApiKey } from '../request/bearer.js'
 
 /** A JOSE header that nobody has vouched for yet. */
 export interface UnverifiedHeader {
@@ -77,7 +78,10 @@ export function parseUnverifiedToken(
   const headerEnd = token.indexOf('.')
   const payloadEnd = token.indexOf('.', headerEnd + 1)
   if (headerEnd < 1 || payloadEnd < 0)
-    throw malformed('The access token is not a JWT of three parts', 'not-three-parts')
+    throw malformed(
+      'The access token is not a JWT of three parts',
+      looksLikeApiKey(token) ? 'api-key' : 'not-three-parts',
+    )
   // RFC 7516 §9: five parts are an encrypted JWT.
   if (token.includes('.', payloadEnd + 1))
     throw malformed(
