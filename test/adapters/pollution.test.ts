@@ -152,29 +152,44 @@ function build(harness: Harness, setup: Partial<Setup> = {}) {
 }
 
 describe.each(harnesses)('%s', (_, harness) => {
-  describe.each(['global', 'route'] as const)('%s', (placement) => {
-    // Fastify itself does not start with some of them.
-    const names = Object.keys(POLLUTION).filter(
-      (name) => name !== 'then' || !harness.name.startsWith('Fastify'),
-    )
-    it.each(names)('%s, polluted after the start and before it', async (name) => {
-      const { port } = await serve(await build(harness, { placement }))
-      const expected = await decisions(port)
-      expect(expected['a good token']).toEqual([200, '["user-1",true]', undefined, undefined])
-      expect(expected.nothing).toEqual(expect.arrayContaining([401]))
+  // Fastify itself does not start with some of them.
+  const names = Object.keys(POLLUTION).filter(
+    (name) => name !== 'then' || !harness.name.startsWith('Fastify'),
+  )
+  /** Those that matter more where guards authenticate. */
+  const ofRoutes = [
+    'auth',
+    'global',
+    'optional',
+    'deferred',
+    'refusal',
+    'anonymous',
+    'gate',
+    'route',
+    'matched',
+  ]
+  const rows = [
+    ...names.map((name) => ({ name, placement: 'global' as const })),
+    ...ofRoutes.map((name) => ({ name, placement: 'route' as const })),
+  ]
 
-      onTestFinished(() => clean(name))
-      pollute(name, POLLUTION[name])
-      const after = await decisions(port)
-      const listener = await build(harness, { placement })
-      clean(name)
-      const later = await serve(listener)
-      pollute(name, POLLUTION[name])
-      const before = await decisions(later.port)
-      clean(name)
-      expect(after).toEqual(expected)
-      expect(before).toEqual(expected)
-    })
+  it.each(rows)('$name, polluted after the start and before it: $placement', async ({ name, placement }) => {
+    const { port } = await serve(await build(harness, { placement }))
+    const expected = await decisions(port)
+    expect(expected['a good token']).toEqual([200, '["user-1",true]', undefined, undefined])
+    expect(expected.nothing).toEqual(expect.arrayContaining([401]))
+
+    onTestFinished(() => clean(name))
+    pollute(name, POLLUTION[name])
+    const after = await decisions(port)
+    const listener = await build(harness, { placement })
+    clean(name)
+    const later = await serve(listener)
+    pollute(name, POLLUTION[name])
+    const before = await decisions(later.port)
+    clean(name)
+    expect(after).toEqual(expected)
+    expect(before).toEqual(expected)
   })
 
   it.each(['auth', 'refusal', 'deferred', 'anonymous'])('optional: anonymous, with %s', async (name) => {

@@ -1,4 +1,4 @@
-import { InvalidTokenError } from '@telnyx-auth/core'
+import { InvalidTokenError, watch } from '@telnyx-auth/core'
 import { attachAuth, createGuards, type Decision, decideThen, Gate } from '@telnyx-auth/core/adapter'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createIssuerInReach } from '../support/issuer.js'
@@ -39,6 +39,17 @@ it('a guard names what it needs where its route is not known', async () => {
   const carrier = {}
   await new Gate({ ...reach(), optional: true }).authenticate(carrier, { headers: {} })
   expect(challengeOf(await requireScopes('a')(carrier))).toContain('scope="a"')
+})
+
+it('a guard tells operators why an anonymous caller has no token', async () => {
+  const carrier = {}
+  const events: object[] = []
+  onTestFinished(watch('tokenRejected', (event) => events.push(event)))
+  const proxied = { headers: { 'x-forwarded-for': '192.0.2.1' } }
+  await new Gate({ ...reach(), optional: true }).authenticate(carrier, proxied)
+  expect(events).toEqual([])
+  expect(await requireAuth()(carrier)).toMatchObject({ status: 401 })
+  expect(events).toMatchObject([{ code: 'ERR_TOKEN_MISSING', reason: 'authorization-stripped' }])
 })
 
 describe('attachAuth', () => {

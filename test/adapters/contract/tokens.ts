@@ -25,7 +25,7 @@ const options = {
   hmac: { header: { alg: 'HS256' } },
   unsigned: { header: { alg: 'none' } },
   'without exp': { claims: { exp: undefined } },
-  'bad scope': { claims: { scope: ['read'] } },
+  'bad scope': { claims: { scope: ['read', 1] } },
   'bound by DPoP': { claims: { cnf: { jkt: '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I' } } },
   'bound by mTLS': { claims: { cnf: { 'x5t#S256': 'bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2' } } },
   'bound somehow': { claims: { cnf: { osc: {} } } },

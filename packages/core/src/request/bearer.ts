@@ -202,7 +202,7 @@ function isAuthorization(name: unknown): boolean {
 }
 
 /** Whether the headers are those of the web. A header that is called `get` is a text. */
-export function isWebRequest(request: AuthenticatableRequest): request is WebRequest {
+function isWebRequest(request: AuthenticatableRequest): request is WebRequest {
   const { headers } = request
   return typeof headers?.get === 'function' && !isPollution(headers, 'get')
 }
