@@ -1,11 +1,12 @@
 /** The key that each supported algorithm is made for (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). */
+// RSA keys have no curve, and none is found by inheritance.
 const keyTypes = {
-  RS256: { kty: 'RSA' },
-  RS384: { kty: 'RSA' },
-  RS512: { kty: 'RSA' },
-  PS256: { kty: 'RSA' },
-  PS384: { kty: 'RSA' },
-  PS512: { kty: 'RSA' },
+  RS256: { kty: 'RSA', crv: undefined },
+  RS384: { kty: 'RSA', crv: undefined },
+  RS512: { kty: 'RSA', crv: undefined },
+  PS256: { kty: 'RSA', crv: undefined },
+  PS384: { kty: 'RSA', crv: undefined },
+  PS512: { kty: 'RSA', crv: undefined },
   ES256: { kty: 'EC', crv: 'P-256' },
   ES384: { kty: 'EC', crv: 'P-384' },
   ES512: { kty: 'EC', crv: 'P-521' },
@@ -35,7 +36,7 @@ function isSameAlgorithm(a: string, b: Algorithm): boolean {
 export function algorithmsOf(key: { kty?: unknown; crv?: unknown; alg?: unknown }): Algorithm[] {
   const { kty, crv, alg } = key
   return ALGORITHMS.filter((name) => {
-    const wanted: { kty: string; crv?: string } = keyTypes[name]
+    const wanted: { kty: string; crv: string | undefined } = keyTypes[name]
     if (kty !== wanted.kty || (wanted.crv !== undefined && crv !== wanted.crv)) return false
     return alg === undefined || (typeof alg === 'string' && isSameAlgorithm(alg, name))
   })
