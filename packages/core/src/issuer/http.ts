@@ -58,6 +58,8 @@ export interface JsonDocument {
   /** `undefined` where the document is still the one that `If-None-Match` named (RFC 9110 §15.4.5). */
   readonly value: unknown
   readonly cacheControl: string | null
+  /** How long ago the origin made the answer, where a cache in between says so (RFC 9111 §5.1). */
+  readonly age: string | null
   readonly etag: string | null
   readonly bytes: number
   readonly durationMs: number
@@ -81,6 +83,15 @@ export function isSecureUrl(value: unknown): value is string {
     return false
   const url = new URL(value)
   return url.protocol === 'https:' || LOOPBACK_HOST.test(url.hostname)
+}
+
+/**
+ * Whether a URL that an issuer's document names may be used: `https`, or `http` on a loopback host where the issuer is on
+ * one too. A remote issuer must not send this process to what listens on its own machine.
+ */
+export function isSecureUrlOf(issuer: string, value: unknown): value is string {
+  if (!isSecureUrl(value)) return false
+  return new URL(value).protocol === 'https:' || LOOPBACK_HOST.test(new URL(issuer).hostname)
 }
 
 /**
@@ -135,7 +146,13 @@ async function attempt(
 
   if (deadline.isOver) throw failure('timeout', `No time was left of ${timeoutMs} ms`)
   const abort = new AbortController()
-  const init: FetchInit = { method: 'GET', headers: { ...headers }, redirect: 'manual', signal: abort.signal }
+  // Without a prototype: `fetch` reads options, such as a body, by inheritance too.
+  const init: FetchInit = Object.assign(Object.create(null), {
+    method: 'GET',
+    headers: { ...headers },
+    redirect: 'manual',
+    signal: abort.signal,
+  })
   if (form) {
     init.method = 'POST'
     init.headers['content-type'] = 'application/x-www-form-urlencoded'
@@ -155,16 +172,18 @@ async function attempt(
     const { status } = response
     if (!Number.isInteger(status)) throw new TypeError('The response has no status')
     const cacheControl = response.headers.get('cache-control')
+    const age = response.headers.get('age')
     const etag = response.headers.get('etag')
     const answer = (value: unknown, bytes: number) => ({
       value,
       cacheControl,
+      age,
       etag,
       bytes,
       durationMs: performance.now() - started,
       attempts: 1,
     })
-    if (status === 304 && 'if-none-match' in headers) return answer(undefined, 0)
+    if (status === 304 && Object.hasOwn(headers, 'if-none-match')) return answer(undefined, 0)
     if (response.redirected || (status >= 300 && status < 400))
       throw failure('redirect', 'The answer is a redirect', { status })
     if (status !== 200) {
@@ -231,19 +250,31 @@ async function readBody(
   for (;;) {
     const { done, value } = (await reader?.read()) ?? { done: true }
     if (done) return Buffer.concat(chunks, size)
-    if (!(value instanceof Uint8Array)) throw new TypeError('The body is not made of bytes')
+    // Not `instanceof`: the bytes of Node's `fetch` are of another realm in a `vm` context, such as that of a test runner.
+    if (!ArrayBuffer.isView(value)) throw new TypeError('The body is not made of bytes')
     size += value.byteLength
     if (size > maxBytes) return undefined
-    if (value.byteLength > 0) chunks.push(value)
+    if (value.byteLength > 0) chunks.push(Buffer.from(value.buffer, value.byteOffset, value.byteLength))
     // Pieces that are at hand, empty ones without end above all, leave no room for a timer to fire.
     if (deadline.isOver) throw new Error('The time is over')
   }
 }
 
-function parseJson(bytes: Buffer): unknown {
+/**
+ * Parses a JSON document. Its objects have no prototype: what a host program puts on `Object.prototype` is no member.
+ *
+ * @returns `undefined` when the bytes are not JSON
+ */
+export function parseJson(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return JSON.parse(text, (_, value: unknown) => withoutPrototype(value))
   } catch {
     return undefined
   }
+}
+
+function withoutPrototype(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.assign(Object.create(null), value)
 }
