@@ -498,7 +498,9 @@ describe('attack 9: names that every object has', () => {
   })
 
   it.each(names)('%s as kid or alg is nothing', async (name) => {
-    await expectRefusal(verifier.verify(goodToken(key, {}, { kid: name })), 'R', 'ERR_KEY_NOT_FOUND')
+    // With a budget of its own for unknown kids.
+    const fresh = makeVerifier(new ForgedIssuer(key))
+    await expectRefusal(fresh.verify(goodToken(key, {}, { kid: name })), 'R', 'ERR_KEY_NOT_FOUND')
     await expectRefusal(verifier.verify(goodToken(key, {}, { alg: name })), 'R', 'ERR_ALGORITHM_NOT_ALLOWED')
     await expectRefusal(verifier.verify(goodToken(key, {}, { typ: name })), 'R', 'ERR_TYP_INVALID')
     await expectRefusal(verifier.verify(goodToken(key, { aud: name })), 'R', 'ERR_AUDIENCE_NOT_ALLOWED')

@@ -121,7 +121,7 @@ function createWorld(options: VerifierOptions = {}) {
   const fetch: FetchFunction = async (url) => {
     world.requests++
     clock.advance(world.seconds)
-    if (url === METADATA_URL) return world.metadata()
+    if (url === METADATA_URL || url.endsWith('/openid-configuration')) return world.metadata()
     return url === JWKS_URL ? world.keys() : world.introspection()
   }
   return Object.assign(world, { fetch, verifier: makeVerifier({ fetch }, options, clock) })

@@ -692,9 +692,9 @@ const rotations: readonly Rotation[] = [
     keepsOld: true,
     right: (cell, age) => {
       if (age === 'old') return accepted(cell)
-      // The flood has used up what there was to find the key with: the price of not being its tool. Within half a
-      // minute there is more. It is not the issuer's fault, nor can the caller be told from the flood.
-      return cell.mode === 'off' ? '401 ERR_KEY_NOT_FOUND' : '200 introspection'
+      // The flood has used up the budget for fetching keys. The new key was not looked up, so nothing is decided about it;
+      // within half a minute it is.
+      return cell.mode === 'off' ? '503 ERR_KEYS_UNAVAILABLE' : '200 introspection'
     },
     overAfter: 30,
   },

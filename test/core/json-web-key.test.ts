@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { importVerificationKey } from '../../packages/core/src/issuer/json-web-key.js'
+import {
+  importVerificationKey as importOrReason,
+  type VerificationKey,
+} from '../../packages/core/src/issuer/json-web-key.js'
 import { createPair } from '../support/outcome.js'
+
+async function importVerificationKey(member: unknown): Promise<VerificationKey | undefined> {
+  const imported = await importOrReason(member)
+  return typeof imported === 'string' ? undefined : imported
+}
 
 /** The public key of an issuer, as it publishes it. */
 async function publicKey(algorithm: 'RS256' | 'ES256' | 'Ed25519'): Promise<Record<string, unknown>> {

@@ -1,4 +1,5 @@
 /** The key that each supported algorithm is made for (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). */
+// RSA keys have no curve, and none is found by inheritance.
 const keyTypes = {
   RS256: { kty: 'RSA', crv: undefined },
   RS384: { kty: 'RSA', crv: undefined },

@@ -96,7 +96,7 @@ export const answers: Readonly<Record<ErrorCode, Answer>> = {
     description: 'A stronger or more recent authentication is required',
   },
 
-  ERR_DISCOVERY_FAILED: unavailable('The authorization server cannot be reached'),
+  ERR_DISCOVERY_FAILED: unavailable('The authorization server cannot be discovered'),
   ERR_KEYS_UNAVAILABLE: unavailable('The keys of the authorization server cannot be loaded'),
   ERR_INTROSPECTION_UNAVAILABLE: unavailable(
     'The authorization server cannot be asked about the access token',

@@ -1,6 +1,7 @@
 import type { Channel } from 'node:diagnostics_channel'
 import type { ErrorCode } from './error-codes.js'
 import type { IssuerFailureReason } from './issuer/issuer-failure.js'
+import type { KeyLeftOut } from './issuer/json-web-key.js'
 import type { Reason } from './reasons.js'
 
 /**
@@ -38,6 +39,8 @@ export interface Events {
   readonly keysRefreshed: {
     readonly issuer: string
     readonly keyIds: readonly string[]
+    /** The members of the JWK Set that are not used, where there are some: the first twenty. */
+    readonly keysLeftOut?: readonly KeyLeftOut[] | undefined
     readonly durationMs: number
   }
   /** The metadata or the keys of an issuer could not be loaded. */

@@ -1,5 +1,6 @@
 import { UnavailableError } from './errors.js'
 import { IssuerFailure } from './issuer/issuer-failure.js'
+import type { KeyLeftOut } from './issuer/json-web-key.js'
 import type { TrustedIssuer } from './issuer/trusted-issuer.js'
 
 /** What is known of one issuer. Ages and durations are in seconds. */
@@ -13,6 +14,8 @@ export interface IssuerHealth {
   readonly keysAgeSeconds?: number
   /** The ids of the keys at hand. */
   readonly keyIds: readonly string[]
+  /** The members of the issuer's JWK Set that are not used, and why, where there are some: the first twenty. */
+  readonly keysLeftOut?: readonly KeyLeftOut[]
   /** Whether the keys are older than their lifetime: nobody came lately, or the issuer cannot be asked. */
   readonly stale: boolean
   /** What the last request to the issuer failed with, unless one has succeeded since. */
@@ -41,10 +44,12 @@ function describeIssuer({ rules, server, keySet }: TrustedIssuer): IssuerHealth 
   const failure = keys.failure ?? metadata.failure
   return {
     issuer: rules.issuer,
-    ready: keys.usable || fixed,
+    // Keys that were given are imported at their first use, which may show that they cannot be.
+    ready: keys.usable || (fixed && keys.failure === undefined),
     ...(metadata.ageMs !== undefined && { metadataAgeSeconds: metadata.ageMs / 1000 }),
     ...(keys.ageMs !== undefined && !fixed && { keysAgeSeconds: keys.ageMs / 1000 }),
     keyIds: keySet.keyIds,
+    ...(keySet.keysLeftOut && { keysLeftOut: keySet.keysLeftOut }),
     stale: keys.stale,
     ...(failure && { lastFailure: { ...explain(failure.error), agoSeconds: failure.agoMs / 1000 } }),
     nextRefreshInSeconds: keys.pauseMs / 1000,
@@ -54,6 +59,6 @@ function describeIssuer({ rules, server, keySet }: TrustedIssuer): IssuerHealth 
 /** What operators are told of a failure. */
 function explain(error: unknown): { reason: string; message: string } {
   const cause = error instanceof UnavailableError ? error.cause : error
-  if (cause instanceof IssuerFailure) return { reason: cause.reason, message: cause.message }
+  if (cause instanceof IssuerFailure) return { reason: cause.reason, message: IssuerFailure.explain(cause) }
   return { reason: 'error', message: 'The request to the issuer could not be made' }
 }

@@ -24,6 +24,7 @@ export type {
   IntrospectionWhen,
 } from './issuer/introspection-option.js'
 export { IssuerFailure, type IssuerFailureReason } from './issuer/issuer-failure.js'
+export type { KeyLeftOut, LeftOutReason } from './issuer/json-web-key.js'
 export type { ClaimNames, IssuerOptions, IssuerSettings, KeysOptions } from './issuer-options.js'
 export type { CacheOptions, VerifierOptions } from './options.js'
 export type { Reason } from './reasons.js'

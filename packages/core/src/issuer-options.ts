@@ -1,10 +1,15 @@
 import { ALGORITHMS, type Algorithm, isAlgorithm } from './algorithms.js'
 import { resolveAudience } from './audience-option.js'
+import { flawOfUrl } from './configured-url.js'
 import { ConfigurationError } from './errors.js'
-import { type KnownEndpoints, validateMetadata } from './issuer/authorization-server.js'
-import { isSecureUrl } from './issuer/http.js'
+import {
+  type AuthorizationServerMetadata,
+  type KnownEndpoints,
+  validateMetadata,
+} from './issuer/authorization-server.js'
+import { isSecureUrl, parseJson } from './issuer/http.js'
 import { checkIntrospection, type IntrospectionOptions } from './issuer/introspection-option.js'
-import { hasUsableKey } from './issuer/json-web-key.js'
+import { describeLeftOut, findUnusable } from './issuer/json-web-key.js'
 import type { KeyOptions } from './issuer/key-set.js'
 import type { ResolvedIssuer } from './issuer/trusted-issuer.js'
 import { ownMembers } from './own-members.js'
@@ -27,7 +32,9 @@ export interface KeysOptions {
    */
   readonly maxStaleSeconds?: number | undefined
   /**
-   * In which time tokens with unknown keys may have the keys fetched twice, in seconds, 1 to 3600.
+   * In which time tokens with unknown keys may have the keys fetched twice, in seconds, 1 to 3600; in a lasting flood of
+   * them once in each half. A key id that was not looked up yet is answered with 503 and `Retry-After` until then, or
+   * until the keys are refreshed anyway, so a longer time delays new keys during a flood.
    *
    * @default 30
    */
@@ -245,16 +252,12 @@ function resolveKnown(
   if (jwks !== undefined && jwksUri !== undefined)
     throw new ConfigurationError('Options "jwks" and "jwksUri" exclude each other')
   for (const [name, url] of Object.entries({ jwksUri, introspectionEndpoint }))
-    if (url !== undefined && !isSecureUrl(url))
+    if (url !== undefined && !(isSecureUrl(url) && flawOfUrl(url) === undefined))
       throw new ConfigurationError(
-        `Option "${name}" must be an https URL without credentials (http for loopback hosts only), ${typeof url === 'string' ? 'which this one is not' : `not ${describe(url)}`}`,
+        `Option "${name}" must be an https URL without credentials (http for loopback hosts only), ${typeof url === 'string' ? (flawOfUrl(url) ?? 'which this one is not') : `not ${describe(url)}`}`,
       )
-  const document =
-    metadata === undefined
-      ? undefined
-      : validateMetadata(metadata, issuer, jwks === undefined && jwksUri === undefined)
-  if (typeof document === 'string')
-    throw new ConfigurationError(`Option "metadata" is not usable: ${document}`)
+  const needsKeys = jwks === undefined && jwksUri === undefined
+  const document = metadata === undefined ? undefined : resolveMetadata(metadata, issuer, needsKeys)
   return {
     jwksUri: isSecureUrl(jwksUri) ? jwksUri : document?.jwksUri,
     introspectionEndpoint: isSecureUrl(introspectionEndpoint)
@@ -262,6 +265,14 @@ function resolveKnown(
       : document?.introspectionEndpoint,
     metadata: document,
   }
+}
+
+/** Here, a loopback host is allowed for every issuer: the operator of this API chose it. */
+function resolveMetadata(metadata: unknown, issuer: string, needsKeys: boolean): AuthorizationServerMetadata {
+  const checked = validateMetadata(copyOfJson(metadata), issuer, needsKeys, isSecureUrl)
+  if (checked.flaw !== undefined)
+    throw new ConfigurationError(`Option "metadata" is not usable: ${checked.explanation ?? checked.flaw}`)
+  return checked.metadata
 }
 
 function resolveKeys({ keys, jwks }: Given, algorithms: ReadonlySet<Algorithm>): KeyOptions {
@@ -283,16 +294,18 @@ function resolveKeys({ keys, jwks }: Given, algorithms: ReadonlySet<Algorithm>):
 function resolveKeySet(jwks: unknown, algorithms: ReadonlySet<Algorithm>): unknown {
   if (jwks === undefined) return undefined
   const copy = copyOfJson(jwks)
-  if (!hasUsableKey(copy, algorithms))
-    throw new ConfigurationError(
-      `Option "jwks" must be a JWK Set with at least one public key that can be used to verify signatures with an allowed algorithm, not ${describe(jwks)}${typeof jwks === 'object' && jwks !== null ? ' without one' : ''}`,
-    )
-  return copy
+  const unusable = findUnusable(copy, algorithms)
+  if (unusable === undefined) return copy
+  const without = typeof jwks === 'object' && jwks !== null ? ' without one' : ''
+  const why = unusable.length > 0 ? `; left out: ${describeLeftOut(unusable)}` : ''
+  throw new ConfigurationError(
+    `Option "jwks" must be a JWK Set with at least one public key that can be used to verify signatures with an allowed algorithm, not ${describe(jwks)}${without}${why}`,
+  )
 }
 
 function copyOfJson(value: unknown): unknown {
   try {
-    return JSON.parse(JSON.stringify(value))
+    return parseJson(Buffer.from(JSON.stringify(value)))
   } catch {
     return undefined
   }
@@ -311,8 +324,9 @@ function checkIdentifier(issuer: unknown, source: string): string {
   if (typeof issuer !== 'string')
     throw new ConfigurationError(`${source} must be ${accepted}, not ${describe(issuer)}`)
   // RFC 8414 §2
-  if (/[?#]/.test(issuer) || !isSecureUrl(issuer))
-    throw new ConfigurationError(`${source} must be ${accepted}; the one that is set is not`)
+  const flaw = flawOfUrl(issuer)
+  if (flaw !== undefined || /[?#]/.test(issuer) || !isSecureUrl(issuer))
+    throw new ConfigurationError(`${source} must be ${accepted}; ${flaw ?? 'the one that is set is not'}`)
   return issuer
 }
 

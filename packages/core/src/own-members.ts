@@ -33,12 +33,13 @@ export function withoutPrototypes(value: Record<string, unknown>): Record<string
 }
 
 function copyOfChild(value: object): unknown {
-  if (Array.isArray(value)) return value.map(copyOfMember)
+  if (Array.isArray(value)) return value.map(valueWithoutPrototypes)
   const record: Record<string, unknown> = Object(value)
   return withoutPrototypes(record)
 }
 
-function copyOfMember(value: unknown): unknown {
+/** The same for any value of JSON. */
+export function valueWithoutPrototypes(value: unknown): unknown {
   return typeof value === 'object' && value !== null ? copyOfChild(value) : value
 }
 

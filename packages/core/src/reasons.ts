@@ -100,6 +100,22 @@ const sentences = {
     'The introspection endpoint refuses to judge this token (status 400, 413, 414, 422 or 431). Check that it supports access tokens of this kind.',
   'response-too-large': 'The answer of the issuer is larger than "maxResponseBytes".',
   'invalid-document': 'The answer of the issuer is not what the specification demands. Check the address.',
+  'no-metadata':
+    'The issuer has neither RFC 8414 metadata nor OpenID Connect discovery. Check the option "issuer" (TELNYX_AUTH_ISSUER), or set "jwksUri".',
+  'issuer-mismatch':
+    'The metadata name another issuer than the one that is configured; health() shows both names. Set the option "issuer" (TELNYX_AUTH_ISSUER) exactly as the issuer writes it.',
+  'issuer-trailing-slash':
+    'The option "issuer" (TELNYX_AUTH_ISSUER) and the name in the metadata differ by a slash at the end. Set the option exactly as the issuer writes it.',
+  'jwks-uri-missing':
+    'The metadata do not say where the keys are. Set the option "jwksUri", or "jwks" with the keys themselves.',
+  'jwks-uri-insecure':
+    'The issuer must publish its keys at an https URL. Until it does, set the option "jwksUri" or "jwks".',
+  'no-usable-key':
+    'The JWK Set has no key that can verify signatures; health() shows why. The issuer must publish one.',
+  'key-lookup-limited':
+    'The keys are fetched again only so often for unknown key ids, and this one was not looked up yet. The client is asked to come again. If it lasts, many tokens with unknown keys arrive.',
+  'too-many-candidates':
+    'The token names no key, and more keys of the issuer fit its algorithm than are tried. The issuer must put a "kid" into its tokens.',
   error: 'The request to the issuer could not be made. See the cause of the error.',
 } as const
 

@@ -93,7 +93,7 @@ const foreign = (parameters?: string) =>
 const unavailable: Answer = {
   status: 503,
   headers: { ...JSON_TYPE, ...NOT_STORED, 'retry-after': '5' },
-  body: '{"error":"temporarily_unavailable","error_description":"The authorization server cannot be reached","code":"ERR_DISCOVERY_FAILED"}',
+  body: '{"error":"temporarily_unavailable","error_description":"The authorization server cannot be discovered","code":"ERR_DISCOVERY_FAILED"}',
 }
 const broken: Answer = { status: 500, body: undefined }
 const me = (subject: string, scopes: readonly string[] = []): Answer => ok({ subject, scopes, same: true })

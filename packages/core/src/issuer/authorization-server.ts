@@ -1,11 +1,12 @@
 import type { Clock } from '../clock.js'
 import { UnavailableError } from '../errors.js'
 import { ownMembers } from '../own-members.js'
-import { CachedDocument, type Loaded, lifetimeOf } from './cached-document.js'
+import { lifetimeOf } from './cache-control.js'
+import { CachedDocument, type Loaded } from './cached-document.js'
 import type { Deadline } from './deadline.js'
-import { type HttpLimits, isSecureUrl, type JsonDocument } from './http.js'
+import { type HttpLimits, isSecureUrlOf, type JsonDocument } from './http.js'
 import type { IssuerClient } from './issuer-client.js'
-import { invalidDocument } from './issuer-failure.js'
+import { type IssuerFailureReason, invalidDocument, quote } from './issuer-failure.js'
 import { publishFailedRefresh, unavailable } from './unavailable.js'
 
 /** The members of the metadata document that are used (RFC 8414 §2); one that cannot be used is left out. */
@@ -46,13 +47,22 @@ export function metadataUrl(issuer: string): string {
   return `${origin}/.well-known/oauth-authorization-server${path.replace(/\/$/, '')}`
 }
 
+/**
+ * The URL of the OpenID Connect discovery document: the well-known segment is appended to the path, after a slash that ends it
+ * was removed (OpenID Connect Discovery 1.0 §4). On the string, for the same reason.
+ */
+export function openIdConfigurationUrl(issuer: string): string {
+  return `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+}
+
 /** An issuer's metadata: discovered, checked and cached. */
 export class AuthorizationServer {
   readonly issuer: string
   readonly document: CachedDocument<AuthorizationServerMetadata>
   readonly #known: KnownEndpoints
   readonly #access: IssuerAccess
-  #etag: string | undefined
+  /** Where the metadata were, and their entity tag: it belongs to that place alone. */
+  #source: { readonly url: string; readonly etag: string | undefined } | undefined
 
   /** @param needsKeys whether the metadata are of no use without the place of the keys */
   constructor(issuer: string, known: KnownEndpoints, needsKeys: boolean, access: IssuerAccess) {
@@ -154,43 +164,89 @@ export class AuthorizationServer {
     }
   }
 
+  /** D5: from RFC 8414's URL, or from that of OpenID Connect where it is not there: first where it was the last time. */
   async #load(needsKeys: boolean, deadline: Deadline): Promise<Loaded<AuthorizationServerMetadata>> {
-    const { document } = this
-    const headers = conditional('application/json', document.value && this.#etag)
-    const answer = await this.#access.client.get({ url: metadataUrl(this.issuer), headers }, deadline)
-    const lifetimeMs = lifetimeOf(answer.cacheControl, DEFAULT_LIFETIME_MS)
+    const { document, issuer } = this
+    const { client } = this.#access
+    const { url: last, etag } = this.#source ?? {}
+    const urls = [metadataUrl(issuer), openIdConfigurationUrl(issuer)]
+    urls.sort((a, b) => Number(b === last) - Number(a === last))
+    const requests = urls.map((url) => ({
+      url,
+      headers: conditional('application/json', document.value && url === last ? etag : undefined),
+    }))
+    const { answer, place } = await client.getFirst(requests, deadline)
+    const lifetimeMs = lifetimeOf(answer, DEFAULT_LIFETIME_MS)
     if (answer.value === undefined && document.value) return { value: document.value, lifetimeMs }
-    const value = validateMetadata(answer.value, this.issuer, needsKeys)
-    if (typeof value === 'string')
-      throw this.#access.client.reject(invalidDocument(value, this.issuer, answer.durationMs))
-    this.#etag = etagOf(answer)
-    return { value, lifetimeMs }
+    const checked = validateMetadata(answer.value, issuer, needsKeys, (url) => isSecureUrlOf(issuer, url))
+    if (checked.flaw !== undefined) {
+      const { flaw, reason, explanation } = checked
+      const failure = invalidDocument(flaw, issuer, answer.durationMs, reason, explanation)
+      failure.attempts += place
+      throw client.reject(failure)
+    }
+    this.#source = { url: urls[place] ?? metadataUrl(issuer), etag: etagOf(answer) }
+    return { value: checked.metadata, lifetimeMs }
   }
 }
+
+/** What is used of a metadata document, or what is wrong with it. */
+export type CheckedMetadata =
+  | { readonly metadata: AuthorizationServerMetadata; readonly flaw: undefined }
+  | { readonly flaw: string; readonly reason: IssuerFailureReason; readonly explanation: string | undefined }
 
 /**
  * Checks a metadata document.
  *
  * @param needsKeys whether it must say where the keys are
- * @returns what is used of it, or a sentence that says what is wrong
+ * @param isUsable whether a URL that it names may be used
  */
 export function validateMetadata(
   value: unknown,
   issuer: string,
   needsKeys: boolean,
-): AuthorizationServerMetadata | string {
+  isUsable: (url: unknown) => url is string,
+): CheckedMetadata {
+  const invalid = (flaw: string, reason: IssuerFailureReason = 'invalid-document') => ({
+    flaw,
+    reason,
+    explanation: undefined,
+  })
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    return 'The metadata are not a JSON object'
+    return invalid('The metadata are not a JSON object')
   const document = ownMembers(value)
+  if (typeof document.issuer !== 'string') return invalid('The metadata have no "issuer" that is a string')
   // RFC 8414 §3.3: identical to the identifier that was asked for, or nothing in the document is used.
-  if (document.issuer !== issuer) return 'The "issuer" of the metadata is not the one that was asked'
-  const { jwks_uri: jwksUri, introspection_endpoint: endpoint } = document
-  if (needsKeys && typeof jwksUri !== 'string') return 'The metadata have no "jwks_uri"'
-  if (needsKeys && !isSecureUrl(jwksUri)) return 'The "jwks_uri" of the metadata is not an https URL'
-  return {
-    jwksUri: isSecureUrl(jwksUri) ? jwksUri : undefined,
-    introspectionEndpoint: isSecureUrl(endpoint) ? endpoint : undefined,
+  if (document.issuer !== issuer) {
+    const names = `${quote(issuer)} was asked, and the metadata are of ${quote(document.issuer)}`
+    const flaw = 'The "issuer" of the metadata is not the one that was asked'
+    return differOnlyByASlash(document.issuer, issuer)
+      ? {
+          flaw: `${flaw}: they differ by a slash at the end`,
+          reason: 'issuer-trailing-slash',
+          explanation: `${names}: they differ by a slash at the end`,
+        }
+      : { flaw, reason: 'issuer-mismatch', explanation: names }
   }
+  const { jwks_uri: jwksUri, introspection_endpoint: endpoint } = document
+  if (needsKeys && typeof jwksUri !== 'string')
+    return invalid('The metadata have no "jwks_uri"', 'jwks-uri-missing')
+  if (needsKeys && !isUsable(jwksUri))
+    return invalid(
+      'The "jwks_uri" of the metadata is not an https URL (http for an issuer on a loopback host only)',
+      'jwks-uri-insecure',
+    )
+  return {
+    flaw: undefined,
+    metadata: {
+      jwksUri: isUsable(jwksUri) ? jwksUri : undefined,
+      introspectionEndpoint: isUsable(endpoint) ? endpoint : undefined,
+    },
+  }
+}
+
+function differOnlyByASlash(a: string, b: string): boolean {
+  return `${a}/` === b || a === `${b}/`
 }
 
 /** An entity tag that can be sent back as it came (RFC 9110 §8.8.3). */

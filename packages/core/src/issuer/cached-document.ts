@@ -34,9 +34,6 @@ export interface DocumentPlan<T> {
   failed?(error: unknown): void
 }
 
-/** The shortest and the longest time that a document is taken to be fresh, whatever its headers say. */
-const MIN_LIFETIME_MS = 60_000
-const MAX_LIFETIME_MS = 24 * 60 * 60_000
 /** The part of its lifetime after which a document that is used is refreshed in the background. */
 const REFRESH_AFTER = 0.8
 /**
@@ -44,17 +41,6 @@ const REFRESH_AFTER = 0.8
  * pause, so that of a busy service nobody ever waits for an issuer that fails.
  */
 const RECENT_FAILURE_MS = 6 * 60_000
-
-/**
- * The lifetime that a response's `Cache-Control` asks for (RFC 9111 §5.2.2), within one minute and one day.
- *
- * @param defaultMs used when there is no `max-age`
- */
-export function lifetimeOf(cacheControl: string | null, defaultMs: number): number {
-  const maxAge = /(?:^|[\s,])max-age\s*=\s*"?(\d{1,10})\b/i.exec(cacheControl ?? '')?.[1]
-  const lifetimeMs = maxAge === undefined ? defaultMs : Number(maxAge) * 1000
-  return Math.min(Math.max(lifetimeMs, MIN_LIFETIME_MS), MAX_LIFETIME_MS)
-}
 
 /**
  * One document of the issuer, kept for its lifetime: loaded once for any number of callers, refreshed in the
@@ -118,6 +104,12 @@ export class CachedDocument<T> {
   /** What the last load failed with; `undefined` once one has succeeded since. */
   get failure(): { readonly error: unknown; readonly agoMs: number } | undefined {
     return this.#failure && { error: this.#failure.error, agoMs: this.#clock.monotonic() - this.#failure.at }
+  }
+
+  /** Milliseconds until use refreshes the document in the background; 0 when it does now. */
+  get refreshesInMs(): number {
+    const lifetimeMs = this.#current?.lifetimeMs ?? 0
+    return Math.max(0, lifetimeMs * REFRESH_AFTER - (this.ageMs ?? 0))
   }
 
   /** Milliseconds until the document may be asked for again; 0 when it may be now. */

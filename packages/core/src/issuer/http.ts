@@ -1,6 +1,7 @@
 /** The one place that fetches: scheme, redirects, time, size and repetition are decided here. */
 
 import type { Clock } from '../clock.js'
+import { valueWithoutPrototypes } from '../own-members.js'
 import type { Deadline } from './deadline.js'
 import {
   IssuerFailure,
@@ -58,6 +59,8 @@ export interface JsonDocument {
   /** `undefined` where the document is still the one that `If-None-Match` named (RFC 9110 §15.4.5). */
   readonly value: unknown
   readonly cacheControl: string | null
+  /** How long ago the origin made the answer, where a cache in between says so (RFC 9111 §5.1). */
+  readonly age: string | null
   readonly etag: string | null
   /** The body that `value` was parsed from. */
   readonly body: Buffer
@@ -82,6 +85,15 @@ export function isSecureUrl(value: unknown): value is string {
     return false
   const url = new URL(value)
   return url.protocol === 'https:' || LOOPBACK_HOST.test(url.hostname)
+}
+
+/**
+ * Whether a URL that an issuer's document names may be used: `https`, or `http` on a loopback host where the issuer is on
+ * one too. A remote issuer must not send this process to what listens on its own machine.
+ */
+export function isSecureUrlOf(issuer: string, value: unknown): value is string {
+  if (!isSecureUrl(value)) return false
+  return new URL(value).protocol === 'https:' || LOOPBACK_HOST.test(new URL(issuer).hostname)
 }
 
 /**
@@ -156,10 +168,12 @@ async function attempt(
     const { status } = response
     if (!Number.isInteger(status)) throw new TypeError('The response has no status')
     const cacheControl = response.headers.get('cache-control')
+    const age = response.headers.get('age')
     const etag = response.headers.get('etag')
     const answer = (value: unknown, body: Buffer) => ({
       value,
       cacheControl,
+      age,
       etag,
       body,
       durationMs: performance.now() - started,
@@ -238,18 +252,26 @@ async function readBody(
   for (;;) {
     const { done, value } = (await reader?.read()) ?? { done: true }
     if (done) return Buffer.concat(chunks, size)
-    if (!(value instanceof Uint8Array)) throw new TypeError('The body is not made of bytes')
+    // Not `instanceof`: the bytes of Node's `fetch` are of another realm in a `vm` context, such as that of a test runner.
+    if (!ArrayBuffer.isView(value)) throw new TypeError('The body is not made of bytes')
     size += value.byteLength
     if (size > maxBytes) return undefined
-    if (value.byteLength > 0) chunks.push(value)
+    if (value.byteLength > 0) chunks.push(Buffer.from(value.buffer, value.byteOffset, value.byteLength))
     // Pieces that are at hand, empty ones without end above all, leave no room for a timer to fire.
     if (deadline.isOver) throw new Error('The time is over')
   }
 }
 
-function parseJson(bytes: Buffer): unknown {
+/**
+ * Parses a JSON document. Its objects have no prototype: what a host program puts on `Object.prototype` is no member.
+ *
+ * @returns `undefined` when the bytes are not JSON
+ */
+export function parseJson(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    // One that is nested too deep for the stack is caught here too.
+    return valueWithoutPrototypes(JSON.parse(text))
   } catch {
     return undefined
   }

@@ -17,6 +17,7 @@ export type LaneName = 'confirm' | 'decide'
 
 /** No answer about a token, and why. */
 export interface Undecided {
+  readonly state: 'undecided'
   readonly affair: Affair
   /** An `IssuerFailure` or an `UnavailableError` of discovery; absent where no request was made. */
   readonly error?: unknown

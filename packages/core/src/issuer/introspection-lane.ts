@@ -26,7 +26,7 @@ export interface Pass {
 /** The probe that any token may be, and the one that is kept for tokens that the issuer called active before. */
 type Probe = 'any' | 'familiar'
 
-const LIMITED: Undecided = { affair: 'limit' }
+const LIMITED: Undecided = { state: 'undecided', affair: 'limit' }
 
 /**
  * One lane to an introspection endpoint: a circuit breaker with half-open probes and a limit on requests in flight.

@@ -33,8 +33,8 @@ const FAMILIAR_MS = 60 * 60_000
 
 /** What came of a question about a token. */
 export type Introspected =
-  | { readonly claims: JwtClaims }
-  | { readonly affair: Affair; readonly error: UnavailableError }
+  | { readonly state: 'active'; readonly claims: JwtClaims }
+  | { readonly state: 'undecided'; readonly affair: Affair; readonly error: UnavailableError }
 
 type Lane = IntrospectionLane<Answer>
 
@@ -79,8 +79,12 @@ export class Introspection {
     const isFamiliar = name === 'decide' && this.#familiar.get(digest, now) === true
     const outcome = lane.ask(digest, isFamiliar, (pass) => this.#ask(token, pass, lane))
     return after(outcome, (answer) =>
-      'affair' in answer
-        ? { affair: answer.affair, error: undecided(answer, lane.waitMs(digest, isFamiliar)) }
+      answer.state === 'undecided'
+        ? {
+            state: 'undecided',
+            affair: answer.affair,
+            error: undecided(answer, lane.waitMs(digest, isFamiliar)),
+          }
         : claimsIn(answer),
     )
   }
@@ -106,7 +110,7 @@ export class Introspection {
     } catch (error) {
       const { reason, status } = describeFailure(error)
       asked('failed', { reason, status })
-      const failure = { affair: affairOf(error, lane.name), error }
+      const failure: Undecided = { state: 'undecided', affair: affairOf(error, lane.name), error }
       this.#noteFailure(pass, failure, lane)
       return failure
     }
@@ -181,7 +185,7 @@ export class Introspection {
   /** What only a person can repair. */
   #warn(error: unknown): void {
     const { host = '', status } = describeFailure(error)
-    const reason = reasonOf(error)
+    const reason = reasonOf('ERR_INTROSPECTION_UNAVAILABLE', error)
     const { issuer } = this.#server
     const what = status === undefined ? reason : `${reason}, status ${status}`
     warnOnce(
@@ -213,8 +217,8 @@ export class Introspection {
 }
 
 /** @throws {InvalidTokenError} where the token is not active */
-function claimsIn(answer: Answer): { claims: JwtClaims } {
-  if (answer.state === 'active') return { claims: answer.claims }
+function claimsIn(answer: Answer): Introspected {
+  if (answer.state === 'active') return answer
   if (answer.state === 'inactive') throw new InvalidTokenError('ERR_TOKEN_INACTIVE', { reason: 'inactive' })
   throw new InvalidTokenError('ERR_CLAIM_INVALID', {
     message: 'The introspection response repeats a member name',

@@ -14,6 +14,16 @@ export type IssuerFailureReason =
   | 'too-large'
   /** A body that is not what was asked for. */
   | 'invalid-document'
+  /** Metadata of another issuer than the one that was asked (RFC 8414 §3.3). */
+  | 'issuer-mismatch'
+  /** The same, and the two names differ only by a slash at the end. */
+  | 'issuer-trailing-slash'
+  /** Metadata that do not say where the keys are. */
+  | 'jwks-uri-missing'
+  /** Metadata whose `jwks_uri` is not an `https` URL. */
+  | 'jwks-uri-insecure'
+  /** A JWK Set whose keys are all left out, or that has none. */
+  | 'no-usable-key'
 
 /** The fields of an {@link IssuerFailure}. */
 export interface IssuerFailureDetail {
@@ -23,6 +33,8 @@ export interface IssuerFailureDetail {
   readonly code?: string | undefined
   readonly retryAfterSeconds?: number | undefined
   readonly cause?: unknown
+  /** The message with what the issuer said of itself: see {@link IssuerFailure.explain}. */
+  readonly explanation?: string | undefined
 }
 
 /**
@@ -44,6 +56,7 @@ export class IssuerFailure extends Error {
   declare readonly retryAfterSeconds?: number
   /** How many requests were made until this was the outcome. */
   attempts = 1
+  readonly #explanation: string | undefined
 
   constructor(reason: IssuerFailureReason, message: string, detail: IssuerFailureDetail) {
     super(message, detail.cause === undefined ? {} : { cause: detail.cause })
@@ -51,9 +64,18 @@ export class IssuerFailure extends Error {
     this.reason = reason
     this.host = detail.host
     this.durationMs = detail.durationMs
+    this.#explanation = detail.explanation
     if (status !== undefined) this.status = status
     if (code !== undefined) this.code = code
     if (retryAfterSeconds !== undefined) this.retryAfterSeconds = retryAfterSeconds
+  }
+
+  /**
+   * What failed, in words for operators: they may quote what the issuer calls itself, shortened and printable. Not a member of
+   * the failure, which is printed where errors are.
+   */
+  static explain(failure: IssuerFailure): string {
+    return failure.#explanation ?? failure.message
   }
 }
 
@@ -90,9 +112,22 @@ export function systemCodeOf(error: unknown): string | undefined {
   return undefined
 }
 
-/** What makes a document that was had as good as none. */
-export function invalidDocument(message: string, url: string, durationMs = 0): IssuerFailure {
-  return new IssuerFailure('invalid-document', message, { host: new URL(url).host, durationMs, status: 200 })
+/** For a document that arrived and cannot be used. */
+export function invalidDocument(
+  message: string,
+  url: string,
+  durationMs = 0,
+  reason: IssuerFailureReason = 'invalid-document',
+  explanation?: string,
+): IssuerFailure {
+  const { host } = new URL(url)
+  return new IssuerFailure(reason, message, { host, durationMs, status: 200, explanation })
+}
+
+/** A text of a remote document as operators may see it: printable ASCII, and not too long. */
+export function quote(text: string): string {
+  const shown = text.slice(0, 200).replace(/[^\x20-\x7e]/g, '?')
+  return `"${shown}"${text.length > 200 ? '...' : ''}`
 }
 
 /** Whether what was asked may be somewhere else now; an overloaded or broken server says nothing about that. */
@@ -101,17 +136,11 @@ export function mayHaveMoved({ reason, status = 0 }: IssuerFailure): boolean {
   return reason !== 'too-large' && reason !== 'credentials'
 }
 
-/** The same failure, for who was not even let ask. */
-export function unasked({
-  reason,
-  message,
-  host,
-  durationMs,
-  status,
-  code,
-  cause,
-}: IssuerFailure): IssuerFailure {
-  const failure = new IssuerFailure(reason, message, { host, durationMs, status, code, cause })
+/** The same failure, for a request that was not sent. */
+export function unasked(last: IssuerFailure): IssuerFailure {
+  const { reason, message, host, durationMs, status, code, cause } = last
+  const explanation = IssuerFailure.explain(last)
+  const failure = new IssuerFailure(reason, message, { host, durationMs, status, code, cause, explanation })
   failure.attempts = 0
   return failure
 }

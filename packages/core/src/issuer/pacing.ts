@@ -41,6 +41,44 @@ export class Budget {
   }
 }
 
+/**
+ * At most two events in any span of time: both at once after a quiet time, and in a lasting flood evenly spread, so that none
+ * waits longer than half the span.
+ */
+export class SpreadBudget {
+  readonly #perMs: number
+  readonly #clock: Clock
+  readonly #inSpan: Budget
+  /** Whether more than one event is recent: then the next one keeps its distance. */
+  readonly #inLongerSpan: Budget
+  #last = Number.NEGATIVE_INFINITY
+
+  constructor(perMs: number, clock: Clock) {
+    this.#perMs = perMs
+    this.#clock = clock
+    this.#inSpan = new Budget(2, perMs, clock)
+    this.#inLongerSpan = new Budget(2, 1.5 * perMs, clock)
+  }
+
+  /** Milliseconds until one more is allowed, if they need not be spread; 0 when one is now. */
+  get unspreadWaitMs(): number {
+    return this.#inSpan.waitMs
+  }
+
+  /** Milliseconds until one more is allowed; 0 when one is now. */
+  get waitMs(): number {
+    const distanceMs = this.#last + this.#perMs / 2 - this.#clock.monotonic()
+    const spreadMs = Math.min(this.#inLongerSpan.waitMs, Math.max(0, distanceMs))
+    return Math.max(this.unspreadWaitMs, spreadMs)
+  }
+
+  spend(): void {
+    this.#last = this.#clock.monotonic()
+    this.#inSpan.spend()
+    this.#inLongerSpan.spend()
+  }
+}
+
 const FIRST_PAUSE_MS = 5_000
 /** Not longer: an issuer that is well again is to be found so soon. */
 const LONGEST_PAUSE_MS = 60_000

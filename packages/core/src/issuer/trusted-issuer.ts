@@ -64,7 +64,7 @@ export class TrustedIssuer {
    */
   introspect(token: string, localVerdict?: InvalidTokenError): Awaitable<AcceptedClaims> {
     return after(this.#ask(token, 'decide'), (said): Awaitable<AcceptedClaims> => {
-      if ('claims' in said) return acceptedBy(this.rules.issuer, said.claims)
+      if (said.state === 'active') return acceptedBy(this.rules.issuer, said.claims)
       throw (said.affair === 'token' && localVerdict) || said.error
     })
   }
@@ -79,7 +79,7 @@ export class TrustedIssuer {
     const outcome = await this.#ask(token, 'confirm', claims)
     // Waiting for the answer took time.
     this.#checkTimes(claims)
-    if ('error' in outcome) {
+    if (outcome.state === 'undecided') {
       // An outage passes. Refused credentials and wrong addresses stay, and revocation would never be checked.
       if (this.#options?.onUnavailable === 'accept' && outcome.affair === 'outage') return undefined
       throw outcome.error
@@ -100,11 +100,11 @@ export class TrustedIssuer {
   #ask(token: string, lane: LaneName, signed?: JwtClaims): Awaitable<Introspected> {
     if (!this.#introspection) throw cannotIntrospect()
     return after(this.#introspection.claimsOf(token, lane), (outcome): Introspected => {
-      if ('error' in outcome) return outcome
+      if (outcome.state === 'undecided') return outcome
       const claims: Record<string, unknown> = outcome.claims
       checkIntrospectedClaims(claims, this.rules, signed)
       this.#checkTimes(claims)
-      return { claims }
+      return { state: 'active', claims }
     })
   }
 

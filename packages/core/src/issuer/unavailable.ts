@@ -2,8 +2,9 @@ import { debug } from '../debug-log.js'
 import type { UnavailableCode } from '../error-codes.js'
 import { UnavailableError } from '../errors.js'
 import { watched } from '../events.js'
-import type { Reason } from '../reasons.js'
-import { IssuerFailure, type IssuerFailureReason } from './issuer-failure.js'
+import { hints, type Reason } from '../reasons.js'
+import { warnOnce } from '../warnings.js'
+import { IssuerFailure, type IssuerFailureReason, quote } from './issuer-failure.js'
 
 /** One failure answers many requests, each with an error of its own and the time that is left now. */
 export function unavailable(
@@ -16,15 +17,27 @@ export function unavailable(
   return new UnavailableError(known?.code ?? code, {
     retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)),
     cause: known ? known.cause : error,
-    reason: reason ?? known?.reason ?? reasonOf(error),
+    reason: reason ?? reasonOf(code, error),
   })
 }
 
 /** The reason of an error that is due to a failed request. */
-export function reasonOf(error: unknown): Reason {
-  const { reason } = describeFailure(error)
+export function reasonOf(code: UnavailableCode, error: unknown): Reason {
+  if (error instanceof UnavailableError && error.reason !== undefined) return error.reason
+  const { reason, status } = describeFailure(error)
+  if (code === 'ERR_DISCOVERY_FAILED' && reason === 'status' && status === 404) return 'no-metadata'
   return reason === 'too-large' ? 'response-too-large' : reason
 }
+
+/** What only a person can repair. */
+const LASTING: ReadonlySet<Reason> = new Set<Reason>([
+  'no-metadata',
+  'issuer-mismatch',
+  'issuer-trailing-slash',
+  'jwks-uri-missing',
+  'jwks-uri-insecure',
+  'no-usable-key',
+])
 
 /** What operators are told of a failure. */
 export interface FailureDescription {
@@ -52,4 +65,8 @@ export function publishFailedRefresh(
   const failure = describeFailure(error)
   watched('refreshFailed')?.publish({ issuer, document, code, ...failure, pauseMs })
   debug('refreshFailed', { issuer, document, code, ...failure, pauseMs })
+  const reason = reasonOf(code, error)
+  // A failed discovery is told for the metadata, and then again for the keys: the second one has nothing to add.
+  if (error instanceof IssuerFailure && LASTING.has(reason))
+    warnOnce(code, issuer, reason, `${quote(issuer)}: ${IssuerFailure.explain(error)}. ${hints[reason]}`)
 }

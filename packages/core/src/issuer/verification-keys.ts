@@ -1,29 +1,45 @@
 import type { CryptoKey } from 'jose'
 import type { Algorithm } from '../algorithms.js'
-import { type ImportedKeys, importKeySet } from './json-web-key.js'
+import {
+  type ImportedKeys,
+  type ImportedSet,
+  importKeySet,
+  type LeftOut,
+  MAX_CANDIDATES,
+} from './json-web-key.js'
 
 /** What a token finds in a set that it is looked up in. */
 export interface Selection {
   /** Whether there is any key with the token's key id. */
   readonly isKnown: boolean
-  /** Those that the token may be signed with. */
+  /** Those that the token may be signed with, as many as are tried. */
   readonly usable: readonly CryptoKey[]
+  /** Whether there are more, which are not tried. */
+  readonly isCut: boolean
 }
 
-const UNKNOWN: Selection = { isKnown: false, usable: [] }
-const OF_NO_USE: Selection = { isKnown: true, usable: [] }
+const UNKNOWN: Selection = { isKnown: false, usable: [], isCut: false }
+const OF_NO_USE: Selection = { isKnown: true, usable: [], isCut: false }
 
 /** The keys of one JWK Set that can be used to verify signatures. */
 export class VerificationKeys {
   readonly imported: ImportedKeys
+  /** The members of the set that cannot be used. */
+  readonly leftOut: readonly LeftOut[]
   /** By key id, and for tokens without one; then by algorithm. Made once: it is looked up for every token. */
   readonly #selections = new Map<string | undefined, Map<Algorithm, Selection>>()
   readonly #held: ReadonlySet<CryptoKey>
 
-  private constructor(imported: ImportedKeys) {
-    this.imported = imported
-    const all = [...imported.values()]
-    for (const key of all)
+  private constructor({ keys, leftOut }: ImportedSet) {
+    this.imported = keys
+    this.leftOut = leftOut
+    const all = [...keys.values()]
+    // Keys without an id come first: they are for tokens without one only, which may find more keys than are tried.
+    const [named, nameless] = [
+      all.filter(({ kid }) => kid !== undefined),
+      all.filter(({ kid }) => kid === undefined),
+    ]
+    for (const key of [...nameless, ...named])
       for (const [algorithm, cryptoKey] of key.algorithms) {
         this.#add(undefined, algorithm, cryptoKey)
         if (key.kid !== undefined) this.#add(key.kid, algorithm, cryptoKey)
@@ -60,7 +76,8 @@ export class VerificationKeys {
   #add(kid: string | undefined, algorithm: Algorithm, key: CryptoKey): void {
     const selections = this.#selections.get(kid) ?? new Map<Algorithm, Selection>()
     this.#selections.set(kid, selections)
-    const usable = [...(selections.get(algorithm)?.usable ?? []), key]
-    selections.set(algorithm, { isKnown: true, usable })
+    const usable = selections.get(algorithm)?.usable ?? []
+    const isCut = usable.length >= MAX_CANDIDATES
+    selections.set(algorithm, { isKnown: true, usable: isCut ? usable : [...usable, key], isCut })
   }
 }

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest'
+import { lifetimeOf } from '../../packages/core/src/issuer/cache-control.js'
+import { ForgedIssuer, goodToken, makeKey, makeVerifier, NOW, TestClock } from '../support/forge.js'
+
+/** How long a document is taken to be fresh (RFC 9111 §4.2, §5.1, §5.2). */
+
+const MIN = 60
+const DEFAULT = 300
+const MAX = 86_400
+
+describe('the lifetime of a document', () => {
+  it.each([
+    // What forbids to keep it, or to use it without asking, asks for the shortest.
+    ['no-store', null, MIN],
+    ['no-cache', null, MIN],
+    ['NO-STORE', null, MIN],
+    ['max-age=3600, no-store', null, MIN],
+    ['no-cache, max-age=3600', null, MIN],
+    ['no-cache="set-cookie", max-age=3600', null, MIN],
+    // The age that it has when it comes.
+    ['max-age=3600', '600', 3000],
+    ['max-age=3600', ' 600 ', 3000],
+    ['max-age=3600', '0', 3600],
+    ['max-age=3600', '3599', MIN],
+    ['max-age=3600', '99999999999999999999', MIN],
+    ['max-age=99999999999999999999', '86400', MAX],
+    ['max-age=3600', '-600', 3600],
+    ['max-age=3600', '600.5', 3600],
+    ['max-age=3600', '1e3', 3600],
+    ['max-age=3600', 'soon', 3600],
+    ['max-age=3600', '', 3600],
+    ['max-age=3600', '600, 60', 3000],
+    [null, '600', DEFAULT],
+    // A private cache has nothing to do with `s-maxage`.
+    ['s-maxage=3600', null, DEFAULT],
+    ['max-age=600, s-maxage=3600', null, 600],
+    ['public, max-age=600, stale-while-revalidate=30', null, 600],
+    // Of directives that are repeated, the first one.
+    ['max-age=600, max-age=3600', null, 600],
+    ['max-age=3600, max-age=600', null, 3600],
+    ['max-age=soon, max-age=600', null, DEFAULT],
+    // Quoted texts: a value of its own, and what stands in that of another directive.
+    ['max-age="600"', null, 600],
+    ['extension="max-age=3600"', null, DEFAULT],
+    ['extension="a, max-age=3600, b", max-age=600', null, 600],
+    ['extension="a\\", no-store, \\"b", max-age=600', null, 600],
+    ['extension="no-store', null, DEFAULT],
+    // What is malformed says nothing.
+    ['max-age', null, DEFAULT],
+    ['max-age=', null, DEFAULT],
+    ['max-age=6 0 0', null, DEFAULT],
+    ['max-age=+600', null, DEFAULT],
+    ['=600', null, DEFAULT],
+    [',,, ,', null, DEFAULT],
+    [';max-age=600', null, DEFAULT],
+    ['no-store\u00e9', null, DEFAULT],
+    ['max-age = 600', null, 600],
+    [',max-age=600,', null, 600],
+  ])('Cache-Control: %j, Age: %j → %d s', (cacheControl, age, seconds) => {
+    expect(lifetimeOf({ cacheControl, age }, DEFAULT * 1000)).toBe(seconds * 1000)
+  })
+
+  it.each([
+    '"'.repeat(100_000),
+    'a="'.repeat(50_000),
+    ',"'.repeat(50_000),
+    '"\\'.repeat(50_000),
+    '"\\'.repeat(2_000),
+  ])('attack 37: a long or unbalanced header costs no time', (cacheControl) => {
+    const before = performance.now()
+    expect(lifetimeOf({ cacheControl, age: null }, DEFAULT * 1000)).toBe(DEFAULT * 1000)
+    expect(performance.now() - before).toBeLessThan(200)
+  })
+
+  it.each([
+    ['no-store', 48],
+    ['max-age=600', 480],
+  ])(
+    'keys with %s are refreshed when most of their lifetime is used: %d s',
+    async (cacheControl, seconds) => {
+      const key = makeKey('ES256', 'good')
+      const issuer = new ForgedIssuer()
+      const clock = new TestClock()
+      issuer.jwks = () => Response.json({ keys: [key.jwk] }, { headers: { 'cache-control': cacheControl } })
+      const verifier = makeVerifier(issuer, {}, clock)
+      const token = goodToken(key, { exp: NOW + 3600 })
+      await verifier.verify(token)
+      clock.advance(seconds - 1)
+      await verifier.verify(token)
+      expect(issuer.keyRequests).toBe(1)
+      clock.advance(1)
+      await verifier.verify(token)
+      expect(issuer.keyRequests).toBe(2)
+    },
+  )
+
+  it('keys that a cache has held for a while are refreshed sooner', async () => {
+    const key = makeKey('ES256', 'good')
+    const issuer = new ForgedIssuer()
+    const clock = new TestClock()
+    const headers = { 'cache-control': 'max-age=3600', age: '3000' }
+    issuer.jwks = () => Response.json({ keys: [key.jwk] }, { headers })
+    const verifier = makeVerifier(issuer, {}, clock)
+    await verifier.preload()
+    clock.advance(480)
+    await verifier.verify(goodToken(key, { exp: NOW + 3600 }))
+    expect(issuer.keyRequests).toBe(2)
+  })
+})
