@@ -41,6 +41,7 @@ describe('scopes', () => {
       headers: {
         'WWW-Authenticate':
           'Bearer realm="api", error="insufficient_scope", error_description="The access token lacks a required scope", scope="read delete admin", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"',
+        'Cache-Control': 'no-store',
         'Content-Type': 'application/json',
       },
       body: {
@@ -187,6 +188,7 @@ describe('what an error knows of the operation', () => {
         why: 'debt',
       })
       expect(error.headers).toEqual({
+        'Cache-Control': 'no-store',
         'WWW-Authenticate': expect.stringContaining(`scope="${scope} mine"`),
         'X-Mine': '1',
       })
@@ -203,7 +205,10 @@ describe('what an error knows of the operation', () => {
     for (const scope of ['read', 'write']) {
       const error = await errorOf(pair.verifier.verify(token, { scopes: [scope], validate }))
       expect(error).toBe(mine)
-      expect(error.headers).toEqual({ 'WWW-Authenticate': expect.stringContaining(`scope="${scope} mine"`) })
+      expect(error.headers).toEqual({
+        'Cache-Control': 'no-store',
+        'WWW-Authenticate': expect.stringContaining(`scope="${scope} mine"`),
+      })
       error.headers = { ...error.headers, 'X-Foo': '1' }
     }
   })

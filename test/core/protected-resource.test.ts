@@ -28,10 +28,9 @@ describe('P1: the document', () => {
     ['a fragment without a path', 'https://api.example.com#mcp'],
     ['a host that is not ASCII', 'https://äpi.example.com'],
     ['credentials', 'https://user:secret@api.example.com'],
-    ['a quote', 'https://api.example.com/"'],
+    ['a quote', 'https://api.example.com/"a'],
     ['a backslash', 'https:\\\\api.example.com'],
     ['what is not ASCII', 'https://api.example.com/ä'],
-    ['a space', 'https://api.example.com/ '],
     // What clients ask for is not what was written.
     ['dots', 'https://api.example.com/a/../b'],
     ['encoded dots', 'https://api.example.com/%2e%2e/b'],
