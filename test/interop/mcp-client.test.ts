@@ -83,14 +83,10 @@ class Agent implements OAuthClientProvider {
   }
 }
 
-function create({ endpoint }: Place, agent: Agent) {
+function connect({ endpoint }: Place, agent: Agent) {
   const client = new Client({ name: 'agent', version: '1.0.0' })
   onTestFinished(() => client.close())
-  return { client, transport: new StreamableHTTPClientTransport(endpoint, { authProvider: agent }) }
-}
-
-function connect(place: Place, agent: Agent) {
-  const { client, transport } = create(place, agent)
+  const transport = new StreamableHTTPClientTransport(endpoint, { authProvider: agent })
   return { client, transport, connected: client.connect(transport) }
 }
 
@@ -126,27 +122,6 @@ describe.each(['none', 'client_secret_basic', 'client_secret_post', undefined])(
     })
   },
 )
-
-it('a call that needs one more scope sends the user back, and then succeeds (MCP step-up)', async () => {
-  const place = await startPlace(['messaging.write'])
-  const agent = new Agent({ token_endpoint_auth_method: 'none' })
-  const client = await signIn(place, agent)
-  // It has registered with the scope that the first challenge named.
-  expect(place.issuer.clients).toMatchObject([{ scopes: [SCOPE] }])
-  expect(await rejectionOf(client.callTool({ name: 'whoami' }))).toBeInstanceOf(UnauthorizedError)
-
-  const wider = agent.visited.at(-1)
-  expect(wider?.searchParams.get('scope')?.split(' ').sort()).toEqual([SCOPE, 'messaging.write'])
-  const callback = new URL(await place.issuer.authorize(wider ?? ''))
-  expect(callback.searchParams.get('error')).toBeNull()
-  const { client: again, transport } = create(place, agent)
-  await transport.finishAuth(callback.searchParams)
-  await again.connect(transport)
-  expect(await again.callTool({ name: 'whoami' })).toMatchObject({
-    content: [{ text: `${agent.client?.client_id} may ${SCOPE} and messaging.write` }],
-  })
-  expect(place.issuer.requests.registration.count).toBe(1)
-})
 
 it('a token that has expired is refreshed, and the user is not asked again', async () => {
   vi.useFakeTimers({ toFake: ['Date'] })

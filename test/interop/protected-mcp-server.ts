@@ -1,8 +1,8 @@
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
-import { getAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
+import { getAuth, telnyxAuth } from '@telnyx-auth/express'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
-import express, { type RequestHandler } from 'express'
+import express from 'express'
 import { onTestFinished } from 'vitest'
 import { createSignal, serve } from '../support/http.js'
 
@@ -17,12 +17,8 @@ export interface Place {
   readonly settled: Promise<void>
 }
 
-/**
- * Starts the mock issuer and, on a port of its own, an MCP server that `telnyxAuth()` protects.
- *
- * @param callScopes the scopes that a call of a tool requires beside {@link SCOPE}
- */
-export async function startPlace(callScopes: readonly string[] = []): Promise<Place> {
+/** Starts the mock issuer and, on a port of its own, an MCP server that `telnyxAuth()` protects. */
+export async function startPlace(): Promise<Place> {
   const issuer = await createMockIssuer({ algorithm: 'ES256', clients: [] })
   onTestFinished(() => issuer.close())
   const issuerUrl = await issuer.listen()
@@ -39,10 +35,7 @@ export async function startPlace(callScopes: readonly string[] = []): Promise<Pl
       protectedResource: { resource: audience },
     }),
   )
-  const requireCallScopes = requireScopes(SCOPE, ...callScopes)
-  const guardCalls: RequestHandler = (request, response, next) =>
-    request.body.method === 'tools/call' ? requireCallScopes(request, response, next) : next()
-  app.post('/mcp', express.json(), guardCalls, async (request, response) => {
+  app.post('/mcp', express.json(), async (request, response) => {
     const server = new McpServer({ name: 'messages', version: '1.0.0' })
     server.registerTool('whoami', { description: 'Who calls' }, ({ authInfo }) => ({
       content: [{ type: 'text', text: `${authInfo?.clientId} may ${authInfo?.scopes.join(' and ')}` }],

@@ -45,8 +45,7 @@ export class Authorization {
     const { parameters, client, redirectUri } = this.#findClient(query)
     const state = parameters.get('state')
     try {
-      const allowed = this.#clients.allowedScopes(client)
-      const request = { client, redirectUri, state, ...readRequest(parameters, client, allowed) }
+      const request = { client, redirectUri, state, ...readRequest(parameters, client) }
       const consentToken = randomBytes(32).toString('base64url')
       this.#waiting.set(consentToken, { request, expiresAt: this.#now() + CONSENT_LIFETIME_MS })
       return { kind: 'consent', consentToken, request }
@@ -61,10 +60,9 @@ export class Authorization {
   waiting(consentToken: string): AuthorizationRequest {
     const waiting = this.#waiting.get(consentToken)
     const client = waiting && this.#clients.get(waiting.request.client.clientId)
-    const allowed = client ? this.#clients.allowedScopes(client) : []
-    if (!client || waiting.expiresAt <= this.#now() || !mayStill(waiting.request, client, allowed))
+    if (!client || waiting.expiresAt <= this.#now() || !mayStill(waiting.request, client))
       throw new OAuthError('invalid_request', 'The consent token is unknown, used or expired', 422)
-    const scopes = waiting.request.scopes.filter((scope) => allowed.includes(scope))
+    const scopes = waiting.request.scopes.filter((scope) => client.scopes.includes(scope))
     return { ...waiting.request, client, scopes }
   }
 
@@ -111,7 +109,6 @@ export class Authorization {
 function readRequest(
   parameters: Parameters,
   client: Client,
-  allowedScopes: readonly string[],
 ): Pick<AuthorizationRequest, 'scopes' | 'resources' | 'codeChallenge'> {
   const responseType = parameters.get('response_type')
   if (responseType === undefined)
@@ -122,18 +119,14 @@ function readRequest(
     throw new OAuthError('unauthorized_client', 'The client may not use codes')
   return {
     codeChallenge: readCodeChallenge(parameters, client),
-    scopes: selectScopes(parameters.get('scope'), allowedScopes, client.scopes),
+    scopes: selectScopes(parameters.get('scope'), client.scopes),
     resources: selectResources(parameters.resources, []),
   }
 }
 
 /** Whether the client, as it is by now, may still have what it asked for when it was something else. */
-function mayStill(
-  { redirectUri, codeChallenge, scopes }: AuthorizationRequest,
-  client: Client,
-  allowedScopes: readonly string[],
-): boolean {
-  const keepsScopes = scopes.length === 0 || scopes.some((scope) => allowedScopes.includes(scope))
+function mayStill({ redirectUri, codeChallenge, scopes }: AuthorizationRequest, client: Client): boolean {
+  const keepsScopes = scopes.length === 0 || scopes.some((scope) => client.scopes.includes(scope))
   const keepsPkce = codeChallenge !== undefined || !client.requirePkce
   return (
     client.grantTypes.includes('authorization_code') &&

@@ -9,8 +9,6 @@ const MAX_CLIENTS = 10_000
 export class Clients {
   readonly #seeded = new Map<string, Client>()
   readonly #others = new BoundedMap<string, Client>(MAX_CLIENTS)
-  /** Those that registered themselves, and that the account has not given other scopes since. */
-  readonly #selfRegistered = new WeakSet<Client>()
   readonly #scopes: readonly string[]
   readonly #now: () => number
 
@@ -32,17 +30,9 @@ export class Clients {
     return [...this.#seeded.values(), ...this.#others.values()]
   }
 
-  /**
-   * The scopes that a client may ask for. One that registered itself may ask for all of the issuer's beside its own: at
-   * registration it knows only the scope of its first challenge, and a later one names more (RFC 6750 §3.1).
-   */
-  allowedScopes(client: Client): readonly string[] {
-    return this.#selfRegistered.has(client) ? freeze([...client.scopes, ...this.#scopes]) : client.scopes
-  }
-
   /** RFC 7591 §3.2.1 */
   register(metadata: Registration): Client {
-    const client = this.#add({
+    return this.#add({
       name: metadata.client_name,
       clientType: metadata.token_endpoint_auth_method === 'none' ? 'public' : 'confidential',
       grantTypes: metadata.grant_types,
@@ -52,8 +42,6 @@ export class Clients {
       policyUri: metadata.policy_uri,
       tosUri: metadata.tos_uri,
     })
-    this.#selfRegistered.add(client)
-    return client
   }
 
   create(creation: ClientCreation): Client {
@@ -83,7 +71,6 @@ export class Clients {
       tosUri: update.tos_uri ?? client.tosUri,
       updatedAt: this.#now(),
     })
-    if (!update.allowed_scopes && this.#selfRegistered.has(client)) this.#selfRegistered.add(updated)
     const home = this.#seeded.has(client.clientId) ? this.#seeded : this.#others
     home.set(client.clientId, updated)
     return updated

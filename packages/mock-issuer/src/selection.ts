@@ -1,16 +1,12 @@
 import { OAuthError } from './refusals.js'
 
 /**
- * The scopes that are asked for, each once; the default where none is asked for (RFC 6749 §3.3).
+ * The scopes that are asked for, each once; all that are allowed where none is asked for (RFC 6749 §3.3).
  *
  * @throws {OAuthError} `invalid_scope`
  */
-export function selectScopes(
-  asked: string | undefined,
-  allowed: readonly string[],
-  byDefault: readonly string[] = allowed,
-): readonly string[] {
-  if (asked === undefined) return byDefault
+export function selectScopes(asked: string | undefined, allowed: readonly string[]): readonly string[] {
+  if (asked === undefined) return allowed
   const scopes = [...new Set(asked.split(' '))]
   if (!scopes.every((scope) => allowed.includes(scope)))
     throw new OAuthError('invalid_scope', 'A scope is unknown or not allowed')

@@ -1,6 +1,5 @@
 import { verifierFits } from './authorization.js'
 import type { Client, GrantType } from './client.js'
-import type { Clients } from './clients.js'
 import type { Grant, Grants } from './grants.js'
 import { OAuthError } from './refusals.js'
 import type { Parameters } from './request-body.js'
@@ -26,7 +25,6 @@ export interface TokenResponse {
 }
 
 interface TokenIssuer {
-  readonly clients: Pick<Clients, 'allowedScopes'>
   readonly grants: Grants
   readonly tokens: { issue(request: AccessTokenRequest): { token: string; expiresInSeconds: number } }
 }
@@ -59,7 +57,7 @@ function exchangeClientCredentials(client: Client, parameters: Parameters, issue
     throw new OAuthError('unauthorized_client', 'A public client has no credentials to use')
   return respond(issuer, {
     clientId: client.clientId,
-    scopes: selectScopes(parameters.get('scope'), issuer.clients.allowedScopes(client), client.scopes),
+    scopes: selectScopes(parameters.get('scope'), client.scopes),
     resources: selectResources(parameters.resources, []),
   })
 }
@@ -97,8 +95,7 @@ function useGrant(
 ): TokenResponse {
   const resources = selectResources(asked, grant.resources)
   // What the client was allowed since may be less.
-  const allowedScopes = issuer.clients.allowedScopes(client)
-  const allowed = scopes.filter((scope) => allowedScopes.includes(scope))
+  const allowed = scopes.filter((scope) => client.scopes.includes(scope))
   // RFC 6749 §5.1: an answer without `scope` would say that all was given.
   if (allowed.length === 0 && scopes.length > 0)
     throw new OAuthError('invalid_scope', 'The scopes are not allowed to the client any more')
