@@ -161,7 +161,7 @@ describe('the snippets of the README', () => {
     const metrics = await (await ask('/metrics')).text()
     expect(metrics).toContain('auth_tokens_total{code="OK"} 1\n')
     expect(metrics).toContain('auth_tokens_total{code="ERR_TOKEN_EXPIRED"} 1\n')
-    expect(metrics).not.toContain('ERR_TOKEN_MISSING')
+    expect(metrics).toContain('auth_tokens_total{code="ERR_TOKEN_MISSING"} 1\n')
     expect(metrics).toMatch(/^auth_keys_age_seconds [\d.e-]+$/m)
   })
 

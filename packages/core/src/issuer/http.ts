@@ -63,7 +63,7 @@ export interface JsonDocument {
   readonly age: string | null
   readonly etag: string | null
   /** The body that `value` was parsed from. */
-  readonly body: Buffer
+  readonly body: Uint8Array
   readonly durationMs: number
   /** How many requests were made for it. */
   attempts: number
@@ -170,7 +170,7 @@ async function attempt(
     const cacheControl = response.headers.get('cache-control')
     const age = response.headers.get('age')
     const etag = response.headers.get('etag')
-    const answer = (value: unknown, body: Buffer) => ({
+    const answer = (value: unknown, body: Uint8Array) => ({
       value,
       cacheControl,
       age,
@@ -179,7 +179,7 @@ async function attempt(
       durationMs: performance.now() - started,
       attempts: 1,
     })
-    if (status === 304 && Object.hasOwn(headers, 'if-none-match')) return answer(undefined, Buffer.alloc(0))
+    if (status === 304 && Object.hasOwn(headers, 'if-none-match')) return answer(undefined, new Uint8Array())
     if (response.redirected || (status >= 300 && status < 400))
       throw failure('redirect', 'The answer is a redirect', { status })
     if (status !== 200) {

@@ -41,6 +41,7 @@ export function readAnswer({ body, durationMs }: JsonDocument, endpoint: string)
 }
 
 /** RFC 8259 §8.1: a parser may ignore it, and some servers send it. */
-function withoutByteOrderMark(body: Buffer): Buffer {
-  return body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? body.subarray(3) : body
+function withoutByteOrderMark({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  const bytes = Buffer.from(buffer, byteOffset, byteLength)
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes
 }
