@@ -31,6 +31,27 @@ describe.each([
     return app
   }
 
+  it('answers a refusal also where ctx.respond is false, unless the response has begun', async () => {
+    const app = createApp()
+    app.use((ctx, next) => {
+      ctx.respond = false
+      if (ctx.path === '/begun') ctx.res.write('mine')
+      return next()
+    })
+    app.use(telnyxAuth(reach()))
+    app.use((ctx) => void ctx.res.end('here'))
+    const { url } = await serve(app.callback())
+    const refused = await fetch(url, { signal: AbortSignal.timeout(2000) })
+    expect([refused.status, await refused.json()]).toEqual([401, { code: 'ERR_TOKEN_MISSING' }])
+    expect(await (await fetch(url, { headers: await bearer() })).text()).toBe('here')
+
+    const controller = new AbortController()
+    const begun = await fetch(`${url}/begun`, { signal: controller.signal })
+    const read = await begun.body?.getReader().read()
+    expect(Buffer.from(read?.value ?? []).toString()).toBe('mine')
+    controller.abort()
+  })
+
   it('protects what comes after it, and nothing before', async () => {
     const app = createApp()
     app.use((ctx, next) => {

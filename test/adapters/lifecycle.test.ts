@@ -37,6 +37,33 @@ describe.each(harnesses)('%s', (_, harness) => {
   }
   const ask = (url: string, authorization = `Bearer ${token}`) => fetch(url, { headers: { authorization } })
 
+  it.each(['respond', 'unhandled'] as const)(
+    'a refusal with headers of others that cannot be written is a refusal: %s',
+    async (errors) => {
+      const { url } = await build({
+        errors,
+        options: {
+          validate() {
+            const error = new InvalidTokenError('ERR_TOKEN_REJECTED')
+            error.headers = {
+              'X-Dash': 'blocked \u2013 sorry',
+              'X-Lines': 'a\r\nb: c',
+              'Content-Length': '1',
+              Vary: 'Origin',
+            }
+            throw error
+          },
+        },
+        routes: [{ path: '/', handle: () => 'never' }],
+      })
+      for (let turn = 0; turn < 2; turn++) {
+        const response = await ask(url)
+        expect([response.status, response.headers.get('vary')]).toEqual([401, 'Origin'])
+        await response.text()
+      }
+    },
+  )
+
   describe.each(['global', 'route'] as const)('%s', (placement) => {
     it('the handler is called once, and never for who is refused', async () => {
       const handle = vi.fn(() => 'here')

@@ -43,7 +43,11 @@ describe('what is refused, at once and in one sentence', () => {
     [{ audience: [audience, `'${audience}'`] }, /"audience" has quotes around its value/],
     [{ audience: ` ${audience}` }, /"audience".*without white space/],
     [{ audience: `${audience},urn:example:api` }, /"audience" holds a list with commas.*array/],
+    [{ audience: `${audience}, ${audience}/b` }, /"audience" holds a list with commas.*array/],
+    [{ audience: `${audience} urn:example:api` }, /"audience".*without white space.*each by itself$/],
+    [{ audience: `${audience}\nx` }, /"audience".*without white space/],
     [{ audience: `["${audience}"]` }, /"audience".*not JSON in a string$/],
+    [{ audience: `{ "audience": "${audience}" }` }, /"audience".*not JSON in a string$/],
     // profile
     [{ profile: 'RFC9068' }, /"profile".*"telnyx" or "rfc9068"/],
     [{ profile: null }, /"profile"/],
@@ -233,6 +237,29 @@ describe('environment', () => {
     vi.stubEnv('TELNYX_AUTH_AUDIENCE', value)
     expect(thrownBy(() => createVerifier()).message).toMatch(message)
   })
+
+  it.each([
+    'My API',
+    '6f9619ff-8b86-d011-b42d-00cf4fc964ff',
+    '{6F9619FF-8B86-D011-B42D-00CF4FC964FF}',
+    'api://6f9619ff-8b86-d011-b42d-00cf4fc964ff/.default',
+    'spn:6f9619ff-8b86-d011-b42d-00cf4fc964ff',
+    '//iam.googleapis.com/projects/1/locations/global',
+    'arn:aws:execute-api:eu-west-1:123456789012:abc/*',
+    'sts.amazonaws.com',
+  ])('an audience of %j is one, as an option and as a variable', (value) => {
+    vi.stubEnv('TELNYX_AUTH_AUDIENCE', value)
+    expect(() => createVerifier()).not.toThrow()
+    expect(() => createVerifier({ audience: value })).not.toThrow()
+  })
+
+  it.each(['tag:example.com,2026:api', 'urn:example:a,b:c', 'https://api.example.com/a,b'])(
+    'an audience of %j is one, as an option',
+    (audience) => {
+      expect(() => createVerifier({ audience })).not.toThrow()
+      expect(() => createVerifier({ audience: [audience, 'urn:x'] })).not.toThrow()
+    },
+  )
 
   it('names the variable that is wrong', () => {
     vi.stubEnv('TELNYX_AUTH_AUDIENCE', 'https://api.example.com')

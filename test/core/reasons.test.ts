@@ -100,7 +100,7 @@ describe('NODE_DEBUG=telnyx-auth', () => {
     const { stderr, stdout } = run('telnyx-auth')
     expect(stdout).toBe('done\n')
     const lines = stderr.split('\n').filter((line) => line.startsWith('TELNYX-AUTH'))
-    const refresh = 'refreshFailed issuer="https://issuer.example" document='
+    const refresh = 'refreshFailed issuer="https://issuer.example/%7Eone" document='
     for (const [index, text] of [
       'tokenRejected code="ERR_TOKEN_MISSING" reason="no-credentials"',
       'tokenRejected code="ERR_TOKEN_MALFORMED" reason="not-three-parts"',

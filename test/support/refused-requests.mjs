@@ -2,13 +2,14 @@
 const [core] = process.argv.slice(2)
 const { createVerifier } = await import(`${core}/index.js`)
 
+const issuer = 'https://issuer.example/%7Eone'
 const verifier = createVerifier({
-  issuer: 'https://issuer.example',
+  issuer,
   audience: 'https://api.example.com',
   fetch: async () => new Response(null, { status: 404 }),
 })
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
-const claims = { iss: 'https://issuer.example', aud: 'https://api.example.com', exp: 4_000_000_000 }
+const claims = { iss: issuer, aud: 'https://api.example.com', exp: 4_000_000_000 }
 const token = [encode({ alg: 'RS256', kid: 'one' }), encode(claims), encode('signature')].join('.')
 
 await verifier.authenticate({ headers: {} }).catch(() => undefined)

@@ -4,6 +4,15 @@ import { describe } from './validation.js'
 /** The name of the environment variable that fills in the option `audience`. */
 const VARIABLE = 'TELNYX_AUTH_AUDIENCE'
 
+/** How JSON begins: an identifier may be a GUID in braces. */
+const JSON_TEXT = /^\[|^\{\s*["'}]/
+/** How a list goes on after a comma or a blank. Either may stand in an identifier (RFC 7519 §2, RFC 8141 §2). */
+const NEXT_URI = '(?:[a-z][a-z\\d+.-]*://|urn:)'
+const [LIST_WITH_COMMAS, LIST_WITH_BLANKS] = [
+  new RegExp(`,\\s*${NEXT_URI}`, 'i'),
+  new RegExp(`\\s${NEXT_URI}`, 'i'),
+]
+
 /**
  * The identifiers of this API; `null` when the audience is not checked.
  *
@@ -14,7 +23,7 @@ export function resolveAudience(option: unknown, variable: string | undefined): 
   if (option === null) return null
   if (option === undefined) {
     const list = variable?.trim() ?? ''
-    if (/^[[{]/.test(list))
+    if (JSON_TEXT.test(list))
       throw new ConfigurationError(
         `Environment variable ${VARIABLE} must be a list with commas between its entries, not JSON`,
       )
@@ -40,13 +49,16 @@ function checkSpelling(identifier: string, source: string): string {
     throw new ConfigurationError(
       `${source} has quotes around its value: remove them (some tools that read .env files keep them)`,
     )
-  if (/\s/.test(identifier))
-    throw new ConfigurationError(`${source} must hold identifiers without white space in them`)
-  if (/^[[{]/.test(identifier))
+  if (JSON_TEXT.test(identifier))
     throw new ConfigurationError(`${source} must be a string or an array of strings, not JSON in a string`)
-  if (/,\s*[a-z][a-z\d+.-]*:/i.test(identifier))
+  if (LIST_WITH_COMMAS.test(identifier))
     throw new ConfigurationError(
       `${source} holds a list with commas in one string: give an array with one string for each identifier`,
+    )
+  // A blank within is possible, anything else is left over from a file or a terminal.
+  if (/^\s|[^\S ]|\s$/.test(identifier) || LIST_WITH_BLANKS.test(identifier))
+    throw new ConfigurationError(
+      `${source} must hold identifiers without white space around them, each by itself`,
     )
   return identifier
 }

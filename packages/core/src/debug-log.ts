@@ -16,9 +16,6 @@ export const isDebugging: boolean = log?.enabled === true
 export function debug(event: string, members: Readonly<Record<string, string | number | undefined>>): void {
   if (!isDebugging) return
   const known = Object.entries(members).filter(([, value]) => value !== undefined)
-  log?.(
-    [event, ...known.map(([name, value]) => `${name}=${JSON.stringify(value)}`)]
-      .join(' ')
-      .replaceAll('%', '%%'),
-  )
+  // The line is no format: an issuer may have a percent sign in its name.
+  log?.('%s', [event, ...known.map(([name, value]) => `${name}=${JSON.stringify(value)}`)].join(' '))
 }

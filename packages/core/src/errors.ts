@@ -9,6 +9,7 @@ import {
 import { ownMembers, withoutInheritance } from './own-members.js'
 import { hints, type Reason } from './reasons.js'
 import { type ChallengeParameters, formatChallenge } from './request/challenge.js'
+import { onlyWritable } from './response-headers.js'
 
 /**
  * What marks the errors of every copy of this package in a process: `instanceof` knows those of its own copy only. No text that
@@ -89,11 +90,14 @@ export abstract class TelnyxAuthError extends Error {
     return state.headers
   }
 
-  /** Others add theirs: `@koa/cors` does, so that its headers are on errors too. They do not take ours away. */
+  /**
+   * Others add theirs: `@koa/cors` does, so that its headers are on errors too. They do not take ours away; those that cannot
+   * be written, or frame a body, are left out.
+   */
   set headers(value: Record<string, string>) {
     const state = stateOf(this)
-    state.added = { ...value }
-    state.headers = { ...this.createHeaders(), ...value }
+    state.added = onlyWritable(value)
+    state.headers = { ...this.createHeaders(), ...state.added }
   }
 
   /** Those of the answer, even if a class that was derived from ours has others. */
@@ -138,7 +142,9 @@ interface State {
 
 /** With every member: one that is left out would be looked up in `Object.prototype`, which can be polluted. */
 function stateOfNew(code: ErrorCode, scopes: readonly string[]): State {
-  return { answer: answers[code], scopes, headers: undefined, added: undefined, placed: false }
+  // An object that only has the prototype of an error can have any code.
+  const answer = Object.hasOwn(answers, code) ? answers[code] : answers.ERR_CONFIGURATION
+  return { answer, scopes, headers: undefined, added: undefined, placed: false }
 }
 
 const states = new WeakMap<TelnyxAuthError, State>()
@@ -344,14 +350,15 @@ function isErrorOfAnotherCopy(value: unknown): boolean {
     Object.prototype.toString.call(value) !== '[object Error]'
   )
     return false
-  const status: unknown = Reflect.get(value, 'status')
   return (
     typeof Reflect.get(value, BRAND) === 'function' &&
     /^ERR_[A-Z_]+$/.test(String(Reflect.get(value, 'code'))) &&
-    Number.isInteger(status) &&
-    Number(status) >= 400 &&
-    Number(status) < 600
+    isStatusOfError(Reflect.get(value, 'status'))
   )
+}
+
+function isStatusOfError(status: unknown): status is number {
+  return Number.isInteger(status) && Number(status) >= 400 && Number(status) < 600
 }
 
 /**
@@ -389,8 +396,10 @@ function answerOf(error: TelnyxAuthError): Answer {
   // A newer copy has codes that are unknown here; it answers for them.
   const ask: unknown = Reflect.get(error, BRAND)
   const said = ownMembers(typeof ask === 'function' ? Reflect.apply(ask, error, []) : {})
+  const { status } = error
   return {
-    status: error.status,
+    // Asked once more, an accessor may say something else.
+    status: isStatusOfError(status) ? status : 500,
     error: typeof said.error === 'string' ? said.error : undefined,
     description: String(said.description),
   }
@@ -409,7 +418,7 @@ export function toResponse(error: unknown): ErrorResponse {
   const headers = isOfThisCopy(error) ? TelnyxAuthError.headersToAnswer(error) : error.headers
   return {
     status,
-    headers: { ...headers, 'Content-Type': 'application/json' },
+    headers: { ...onlyWritable(headers), 'Content-Type': 'application/json' },
     body: name ? { error: name, error_description: description, code: error.code } : { code: error.code },
   }
 }

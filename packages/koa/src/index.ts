@@ -82,6 +82,7 @@ function middleware<State>(
     ctx.set(answer.headers)
     core.cancelStream(ctx.body)
     Object.assign(ctx, { status: answer.status, body: answer.body })
+    if (!ctx.res.headersSent) Reflect.set(ctx, 'respond', true) // as with errors: where it is false, nothing is sent
     return undefined
   }
   // Another framework would not wait for a promise, nor hear of its error.

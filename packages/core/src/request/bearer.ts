@@ -121,7 +121,7 @@ export function whyTokenIsMissing(request: AuthenticatableRequest): Reason {
   }
   if (isPreflight(request)) return 'preflight'
   // A proxy passed the request on, and may have kept the header for itself.
-  return PROXY_HEADERS.some((name) => hasHeader(request, name)) ? 'authorization-stripped' : 'no-credentials'
+  return hasHeader(request, ...PROXY_HEADERS) ? 'authorization-stripped' : 'no-credentials'
 }
 
 /** Fetch standard, "CORS-preflight request". Browsers send them without credentials. */
@@ -129,10 +129,13 @@ export function isPreflight(request: AuthenticatableRequest): boolean {
   return request.method === 'OPTIONS' && hasHeader(request, 'access-control-request-method')
 }
 
-function hasHeader(request: AuthenticatableRequest, name: string): boolean {
-  if (isWebRequest(request)) return Boolean(request.headers.get(name))
+/** Whether a request has one of these headers, with a value. In one pass: strangers send thousands of them. */
+function hasHeader(request: AuthenticatableRequest, ...names: string[]): boolean {
+  if (isWebRequest(request)) return names.some((name) => Boolean(request.headers.get(name)))
   const { headers } = request
-  return Object.keys(headers ?? {}).some((each) => each.toLowerCase() === name && Boolean(headers[each]))
+  return Object.keys(headers ?? {}).some(
+    (each) => names.includes(each.toLowerCase()) && Boolean(headers[each]),
+  )
 }
 
 function authorizationHeader(request: AuthenticatableRequest): string | undefined {

@@ -23,6 +23,9 @@ export interface ChallengeParameters {
  */
 export const NQCHARS: RegExp = /^[\x21\x23-\x5B\x5D-\x7E]+$/
 
+/** The same with spaces (NQSCHAR): what can stand in a quoted string as it is. */
+const NQSCHARS = /^[\x20\x21\x23-\x5B\x5D-\x7E]+$/
+
 /**
  * The realm of every challenge. RFC 9110 §11.5 asks that it be the same for one protection space; RFC 6750
  * §3 that a challenge has at least one parameter, and this one is always known.
@@ -44,7 +47,10 @@ export function formatChallenge(parameters: ChallengeParameters): string {
     ['max_age', maxAgeSeconds?.toString()],
     ['resource_metadata', resourceMetadata],
   ]
-  const written = named.flatMap(([name, value]) => (value ? `${name}="${value}"` : []))
+  // JavaScript lets programs write anything to the members of an error.
+  const written = named.flatMap(([name, value]) =>
+    value && NQSCHARS.test(value) ? `${name}="${value}"` : [],
+  )
   return `Bearer ${written.join(', ')}`
 }
 
