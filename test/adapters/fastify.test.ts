@@ -431,7 +431,7 @@ describe('request.auth', () => {
     })
   })
 
-  it('may be written to by others; getAuth is right whatever it holds', async () => {
+  it('may be written to by others; getAuth is right with any value in it', async () => {
     const app = createApp()
     await app.register(telnyxAuth, reach())
     app.addHook('preHandler', async (request) => {
