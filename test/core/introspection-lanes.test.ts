@@ -271,6 +271,19 @@ describe('I7: the half-open probe of decide', () => {
   })
 })
 
+it('I7: in confirm, a token whose probe has failed may be the next probe: it cannot be made up', async () => {
+  const world = await createIntrospectionWorld()
+  world.answer = down
+  for (let n = 0; n < 3; n++) expect(await world.outcome(signedToken())).toBe(UNAVAILABLE)
+  const token = signedToken()
+  world.clock.advance(5)
+  expect(await world.outcome(token)).toBe(UNAVAILABLE)
+  expect(world.asked.at(-1)).toBe(token)
+  world.answer = active()
+  world.clock.advance(10)
+  expect(await world.outcome(token)).toBe('both')
+})
+
 describe('I7: requests that began before the breaker opened', () => {
   it('do not close it when they are answered with 400', async () => {
     const world = await createIntrospectionWorld()

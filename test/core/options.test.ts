@@ -43,7 +43,9 @@ describe('what is refused, at once and in one sentence', () => {
     [{ audience: [audience, `'${audience}'`] }, /"audience" has quotes around its value/],
     [{ audience: ` ${audience}` }, /"audience".*without white space/],
     [{ audience: `${audience},urn:example:api` }, /"audience" holds a list with commas.*array/],
+    [{ audience: `${audience}"` }, /"audience" has quotes around its value/],
     [{ audience: `["${audience}"]` }, /"audience".*not JSON in a string$/],
+    [{ audience: `{"api":1}` }, /"audience".*not JSON in a string$/],
     // profile
     [{ profile: 'RFC9068' }, /"profile".*"telnyx" or "rfc9068"/],
     [{ profile: null }, /"profile"/],
