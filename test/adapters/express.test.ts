@@ -356,6 +356,20 @@ describe.each([
     await expect(fetch(url).then((response) => response.text())).rejects.toThrow()
   })
 
+  it('attack 48: after the response was begun, the application gets the refusal and no error about headers', async () => {
+    const app = createApp()
+    app.use((_req, res, next) => {
+      res.setHeader('Content-Length', '4')
+      res.flushHeaders()
+      next()
+    })
+    app.use(telnyxAuth({ ...reach(), errors: 'throw' }))
+    const tell: ErrorRequestHandler = (error, _req, res, _next) => void res.end(error.code.slice(-4))
+    app.use(tell)
+    const { url } = await serve(app)
+    expect(await (await fetch(url)).text()).toBe('SING')
+  })
+
   it('who was refused later is nobody, even where an application goes on', async () => {
     const app = createApp()
     const goOn: ErrorRequestHandler = (_error, _req, _res, next) => next()

@@ -39,6 +39,20 @@ async function ask(
   return { status: response.statusCode, challenge: response.headers['www-authenticate'], body: response.body }
 }
 
+it('attack 48: a trailer about the body that an earlier hook has announced is not sent with a refusal', async () => {
+  const app = createApp()
+  app.addHook('onRequest', async (_, reply) => {
+    reply.trailer('ETag', () => Promise.resolve('"stale"'))
+    reply.trailer('Content-MD5', () => Promise.resolve('stale'))
+  })
+  await app.register(telnyxAuth, reach())
+  app.get('/', () => 'here')
+  const refused = await app.inject({ url: '/' })
+  expect(refused.statusCode).toBe(401)
+  expect(refused.headers.trailer).toBeUndefined()
+  expect(refused.trailers).toEqual({})
+})
+
 describe('which routes are protected', () => {
   it('all of the scope, whenever they were declared, and what is not there', async () => {
     const app = createApp()
@@ -431,7 +445,7 @@ describe('request.auth', () => {
     })
   })
 
-  it('may be written to by others; getAuth is right whatever it holds', async () => {
+  it('may be written to by others; getAuth is right with any value in it', async () => {
     const app = createApp()
     await app.register(telnyxAuth, reach())
     app.addHook('preHandler', async (request) => {

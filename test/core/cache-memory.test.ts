@@ -17,7 +17,7 @@ interface Result {
  * The option `cache` promises that all tokens together take no more than 4 KiB for each that is allowed. Measured in a process
  * of its own with full caches of tokens that are as large in memory as they can be for their length.
  */
-it('the verified-token cache takes no more memory than it promises, whatever the tokens hold', async () => {
+it('the verified-token cache takes no more memory than it promises, with any content of the tokens', async () => {
   const core = await compileCore()
   const argv = ['--expose-gc', PROBE, core.url, '300']
   const { stdout } = await promisify(execFile)(process.execPath, argv).finally(() => core.remove())

@@ -108,7 +108,7 @@ describe('what it returns', () => {
 
 describe('what is a mistake in the program', () => {
   it.each([[null], [42], [true], [{}], [[token]], [new String(token)], [Buffer.from(token)]])(
-    'returning %o is loud, and lets nobody in',
+    'returning %o is loud, and refuses the caller',
     async (value) => {
       const verifier = unchecked(() => value)
       await expect(verifier.authenticate({ headers: {} })).rejects.toMatchObject({
@@ -123,7 +123,7 @@ describe('what is a mistake in the program', () => {
     },
   )
 
-  it('a promise is loud, whatever becomes of it, and nothing is left unhandled', async () => {
+  it('a promise is loud, fulfilled or rejected, and nothing is left unhandled', async () => {
     const unhandled = vi.fn()
     process.on('unhandledRejection', unhandled)
     onTestFinished(() => void process.off('unhandledRejection', unhandled))
@@ -157,7 +157,7 @@ describe('what is a mistake in the program', () => {
     })
   })
 
-  it('what it throws is thrown as it is, and lets nobody in', async () => {
+  it('what it throws is thrown as it is, and refuses the caller', async () => {
     const mine = new Error('mine')
     const verifier = verifierWith(() => {
       throw mine
@@ -193,7 +193,7 @@ describe('types', () => {
     expect(options).toBeDefined()
   })
 
-  it('of a verifier, it is whatever kind of request the function takes', () => {
+  it('of a verifier, it is the kind of request that the function takes', () => {
     const all: VerifierOptions[] = [
       { getToken: fromHeader },
       { getToken: ({ headers }: Request) => headers.get('x') ?? undefined },

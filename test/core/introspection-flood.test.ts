@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { FetchResponse } from '@telnyx-auth/core'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type CompiledCore, compileCore } from '../support/compiled-core.js'
 import { turnOfEventLoop } from '../support/event-loop.js'
 import { NOW } from '../support/forge.js'
@@ -167,9 +167,12 @@ describe('20,000 opaque tokens at once', () => {
   }, 60_000)
   afterAll(() => core.remove())
 
-  it('attack 44: at most 100 are in flight, memory stays flat, the surplus is refused at once', async () => {
+  it('attack 44: at most 100 are in flight, memory stays flat, the surplus is refused at once', {
+    timeout: 120_000,
+  }, async () => {
     const probe = new URL('../support/introspection-flood.mjs', import.meta.url)
     const child = fork(probe, [core.url], { execArgv: ['--expose-gc', '--unhandled-rejections=strict'] })
+    onTestFinished(() => void child.kill('SIGKILL'))
     const [message]: unknown[] = await once(child, 'message')
     const { mostInFlight, baseline, atOnce, arriving } = Object(message)
     figures.push(

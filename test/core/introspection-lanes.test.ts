@@ -67,7 +67,7 @@ describe('I7: made-up tokens do not reach holders of verified ones', () => {
     expect(await world.outcome(signedToken())).toBe('both')
   })
 
-  it('attack 44: an endpoint that is silent about made-up tokens holds up nobody else', async () => {
+  it('attack 44: an endpoint that is silent about made-up tokens delays no other token', async () => {
     const world = await createIntrospectionWorld({ maxInFlight: 2 })
     const held = createSignal()
     world.answer = evilGets(async () => {
@@ -210,7 +210,7 @@ describe('I7: the half-open probe of decide', () => {
     expect(await world.outcome('lonely')).toBe('introspection')
   })
 
-  it('is given to a token that was active before, whatever holds the other one', async () => {
+  it('is given to a token that was active before, with any token in the other one', async () => {
     const world = await createIntrospectionWorld()
     world.answer = active()
     expect(await world.outcome('familiar')).toBe('introspection')
@@ -268,6 +268,38 @@ describe('I7: the half-open probe of decide', () => {
     world.answer = evilGets(status(400))
     expect(await world.outcome('evil-400')).toBe(UNAVAILABLE)
     expect(await world.outcome('good')).toBe('introspection')
+  })
+})
+
+it('I7: in confirm, a token whose probe has failed may be the next probe: it cannot be made up', async () => {
+  const world = await createIntrospectionWorld()
+  world.answer = down
+  for (let n = 0; n < 3; n++) expect(await world.outcome(signedToken())).toBe(UNAVAILABLE)
+  const token = signedToken()
+  world.clock.advance(5)
+  expect(await world.outcome(token)).toBe(UNAVAILABLE)
+  expect(world.asked.at(-1)).toBe(token)
+  world.answer = active()
+  world.clock.advance(10)
+  expect(await world.outcome(token)).toBe('both')
+})
+
+describe('I7: requests that began before the breaker opened', () => {
+  it('do not close it when they are answered with 400', async () => {
+    const world = await createIntrospectionWorld()
+    const held = createSignal()
+    world.answer = (token, signal) =>
+      token === 'evil-early'
+        ? held.promise.then(() => new Response(null, { status: 400 }))
+        : down(token, signal)
+    const early = world.outcome('evil-early')
+    await until(() => world.asked.includes('evil-early'))
+    await openDecide(world)
+    held.resolve()
+    expect(await early).toBe(UNAVAILABLE)
+    const { length } = world.asked
+    expect(await world.outcome('good')).toBe(UNAVAILABLE)
+    expect(world.asked).toHaveLength(length)
   })
 })
 

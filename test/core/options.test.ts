@@ -48,6 +48,8 @@ describe('what is refused, at once and in one sentence', () => {
     [{ audience: `${audience}\nx` }, /"audience".*without white space/],
     [{ audience: `["${audience}"]` }, /"audience".*not JSON in a string$/],
     [{ audience: `{ "audience": "${audience}" }` }, /"audience".*not JSON in a string$/],
+    [{ audience: `${audience}"` }, /"audience" has quotes around its value/],
+    [{ audience: `{"api":1}` }, /"audience".*not JSON in a string$/],
     // profile
     [{ profile: 'RFC9068' }, /"profile".*"telnyx" or "rfc9068"/],
     [{ profile: null }, /"profile"/],

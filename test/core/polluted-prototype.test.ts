@@ -24,7 +24,7 @@ import {
   whilePolluted,
 } from '../support/pollution.js'
 
-/** Attacks 9 and 46: whatever `Object.prototype` is made to have, before or after the start, changes no decision. */
+/** Attacks 9 and 46: what is put on `Object.prototype`, before or after the start, changes no decision. */
 
 const key = makeKey('ES256', 'a')
 const rsa = makeKey('RS256', 'b')

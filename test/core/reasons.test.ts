@@ -1,15 +1,47 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { InvalidTokenError, MissingTokenError, type Reason, toResponse, watch } from '@telnyx-auth/core'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import {
+  InvalidTokenError,
+  MissingTokenError,
+  type Policy,
+  type Reason,
+  toResponse,
+  watch,
+} from '@telnyx-auth/core'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { hints } from '../../packages/core/src/reasons.js'
 import { warnOnce } from '../../packages/core/src/warnings.js'
 import { type CompiledCore, compileCore } from '../support/compiled-core.js'
-import { ForgedIssuer, goodToken, makeKey, makeVerifier, NOW, rejectionOf } from '../support/forge.js'
+import {
+  ForgedIssuer,
+  forge,
+  goodClaims,
+  goodHeader,
+  goodToken,
+  makeKey,
+  makeVerifier,
+  NOW,
+  rejectionOf,
+  TestClock,
+  withMembers,
+} from '../support/forge.js'
 
 /** Why a request was refused is for operators: on the error, in the event and in the log, never in the answer. */
 
 const key = makeKey('ES256', 'good')
+const other = makeKey('ES256', 'other')
+
+/** Expects a refusal whose error and event say why, and whose answer does not. */
+async function expectReason(refused: () => Promise<unknown>, reason: Reason, claim?: string): Promise<void> {
+  const events: object[] = []
+  onTestFinished(watch('tokenRejected', (event) => events.push(event)))
+  const error = await rejectionOf(refused())
+  expect(error).toMatchObject({ reason, hint: hints[reason] })
+  expect(events).toEqual([expect.objectContaining({ code: error.code, claim, reason, hint: hints[reason] })])
+  const answer = JSON.stringify(toResponse(error))
+  expect(answer).not.toContain(hints[reason])
+  expect(answer).not.toContain('reason')
+}
 
 describe('the table of reasons', () => {
   it.each(Object.entries(hints))(
@@ -39,19 +71,80 @@ describe('errors carry the reason and the hint', () => {
     ['a logout token', {}, { typ: 'logout+jwt' }, 'typ-not-access-token', undefined],
     ['a critical header', {}, { crit: ['x'] }, 'critical-header', undefined],
     ['a key that is not known', {}, { kid: 'stranger' }, 'key-unknown', undefined],
+    ['an algorithm of no signature', {}, { alg: 'none' }, 'algorithm-not-supported', undefined],
+    ['an algorithm that is not allowed', {}, { alg: 'RS512' }, 'algorithm-not-listed', undefined],
+    ['an algorithm of another key', {}, { alg: 'RS256' }, 'key-of-other-algorithm', undefined],
+    ['a key id that is a number', {}, { kid: 1 }, 'kid-not-a-string', undefined],
   ]
 
   it.each(rows)('%s', async (_, claims, header, reason, claim) => {
+    const verifier = makeVerifier(new ForgedIssuer(key), { algorithms: ['ES256', 'RS256'] })
+    await expectReason(() => verifier.verify(goodToken(key, claims, header)), reason, claim)
+  })
+
+  const [header, payload] = [goodHeader(key), goodClaims()]
+  const forms: readonly (readonly [what: string, token: string, Reason])[] = [
+    ['a signature of another key', goodToken({ ...other, kid: key.kid }), 'signature-wrong'],
+    ['padding', `${goodToken(key)}=`, 'not-base64url'],
+    ['bytes that are no text', forge(header, Buffer.from([0x7b, 0xff, 0x7d]), key), 'not-utf8'],
+    ['no JSON', forge(header, '{', key), 'not-json'],
+    ['an array', forge(header, [], key), 'not-an-object'],
+    ['a deep nest', forge(header, `{"a":${'['.repeat(64)}${']'.repeat(64)}}`, key), 'too-deep'],
+    ['a repeated member', forge(header, withMembers(payload, '"sub":"user-2"'), key), 'repeated-member'],
+    ['more bytes than are read', 'x'.repeat(20_000), 'too-large'],
+    ['five parts', 'a.b.c.d.e', 'encrypted'],
+    ['two parts', 'a.b', 'not-three-parts'],
+  ]
+
+  it.each(forms)('%s', async (_, token, reason) => {
+    await expectReason(() => makeVerifier(new ForgedIssuer(key)).verify(token), reason)
+  })
+
+  const policies: readonly (readonly [what: string, Policy, Reason])[] = [
+    ['a validate that says no', { validate: () => false }, 'validate-refused'],
+    ['a scope that is missing', { scopes: ['admin'] }, 'scope-missing'],
+    ['a class of authentication that is missing', { acrValues: ['urn:strong'] }, 'acr-insufficient'],
+    ['an authentication that is too old', { maxAgeSeconds: 60 }, 'authentication-too-old'],
+  ]
+
+  it.each(policies)('%s', async (_, policy, reason) => {
     const verifier = makeVerifier(new ForgedIssuer(key))
-    const events: object[] = []
-    onTestFinished(watch('tokenRejected', (event) => events.push(event)))
-    const error = await rejectionOf(verifier.verify(goodToken(key, claims, header)))
-    expect(error).toMatchObject({ reason, hint: hints[reason] })
-    expect(events).toEqual([
-      expect.objectContaining({ code: error.code, claim, reason, hint: hints[reason] }),
-    ])
-    expect(JSON.stringify(toResponse(error))).not.toContain(hints[reason])
-    expect(JSON.stringify(toResponse(error))).not.toContain('reason')
+    const token = goodToken(key, { auth_time: NOW - 3600 })
+    await expectReason(() => verifier.verify(token, policy), reason)
+  })
+
+  it('a clock that does not tell the time', async () => {
+    const clock = Object.assign(new TestClock(), { now: () => Number.NaN })
+    await expectReason(
+      () => makeVerifier(new ForgedIssuer(key), {}, clock).verify(goodToken(key)),
+      'clock-broken',
+    )
+  })
+
+  it.each<[what: string, authorization: string | string[], Reason]>([
+    ['no blank after the scheme', 'Bearer', 'header-malformed'],
+    ['quotes around the token', 'Bearer "x.y.z"', 'header-malformed'],
+    ['two tokens in one header', 'Bearer x.y.z, Bearer x.y.z', 'token-repeated'],
+    ['two schemes in one header', 'Basic eA==, Bearer x.y.z', 'token-repeated'],
+    ['two headers', ['Bearer x.y.z', 'Bearer x.y.z'], 'token-repeated'],
+  ])('%s', async (_, authorization, reason) => {
+    const verifier = makeVerifier(new ForgedIssuer(key))
+    await expectReason(() => verifier.authenticate({ headers: { authorization } }), reason)
+  })
+
+  it('an answer of the issuer that is too large', async () => {
+    const verifier = makeVerifier(new ForgedIssuer(key), { maxResponseBytes: 10 })
+    await expectReason(() => verifier.verify(goodToken(key)), 'response-too-large')
+  })
+
+  it('metadata without an introspection endpoint: in the warning too', async () => {
+    const emitWarning = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+    const verifier = makeVerifier(new ForgedIssuer(key), {
+      introspection: { when: 'opaque', clientId: 'api', clientSecret: 'secret' },
+    })
+    const reason = 'introspection-endpoint-missing'
+    await expectReason(() => verifier.verify('opaque-token'), reason)
+    expect(emitWarning).toHaveBeenCalledWith(expect.stringContaining(hints[reason]), expect.anything())
   })
 
   it('only reasons of the table: the constructors are public', () => {

@@ -65,11 +65,15 @@ describe('a public key as a SubjectPublicKeyInfo', () => {
   })
 
   it('numbers of no, one and many digits are encoded as Node reads them', () => {
-    for (const bytes of [16, 126, 127, 128, 255, 256, 257, 2048]) {
-      const n = Buffer.alloc(bytes, 0xf1)
-      const spki = encodeSpki({ kty: 'RSA', n: n.toString('base64url'), e: 'AQAB' })
-      const key = createPublicKey({ key: spki ?? '', format: 'der', type: 'spki' })
-      expect(key.export({ format: 'jwk' })).toMatchObject({ n: n.toString('base64url'), e: 'AQAB' })
-    }
+    // The last first byte without its highest bit, and the first one with it: then the number needs a sign.
+    for (const first of [0x7f, 0x80, 0xf1])
+      for (const bytes of [16, 126, 127, 128, 255, 256, 257, 2048]) {
+        const n = Buffer.alloc(bytes, 0xf1)
+        n.writeUInt8(first)
+        const spki = encodeSpki({ kty: 'RSA', n: n.toString('base64url'), e: 'AQAB' })
+        const key = createPublicKey({ key: spki ?? '', format: 'der', type: 'spki' })
+        expect(key.export({ format: 'jwk' })).toMatchObject({ n: n.toString('base64url'), e: 'AQAB' })
+        expect(key.export({ format: 'der', type: 'spki' }).equals(spki ?? Buffer.alloc(0))).toBe(true)
+      }
   })
 })

@@ -25,6 +25,8 @@ const verifier = createVerifier({
 })
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
+// A test that has given up no longer listens.
+process.on('disconnect', () => process.exit(1))
 async function collect() {
   for (let round = 0; round < 4; round++) {
     globalThis.gc()
@@ -46,6 +48,7 @@ async function present(tokens, perTurn, expected) {
   let [peakHeap, peakRss] = [usedBy(before), before.rss]
   const started = performance.now()
   for (let next = 0; next < tokens.length || refused < tokens.length - inFlight; next += perTurn) {
+    if (performance.now() - started > 60_000) throw new Error(`Only ${refused} were refused as expected`)
     for (const token of tokens.slice(next, next + perTurn)) verifier.verify(token).catch(onRefused)
     await turn()
     const now = process.memoryUsage()

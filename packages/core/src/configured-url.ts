@@ -13,3 +13,8 @@ export function flawOfUrl(url: string): string | undefined {
   if (/\/(\.|%2e){1,2}(\/|[?#]|$)/i.test(url)) return 'the one that is set has a "." or ".." in its path'
   return undefined
 }
+
+/** Whether two identifiers are the same but for a slash at the end: the likeliest mistake in a configured one. */
+export function differOnlyByASlash(a: string, b: string): boolean {
+  return `${a}/` === b || a === `${b}/`
+}

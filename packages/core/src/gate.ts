@@ -288,7 +288,7 @@ export class Gate {
 }
 
 /**
- * Decides about a request, and keeps the property of what handlers are given up to date that says who calls. Somebody may
+ * Decides about a request, and then updates the property of what handlers are given that says who calls. Another program may
  * have made it unwritable, or an accessor that throws: `getAuth()` does not depend on it, and neither does what is decided.
  *
  * @param responses where the framework keeps the headers of the response, from which an error takes what frames a body

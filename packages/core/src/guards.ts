@@ -28,7 +28,7 @@ export function demandsOf(handlers: Handlers | undefined): CompiledPolicy[] {
 }
 
 /**
- * Makes sure that no guard stands where it would protect nothing, and nobody would notice.
+ * Makes sure that no guard stands where it would protect nothing and give no sign of it.
  *
  * @param route functions, or arrays of them, by the names of the hooks in which the framework calls them
  * @param hooks the names of those that do not suit a guard

@@ -22,7 +22,7 @@ export function parseJsonObject(bytes: Buffer): Record<string, unknown> | JsonOb
   } catch {
     return 'not-json'
   }
-  if (!isObject(value)) return 'not-an-object'
+  if (!isJsonObject(value)) return 'not-an-object'
   // A parser keeps one of several members of the same name, and parsers differ in which: what one program
   // checks, the next one does not see. Fewer members in the value than in the text means that one was lost.
   return countMembers(value) === members ? withoutPrototypes(value) : 'repeated-member'
@@ -58,6 +58,7 @@ function countMembers(value: unknown): number {
   return members
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+/** Whether a value of JSON is an object, and not an array or `null`. */
+export function isJsonObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -16,9 +16,14 @@ const sentences = {
     'A CORS preflight request never carries a token. Put the CORS middleware before telnyxAuth, so that preflights do not reach it.',
   'authorization-stripped':
     'The request passed a proxy and has no Authorization header. If the client sent one, let the proxy pass it on.',
-  'get-token-empty': 'Your own "getToken" found no token in the request.',
+  'get-token-empty':
+    'Your own "getToken" found no token in the request. Check what the client sends, and where "getToken" looks.',
   'header-not-a-string':
-    'A program, not the client, put something else than a string into the Authorization header of the request.',
+    'A program, not the client, put a value that is not a string into the Authorization header of the request.',
+  'header-malformed':
+    'The client must send "Authorization: Bearer <token>": one space, then the token without quotes and without a second "Bearer".',
+  'token-repeated':
+    'The request carries more than one credential. The client must send one Authorization header with one token, and no proxy may add another.',
 
   // The form of the token
   'too-large': 'Raise "maxTokenBytes" if the issuer really makes access tokens of this size.',
@@ -43,7 +48,8 @@ const sentences = {
   'kid-not-a-string': 'The token was not made by a correct issuer. Check where the client got it.',
 
   // The claims of the token
-  'claim-missing': 'The issuer must put this claim into its access tokens, or choose another "profile".',
+  'claim-missing':
+    'The issuer must put this claim into its access tokens. The option "profile" decides which ones are required: "telnyx" needs "iss", "aud" and "exp" only.',
   'claim-of-wrong-type': 'The issuer must make this claim as RFC 7519 and RFC 9068 define it.',
   'issuer-unknown':
     'The token is from an issuer that is not configured. Compare the environments (test, production) of client and API, and the option "issuer" (TELNYX_AUTH_ISSUER).',
@@ -58,7 +64,8 @@ const sentences = {
   expired: 'The client must get a new token before the old one expires.',
   'expired-just-now':
     'The token expired within the last minutes. If clients renew in time, compare the clocks of this machine and the issuer, or raise "clockToleranceSeconds".',
-  'not-before': 'The token may not be used yet ("nbf").',
+  'not-before':
+    'The token may not be used yet ("nbf"). The client must wait; if that time is over, compare the clocks of this machine and the issuer.',
   'issued-in-future':
     'The token was issued in the future ("iat"). Compare the clocks of this machine and the issuer.',
   'clock-behind':
@@ -81,7 +88,7 @@ const sentences = {
     'The introspection response repeats a member name, so it says two things at once. The issuer must be corrected.',
   'introspection-contradicts':
     'The introspection response names another subject, client or token id than the signed token. Check that the endpoint belongs to this issuer.',
-  'validate-refused': 'Your own "validate" returned false.',
+  'validate-refused': 'Your own "validate" returned false: the cause is there.',
   'scope-missing': 'The client must ask the issuer for the scopes that the challenge names.',
   'acr-insufficient': 'The user must sign in again in a stronger way, as the challenge says.',
   'authentication-too-old': 'The user must sign in again, as the challenge says.',
@@ -93,12 +100,15 @@ const sentences = {
   redirect: 'The issuer answered with a redirect, which is never followed. Configure the final address.',
   status: 'The issuer answered with an error. Check the address, and the state of the issuer.',
   credentials:
-    'The issuer refused the credentials of this API. Check "clientId" and "clientSecret" (TELNYX_CLIENT_ID, TELNYX_CLIENT_SECRET).',
+    'The issuer refused the credentials of this API, or your own "authMethod" gave none. Check "clientId" and "clientSecret" (TELNYX_CLIENT_ID, TELNYX_CLIENT_SECRET), or "authMethod".',
   'introspection-limit':
     'As many introspection requests are in flight as "introspection.maxInFlight" allows. Raise it if the endpoint can serve more; a flood of made-up tokens has the same effect.',
   'introspection-token-refused':
     'The introspection endpoint refuses to judge this token (status 400, 413, 414, 422 or 431). Check that it supports access tokens of this kind.',
-  'response-too-large': 'The answer of the issuer is larger than "maxResponseBytes".',
+  'introspection-endpoint-missing':
+    'The metadata name no introspection endpoint with an https URL. Set the option "introspectionEndpoint".',
+  'response-too-large':
+    'The answer of the issuer is larger than "maxResponseBytes". Check the address; raise the option if the issuer\'s answers are really so large.',
   'invalid-document': 'The answer of the issuer is not what the specification demands. Check the address.',
   'no-metadata':
     'The issuer has neither RFC 8414 metadata nor OpenID Connect discovery. Check the option "issuer" (TELNYX_AUTH_ISSUER), or set "jwksUri".',

@@ -836,7 +836,7 @@ const getToken: readonly Case[] = [
   },
   {
     rules: ['B5', 'P4'],
-    what: 'getToken: an API key is nobody for a guard',
+    what: 'getToken: a guard refuses a caller with an API key',
     setup: 'apiKeys',
     path: '/read',
     lines: ['Authorization: Bearer KEY0123456789_abc'],
@@ -859,7 +859,7 @@ const getToken: readonly Case[] = [
   },
   {
     rules: ['B6'],
-    what: 'getToken: what it throws is loud, and lets nobody in',
+    what: 'getToken: what it throws is loud, and refuses the caller',
     setup: 'brokenGetToken',
     ...get('/whoami', 'good'),
     answer: broken,

@@ -1,5 +1,7 @@
 import type { Clock } from '../clock.js'
+import { differOnlyByASlash } from '../configured-url.js'
 import { UnavailableError } from '../errors.js'
+import { isJsonObject } from '../json-object.js'
 import { ownMembers } from '../own-members.js'
 import { lifetimeOf } from './cache-control.js'
 import { CachedDocument, type Loaded } from './cached-document.js'
@@ -112,6 +114,7 @@ export class AuthorizationServer {
     if (endpoint !== undefined) return endpoint
     throw new UnavailableError('ERR_INTROSPECTION_UNAVAILABLE', {
       retryAfterSeconds: 60,
+      reason: 'introspection-endpoint-missing',
       cause: invalidDocument(
         'The metadata have no "introspection_endpoint" that is an https URL',
         this.issuer,
@@ -212,8 +215,7 @@ export function validateMetadata(
     reason,
     explanation: undefined,
   })
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    return invalid('The metadata are not a JSON object')
+  if (!isJsonObject(value)) return invalid('The metadata are not a JSON object')
   const document = ownMembers(value)
   if (typeof document.issuer !== 'string') return invalid('The metadata have no "issuer" that is a string')
   // RFC 8414 §3.3: identical to the identifier that was asked for, or nothing in the document is used.
@@ -243,10 +245,6 @@ export function validateMetadata(
       introspectionEndpoint: isUsable(endpoint) ? endpoint : undefined,
     },
   }
-}
-
-function differOnlyByASlash(a: string, b: string): boolean {
-  return `${a}/` === b || a === `${b}/`
 }
 
 /** An entity tag that can be sent back as it came (RFC 9110 §8.8.3). */

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js'
 import { Deadline } from './deadline.js'
-import { IssuerFailure } from './issuer-failure.js'
+import { retryAfterSecondsOf } from './issuer-failure.js'
 import { Backoff } from './pacing.js'
 
 /** A freshly loaded value and how long it may be used without asking again. */
@@ -162,8 +162,7 @@ export class CachedDocument<T> {
         },
         (error: unknown) => {
           this.#failure = { error, at: this.#clock.monotonic() }
-          const retryAfterSeconds = error instanceof IssuerFailure ? error.retryAfterSeconds : undefined
-          this.#backoff.failed((retryAfterSeconds ?? 0) * 1000)
+          this.#backoff.failed((retryAfterSecondsOf(error) ?? 0) * 1000)
           this.#plan.failed?.(error)
           throw error
         },

@@ -7,7 +7,7 @@ import { IssuerFailure } from './issuer-failure.js'
 /**
  * What a function of the user's gives, within the time that there is.
  *
- * @throws {IssuerFailure} `credentials`, for whatever it throws
+ * @throws {IssuerFailure} `credentials`, for everything that it throws
  */
 export async function authenticateClient(
   own: AuthenticateClient,

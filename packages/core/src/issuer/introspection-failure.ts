@@ -25,7 +25,7 @@ export interface Undecided {
 
 /** The endpoint read the token and refuses to judge it: oidc-provider answers 400 `unsupported_token_type`. */
 const ABOUT_TOKEN: readonly number[] = [400, 413, 414, 422, 431]
-/** Beside 5xx: what passes by itself. */
+/** Beside 5xx: what ends without any repair. */
 const TRANSIENT: readonly number[] = [408, 425, 429]
 
 /** A JSON answer that no introspection endpoint gives; the token may be the reason, or the address. */
@@ -62,11 +62,15 @@ export function affairOf(error: unknown, lane: LaneName): Affair {
     case 'status':
       if (status === undefined) return 'service'
       if (ABOUT_TOKEN.includes(status)) return 'token'
-      return status >= 500 || TRANSIENT.includes(status) ? 'outage' : 'service'
+      return passes(status) ? 'outage' : 'service'
     default:
       // A redirect: the address is another one.
       return 'service'
   }
+}
+
+function passes(status: number): boolean {
+  return status >= 500 || TRANSIENT.includes(status)
 }
 
 /** The place of the endpoint is not known: because the issuer is down, or because its metadata are of no use. */
@@ -74,6 +78,6 @@ function affairOfDiscovery({ code, cause }: UnavailableError): Affair {
   if (code !== 'ERR_DISCOVERY_FAILED') return 'service'
   if (!(cause instanceof IssuerFailure)) return 'service'
   const { reason, status = 0 } = cause
-  const passes = reason === 'status' && (status >= 500 || TRANSIENT.includes(status))
-  return passes || reason === 'timeout' || reason === 'network' ? 'outage' : 'service'
+  const isOutage = reason === 'status' && passes(status)
+  return isOutage || reason === 'timeout' || reason === 'network' ? 'outage' : 'service'
 }

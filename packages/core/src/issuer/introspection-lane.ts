@@ -2,7 +2,7 @@ import type { Clock } from '../clock.js'
 import { UnavailableError } from '../errors.js'
 import { watched } from '../events.js'
 import type { LaneName, Undecided } from './introspection-failure.js'
-import { IssuerFailure } from './issuer-failure.js'
+import { retryAfterSecondsOf } from './issuer-failure.js'
 import { Backoff } from './pacing.js'
 
 /** How many requests in a row may fail before the circuit breaker opens. */
@@ -162,6 +162,6 @@ export class IntrospectionLane<Outcome> {
 
 /** How long the endpoint, or discovery, asked to be left alone. */
 function retryAfterMsOf(error: unknown): number {
-  const known = error instanceof IssuerFailure || error instanceof UnavailableError
-  return ((known && error.retryAfterSeconds) || 0) * 1000
+  const seconds = error instanceof UnavailableError ? error.retryAfterSeconds : retryAfterSecondsOf(error)
+  return (seconds ?? 0) * 1000
 }

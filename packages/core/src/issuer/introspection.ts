@@ -15,7 +15,7 @@ import { type Answer, readAnswer } from './introspection-answer.js'
 import { type Affair, affairOf, type LaneName, type Undecided } from './introspection-failure.js'
 import { IntrospectionLane, type Pass } from './introspection-lane.js'
 import type { CheckedIntrospection } from './introspection-option.js'
-import { IssuerFailure, mayHaveMoved } from './issuer-failure.js'
+import { IssuerFailure, mayHaveMoved, retryAfterSecondsOf } from './issuer-failure.js'
 import { describeFailure, reasonOf, unavailable } from './unavailable.js'
 
 /** The bounds of each cache. What is not active has its own, so that made-up tokens push out no good one. */
@@ -166,7 +166,7 @@ export class Introspection {
 
   #noteFailure(pass: Pass, failure: Undecided, lane: Lane): void {
     if (failure.affair === 'service') this.#warn(failure.error)
-    const isAsked = retryAfterOf(failure.error) !== undefined
+    const isAsked = retryAfterSecondsOf(failure.error) !== undefined
     if (failure.affair === 'token' || (failure.affair === 'unclear' && !isAsked)) lane.noteAlive(pass)
     else if (pass.probe === undefined && this.#isBlameless(pass.digest, lane)) lane.noteUncounted()
     else lane.noteFailure(pass, failure)
@@ -235,8 +235,4 @@ function undecided({ affair, error }: Undecided, waitMs: number): UnavailableErr
     })
   const reason = affair === 'token' ? 'introspection-token-refused' : undefined
   return unavailable('ERR_INTROSPECTION_UNAVAILABLE', error, waitMs, reason)
-}
-
-function retryAfterOf(error: unknown): number | undefined {
-  return error instanceof IssuerFailure ? error.retryAfterSeconds : undefined
 }

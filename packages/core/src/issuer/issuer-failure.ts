@@ -50,7 +50,7 @@ export class IssuerFailure extends Error {
   readonly durationMs: number
   /** The status of the answer, where there was one. */
   declare readonly status?: number
-  /** The system's code for what befell the connection, such as `ECONNREFUSED`, where there is one. */
+  /** The system's code for what ended the connection, such as `ECONNREFUSED`, where there is one. */
   declare readonly code?: string
   /** How long the issuer asked to be left alone (`Retry-After`, RFC 9110 §10.2.3), in seconds, 240 at the most. */
   declare readonly retryAfterSeconds?: number
@@ -134,6 +134,11 @@ export function quote(text: string): string {
 export function mayHaveMoved({ reason, status = 0 }: IssuerFailure): boolean {
   if (reason === 'status') return status < 500 && status !== 429
   return reason !== 'too-large' && reason !== 'credentials'
+}
+
+/** How long the issuer asked to be left alone, in seconds; `undefined` where it did not. */
+export function retryAfterSecondsOf(error: unknown): number | undefined {
+  return error instanceof IssuerFailure ? error.retryAfterSeconds : undefined
 }
 
 /** The same failure, for a request that was not sent. */

@@ -1,6 +1,7 @@
 import { createPublicKey } from 'node:crypto'
 import { type CryptoKey, importSPKI } from 'jose'
 import { type Algorithm, algorithmsOf } from '../algorithms.js'
+import { isJsonObject } from '../json-object.js'
 import { ownMembers } from '../own-members.js'
 import { hasRocaStructure } from './roca.js'
 import { encodeSpki } from './spki.js'
@@ -153,11 +154,7 @@ function membersOf(value: unknown): readonly unknown[] {
 }
 
 function kidOf(member: unknown): unknown {
-  return isObject(member) ? ownMembers(member).kid : undefined
-}
-
-function isObject(member: unknown): member is object {
-  return typeof member === 'object' && member !== null && !Array.isArray(member)
+  return isJsonObject(member) ? ownMembers(member).kid : undefined
 }
 
 /** Whether more keys would be tried for one token than are allowed. Counts the key otherwise. */
@@ -210,7 +207,7 @@ async function importFor(
 }
 
 function selectCandidate(member: unknown): Candidate | LeftOutReason {
-  if (!isObject(member)) return 'not-an-object'
+  if (!isJsonObject(member)) return 'not-an-object'
   // What a host program puts on `Object.prototype` is no member of a key.
   const jwk = ownMembers(member)
   const { kid, kty, use, alg, key_ops: keyOps } = jwk

@@ -95,11 +95,6 @@ export class Backoff {
     this.#clock = clock
   }
 
-  /** How many times it has failed in a row. */
-  get failures(): number {
-    return this.#failures
-  }
-
   /** Milliseconds that are left of the pause. */
   get waitMs(): number {
     const leftMs = this.#until - this.#clock.monotonic()

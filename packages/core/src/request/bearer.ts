@@ -56,7 +56,7 @@ export function extractBearerToken(
   if (authorization === undefined) return undefined
   if (!BEARER_SCHEME.test(authorization)) {
     if (authorization.includes(',') && JOINED_BEARER.test(authorization.replace(QUOTED_STRING, '')))
-      throw new InvalidRequestError('ERR_TOKEN_REPEATED')
+      throw new InvalidRequestError('ERR_TOKEN_REPEATED', 'token-repeated')
     return undefined
   }
   let start = SCHEME_LENGTH
@@ -66,8 +66,8 @@ export function extractBearerToken(
   if (token.length > maxTokenBytes)
     throw new InvalidTokenError('ERR_TOKEN_TOO_LARGE', { reason: 'too-large' })
   // A comma is not in token68: it comes from joining several headers.
-  if (token.includes(',')) throw new InvalidRequestError('ERR_TOKEN_REPEATED')
-  if (start === SCHEME_LENGTH) throw new InvalidRequestError('ERR_REQUEST_MALFORMED')
+  if (token.includes(',')) throw new InvalidRequestError('ERR_TOKEN_REPEATED', 'token-repeated')
+  if (start === SCHEME_LENGTH) throw new InvalidRequestError('ERR_REQUEST_MALFORMED', 'header-malformed')
   return token
 }
 
@@ -77,7 +77,7 @@ export function extractBearerToken(
  * @throws {InvalidRequestError} `ERR_REQUEST_MALFORMED`
  */
 export function checkCharacters(token: string): void {
-  if (!TOKEN68.test(token)) throw new InvalidRequestError('ERR_REQUEST_MALFORMED')
+  if (!TOKEN68.test(token)) throw new InvalidRequestError('ERR_REQUEST_MALFORMED', 'header-malformed')
 }
 
 /**
@@ -153,7 +153,8 @@ function authorizationHeader(request: AuthenticatableRequest): string | undefine
       count++
     }
   }
-  if (count > 1 || timesSent(request) > 1) throw new InvalidRequestError('ERR_TOKEN_REPEATED')
+  if (count > 1 || timesSent(request) > 1)
+    throw new InvalidRequestError('ERR_TOKEN_REPEATED', 'token-repeated')
   // Node takes an inherited value for one that came already, and leaves the header out.
   if (count === 0 && 'authorization' in Object.prototype) return rawAuthorization(request)
   return authorization

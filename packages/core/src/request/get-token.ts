@@ -30,7 +30,7 @@ export function checkGetToken(option: unknown): GetToken | undefined {
 }
 
 /**
- * What a `getToken` says of a request. Whatever is not a string or `undefined` is a mistake in the program, and never
+ * What a `getToken` says of a request. Everything but a string or `undefined` is a mistake in the program, and never
  * taken for an anonymous caller.
  */
 function tokenFrom(

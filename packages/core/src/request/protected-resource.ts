@@ -130,7 +130,7 @@ class ProtectedResource implements ProtectedResourceMetadata {
   }
 }
 
-/** The URL that was asked for, whatever a framework has cut off from `url`. */
+/** The URL that was asked for, with what a framework has cut off from `url`. */
 function urlOf(request: AuthenticatableRequest): string | undefined {
   if (!('originalUrl' in request)) return request.url
   // Express copies it from `Object.prototype` onto each request, where it looks like one of the request's own.

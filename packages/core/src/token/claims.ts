@@ -1,4 +1,5 @@
 import { type Algorithm, isAlgorithm } from '../algorithms.js'
+import { differOnlyByASlash } from '../configured-url.js'
 import { InvalidTokenError } from '../errors.js'
 import type { Reason } from '../reasons.js'
 import type { UnverifiedHeader } from './unverified-token.js'
@@ -272,8 +273,8 @@ function isScope(value: unknown): value is string {
 }
 
 /**
- * The names in an answer to introspection: those of RFC 7662 §2.2 where it has them, whatever the tokens of this issuer call
- * them; else the ones that were configured.
+ * The names in an answer to introspection: those of RFC 7662 §2.2 where it has them, also where the tokens of this issuer have
+ * others; else the ones that were configured.
  */
 export function namesInAnswer(answer: JwtClaims, configured: NamesOfClaims): NamesOfClaims {
   return {
@@ -328,10 +329,6 @@ function audienceReason(
   // OpenID Connect Core §2: the audience of an ID token is the client. Only ID tokens have these claims.
   const isIdToken = ['nonce', 'at_hash', 'c_hash'].some((claim) => Object.hasOwn(claims, claim))
   return isIdToken ? 'audience-client-id' : 'audience-other'
-}
-
-function differOnlyByASlash(a: string, b: string): boolean {
-  return `${a}/` === b || a === `${b}/`
 }
 
 function missing(claim: string): InvalidTokenError {
