@@ -148,6 +148,21 @@ describe('what happens before the request', () => {
   const failing: [string, IntrospectionOptions['authMethod']][] = [
     ['throws', () => Promise.reject(new Error('no key'))],
     ['never settles', () => new Promise(() => undefined)],
+    // `fetch` throws for these, or the endpoint waits in vain for the body.
+    ...[
+      { authorization: 'Bearer KEY\u2026' },
+      { authorization: 'Bearer KEY\u2003' },
+      { authorization: 'Bearer KEY\nKEY' },
+      { authorization: 'Bearer KEY\0' },
+      { 'x key': 'KEY' },
+      { '': 'KEY' },
+      { 'Content-Length': '0' },
+      { 'transfer-encoding': 'chunked' },
+      { expect: '100-continue' },
+    ].map((headers): [string, IntrospectionOptions['authMethod']] => [
+      `gives ${JSON.stringify(headers)}`,
+      () => ({ headers }),
+    ]),
   ]
   it.each(failing)('I5: an "authMethod" that %s is this service’s affair', async (_, authMethod) => {
     const introspection = {
@@ -162,6 +177,19 @@ describe('what happens before the request', () => {
       expect(world.asked).toEqual([])
     }
   })
+
+  it.each(['Bearer KEY\n', ' Bearer KEY\t', 'Bearer K\u00c9Y'])(
+    '%j is a header that can be sent',
+    async (authorization) => {
+      const authMethod = () => ({ headers: { authorization, connection: 'close', host: 'issuer.example' } })
+      const world = await createIntrospectionWorld({
+        authMethod,
+        clientId: undefined,
+        clientSecret: undefined,
+      })
+      expect(await world.outcome(signedToken())).toBe('both')
+    },
+  )
 
   it('metadata without an endpoint are this service’s affair', async () => {
     for (const token of [signedToken(), unknownKeyToken(), opaqueToken()]) {

@@ -1,4 +1,4 @@
-import type { VerifierOptions } from '@telnyx-auth/core'
+import type { FetchFunction, VerifierOptions } from '@telnyx-auth/core'
 import { afterEach, describe, expect, it } from 'vitest'
 import {
   expectRefusal,
@@ -45,6 +45,8 @@ const members: Readonly<Record<string, unknown>> = {
   etag: '"x"',
   'cache-control': 'no-store',
   'if-none-match': '"x"',
+  form: 'x',
+  loaded: 'x',
 }
 
 const polluted: string[] = []
@@ -71,7 +73,10 @@ function start(
   options: VerifierOptions = {},
 ) {
   if (moment === 'before the start') pollute(name)
-  const verifier = makeVerifier(issuer, options)
+  // Documents are asked for with GET.
+  const fetch: FetchFunction = async (url, init) =>
+    init.method === 'GET' ? issuer.fetch(url, init) : new Response(null, { status: 405 })
+  const verifier = makeVerifier({ fetch }, options)
   if (moment === 'after the start') pollute(name)
   return verifier
 }

@@ -15,7 +15,7 @@ export const VARIABLES: readonly string[] =
   )
 /** Members of documents of the issuer, of errors and of what this library hands around. */
 export const OTHERS: readonly string[] =
-  'jwks_uri introspection_endpoint use kty crv claim message reason hint cause error description errorDescription resourceMetadata requiredScopes retryAfterSeconds status code cached if-none-match authorization body redirected'.split(
+  'jwks_uri introspection_endpoint use kty crv claim message reason hint cause error description errorDescription resourceMetadata requiredScopes retryAfterSeconds status code cached if-none-match authorization body form loaded waitMs redirected'.split(
     ' ',
   )
 

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js'
+import { withoutInheritance } from '../own-members.js'
 import { Deadline } from './deadline.js'
 import { retryAfterSecondsOf } from './issuer-failure.js'
 import { Backoff } from './pacing.js'
@@ -56,7 +57,8 @@ export class CachedDocument<T> {
   #loads = 0
 
   constructor(plan: DocumentPlan<T>) {
-    this.#plan = plan
+    // Some members may be left out, and must not be found on `Object.prototype`.
+    this.#plan = withoutInheritance(plan)
     this.#clock = plan.clock
     this.#backoff = new Backoff(plan.clock)
   }

@@ -32,12 +32,25 @@ export async function authenticateClient(
     const { headers, parameters, ...others } = ownMembers(isPlainObject(given) ? given : { given })
     if (Object.keys(others).length > 0 || !isTextual(headers) || !isTextual(parameters))
       throw failure('The function "authMethod" gave something else than headers and parameters')
+    // `fetch` would refuse it each time, which would look like an issuer that is down.
+    if (!Object.entries(headers ?? {}).every(([name, value]) => canBeSent(name, value)))
+      throw failure('The function "authMethod" gave a header that cannot be sent')
     const named = Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])
     return { headers: Object.fromEntries(named), parameters: { ...parameters } }
   }
   return Promise.race([work(), timeout]).catch((cause: unknown) => {
     throw cause instanceof IssuerFailure ? cause : failure('The function "authMethod" failed', cause)
   })
+}
+
+/** Headers that say how the request is framed, which is for `fetch` to decide. */
+const FRAMING: readonly string[] = ['content-length', 'expect', 'keep-alive', 'transfer-encoding', 'upgrade']
+
+/** Whether `fetch` takes a header (RFC 9110 §5.5, §5.6.2); it removes white space around a value. */
+function canBeSent(name: string, value: string): boolean {
+  if (FRAMING.includes(name.toLowerCase())) return false
+  const trimmed = value.replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, '')
+  return /^[!#$%&'*+.^_`|~\w-]+$/.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(trimmed)
 }
 
 function isTextual(value: unknown): value is Record<string, string> | undefined {

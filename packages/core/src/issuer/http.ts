@@ -1,7 +1,7 @@
 /** The one place that fetches: scheme, redirects, time, size and repetition are decided here. */
 
 import type { Clock } from '../clock.js'
-import { valueWithoutPrototypes } from '../own-members.js'
+import { valueWithoutPrototypes, withoutInheritance } from '../own-members.js'
 import type { Deadline } from './deadline.js'
 import {
   IssuerFailure,
@@ -112,7 +112,7 @@ export async function requestJson(
 ): Promise<JsonDocument> {
   for (let attempts = 1; ; attempts++) {
     try {
-      const document = await attempt(await prepare(), limits, deadline, clock)
+      const document = await attempt(withoutInheritance(await prepare()), limits, deadline, clock)
       document.attempts = attempts
       return document
     } catch (failure) {

@@ -11,6 +11,10 @@ const TOLERATED_FAILURES = 2
 const YIELD_MS = 60_000
 /** How many tokens are remembered whose probes failed. */
 const MAX_FAILED_PROBES = 1_000
+/** By so much a rest is longer than the pause of the token that was refused. */
+const LEAST_REST_MS = 5_000
+/** After so long without another one, a rest that the endpoint asks for is a first one again. */
+const RESTS_FORGOTTEN_MS = 120_000
 
 /** A request that was let through. */
 export interface Pass {
@@ -40,6 +44,8 @@ export class IntrospectionLane<Outcome> {
   readonly #backoff: Backoff
   /** The pauses after failures of familiar tokens: those of made-up ones do not hold them up. */
   readonly #familiarBackoff: Backoff
+  /** The rests that the endpoint asked for: kept by tokens that it has not called active before. */
+  readonly #restBackoff: Backoff
   /** Requests in flight by token: single flight. */
   readonly #inFlight = new Map<string, Promise<Outcome | Undecided>>()
   readonly #probes = new Set<Probe>()
@@ -49,6 +55,9 @@ export class IntrospectionLane<Outcome> {
   #isOpen = false
   #openings = 0
   #lastFailure: Undecided = LIMITED
+  #rests = 0
+  #restedAt = Number.NEGATIVE_INFINITY
+  #restFailure: Undecided = LIMITED
   #lastFailed = false
 
   constructor(name: LaneName, issuer: string, maxInFlight: number, clock: Clock) {
@@ -58,6 +67,7 @@ export class IntrospectionLane<Outcome> {
     this.#clock = clock
     this.#backoff = new Backoff(clock)
     this.#familiarBackoff = new Backoff(clock)
+    this.#restBackoff = new Backoff(clock)
   }
 
   /** Whether the last request failed: the next one is not repeated if it fails too. */
@@ -67,8 +77,10 @@ export class IntrospectionLane<Outcome> {
 
   /** Milliseconds until it is worth asking about a token again. */
   waitMs(digest: string, isFamiliar: boolean): number {
-    if (!this.#isOpen) return 0
-    return isFamiliar ? this.#familiarBackoff.waitMs : this.#backoff.waitMs || this.#yieldsForMs(digest)
+    const restMs = this.#restMs(isFamiliar)
+    if (!this.#isOpen) return restMs
+    if (isFamiliar) return this.#familiarBackoff.waitMs
+    return Math.max(restMs, this.#backoff.waitMs || this.#yieldsForMs(digest))
   }
 
   /**
@@ -84,6 +96,7 @@ export class IntrospectionLane<Outcome> {
   ): Promise<Outcome | Undecided> | Undecided {
     const joined = this.#inFlight.get(digest)
     if (joined) return joined
+    if (this.#restMs(isFamiliar) > 0) return this.#restFailure
     const probe = this.#isOpen ? this.#freeProbe(digest, isFamiliar) : undefined
     if (this.#isOpen && !probe) return this.#lastFailure
     if (this.#inFlight.size >= this.#maxInFlight) {
@@ -123,6 +136,24 @@ export class IntrospectionLane<Outcome> {
     this.#lastFailed = true
   }
 
+  /**
+   * The endpoint has asked this service for fewer requests, about a token that no caller has made up. What it allows is for all
+   * lanes together, so tokens that anyone can have made up must not use it up. No answer about another token ends this rest.
+   *
+   * @param pauseMs for how long that token must wait: it comes before those that rest
+   */
+  noteAskedToRest(pauseMs: number, failure: Undecided): void {
+    // Requests that began before the rest have nothing to add.
+    if (this.#rests > 0 && this.#restBackoff.waitMs > 0) return
+    const now = this.#clock.monotonic()
+    if (now - this.#restedAt > RESTS_FORGOTTEN_MS) this.#restBackoff.succeeded()
+    this.#rests++
+    this.#restedAt = now
+    this.#restFailure = failure
+    this.#restBackoff.failed(pauseMs + LEAST_REST_MS)
+    this.#publish(this.#restBackoff.waitMs)
+  }
+
   noteFailure({ digest, isFamiliar, openings, probe }: Pass, failure: Undecided): void {
     this.#lastFailed = true
     // Requests that began before the breaker opened have nothing to add.
@@ -136,9 +167,18 @@ export class IntrospectionLane<Outcome> {
     this.#isOpen = true
     this.#openings++
     if (probe === 'any' && this.name === 'decide') this.#yieldProbe(digest, pauseMs)
+    this.#publish(pauseMs)
+  }
+
+  #publish(pauseMs: number): void {
     const event = { issuer: this.#issuer, lane: this.name, pauseMs }
     watched('introspectionCircuitOpened')?.publish(event)
     watched('introspectionResting')?.publish(event)
+  }
+
+  /** Milliseconds that are left of a rest; without one, nothing depends on the clock. */
+  #restMs(isFamiliar: boolean): number {
+    return isFamiliar || this.#rests === 0 ? 0 : this.#restBackoff.waitMs
   }
 
   /** The probe that a token may be while the breaker is open or half-open. */

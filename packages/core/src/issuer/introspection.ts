@@ -170,6 +170,10 @@ export class Introspection {
     if (failure.affair === 'token' || (failure.affair === 'unclear' && !isAsked)) lane.noteAlive(pass)
     else if (pass.probe === undefined && this.#isBlameless(pass.digest, lane)) lane.noteUncounted()
     else lane.noteFailure(pass, failure)
+    // A limit on requests counts those of both lanes. What made-up tokens are answered says nothing about it.
+    const isLimited = failure.affair !== 'token' && (isAsked || statusOf(failure.error) === 429)
+    if (isLimited && (lane.name === 'confirm' || pass.isFamiliar))
+      this.#lanes.decide.noteAskedToRest(lane.waitMs(pass.digest, pass.isFamiliar), failure)
   }
 
   /**
@@ -235,4 +239,8 @@ function undecided({ affair, error }: Undecided, waitMs: number): UnavailableErr
     })
   const reason = affair === 'token' ? 'introspection-token-refused' : undefined
   return unavailable('ERR_INTROSPECTION_UNAVAILABLE', error, waitMs, reason)
+}
+
+function statusOf(error: unknown): number | undefined {
+  return error instanceof IssuerFailure ? error.status : undefined
 }
