@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { withoutInheritance } from '../../packages/core/src/own-members.js'
 import {
   AUDIENCE,
+  ForgedIssuer,
   forge,
   goodClaims,
   goodHeader,
@@ -210,5 +211,26 @@ describe('attack 46, the environment', () => {
       }
     })
     expect(thrown).toBe('ERR_CONFIGURATION')
+  })
+})
+
+describe('attack 46: a request that leaves members out does not get them by inheritance', () => {
+  const request = { headers: { authorization: `Bearer ${goodToken(key)}` } }
+
+  it.each<[name: string, value: unknown]>([
+    ['rawHeaders', ['authorization', 'Bearer a', 'authorization', 'Bearer b']],
+    ['headersDistinct', { authorization: ['Bearer a', 'Bearer b'] }],
+    ['get', () => 'Bearer a'],
+  ])('A: %s', async (name, value) => {
+    const issuer = new ForgedIssuer(key)
+    const verifier = makeVerifier(issuer)
+    await verifier.preload()
+    const outcome = await whilePolluted(name, value, () =>
+      verifier.authenticate(request).then(
+        ({ subject }) => subject,
+        (error: unknown) => error,
+      ),
+    )
+    expect(outcome).toBe('user-1')
   })
 })
