@@ -74,8 +74,7 @@ function middleware<State>(
   decide: (ctx: Context<State>, handlers: core.Handlers) => core.Awaitable<core.Decision>,
 ): Middleware<State> {
   const enforce = async (ctx: Context<State>, next: () => Promise<unknown>) => {
-    const decideHere = () => decide(ctx, handlersOf(self, ctx))
-    const decision = core.attachAuth(ctx.req, ctx.state, decideHere, ctx.res)
+    const decision = core.attachAuth(ctx.req, ctx.state, () => decide(ctx, handlersOf(self, ctx)), ctx.res)
     const answer = core.isPending(decision) ? await decision : decision
     if (!answer) return next()
     core.clearForAnswer(ctx.res)
