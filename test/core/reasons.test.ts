@@ -154,6 +154,24 @@ describe('errors carry the reason and the hint', () => {
   })
 })
 
+describe('errors that a validate of the user throws', () => {
+  it.each([
+    ['a claim', 'https://example.com/roles', 'https://example.com/roles'],
+    ['a token', goodToken(key), undefined],
+    ['a value with blanks', 'Jane Doe, born 1970', undefined],
+    ['several lines', 'sub\nforged line', undefined],
+  ])('the event names %s only if it can be a claim', async (_, claim, told) => {
+    const events: object[] = []
+    onTestFinished(watch('tokenRejected', (event) => events.push(event)))
+    const validate = () => {
+      throw new InvalidTokenError('ERR_TOKEN_REJECTED', { claim })
+    }
+    const error = await rejectionOf(makeVerifier(new ForgedIssuer(key)).verify(goodToken(key), { validate }))
+    expect(error).toMatchObject({ code: 'ERR_TOKEN_REJECTED', claim })
+    expect(events).toEqual([expect.objectContaining({ code: 'ERR_TOKEN_REJECTED', claim: told })])
+  })
+})
+
 describe('warnings for what only a person can repair', () => {
   it('once per issuer and cause, with the code', async () => {
     const warnings: Error[] = []

@@ -7,6 +7,9 @@ import { watched } from './events.js'
 import { withoutInheritance } from './own-members.js'
 import { hints, type Reason } from './reasons.js'
 
+/** What the name of a claim looks like, a URL among them (RFC 7519 §4.2). A token is longer. */
+const CLAIM_NAME = /^[A-Za-z_][\w.:/#-]{0,63}$/
+
 /** What becomes known of a token on its way. */
 export interface Trace {
   /** The issuer, one of ours. */
@@ -73,8 +76,9 @@ export function missingToken(reason: Reason = 'no-credentials'): MissingTokenErr
 function publishRefusal(error: unknown, issuer: string | undefined, durationMs: number): void {
   if (!isTelnyxAuthError(error) || error.code === 'ERR_CONFIGURATION') return
   const { code, reason: given } = withoutInheritance(error)
-  const { claim } = error instanceof InvalidTokenError ? withoutInheritance(error) : {}
-  // A `validate` may have put words of its own there.
+  const { claim: named } = error instanceof InvalidTokenError ? withoutInheritance(error) : {}
+  // A `validate` may have put words of its own into both.
+  const claim = typeof named === 'string' && CLAIM_NAME.test(named) ? named : undefined
   const reason = given !== undefined && Object.hasOwn(hints, given) ? given : undefined
   const hint = reason && hints[reason]
   watched('tokenRejected')?.publish({ code, claim, reason, hint, issuer, durationMs })
