@@ -6,7 +6,7 @@ import {
   watch,
 } from '@telnyx-auth/core'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { Gate } from '../../packages/core/src/adapter.js'
+import { Gate } from '../../packages/core/src/adapter/index.js'
 import { AUDIENCE, expectRefusal, ForgedIssuer, goodToken, makeKey, makeVerifier } from '../support/forge.js'
 import { thrownBy } from '../support/outcome.js'
 

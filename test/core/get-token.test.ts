@@ -7,8 +7,8 @@ import {
 } from '@telnyx-auth/core'
 import type { AdapterOptions } from '@telnyx-auth/core/adapter'
 import { describe, expect, expectTypeOf, it, onTestFinished, vi } from 'vitest'
-import { Gate } from '../../packages/core/src/adapter.js'
-import type { VerifierOptions } from '../../packages/core/src/options.js'
+import { Gate } from '../../packages/core/src/adapter/index.js'
+import type { VerifierOptions } from '../../packages/core/src/verifier-options.js'
 import {
   AUDIENCE,
   expectRefusal,

@@ -1,8 +1,8 @@
 import type { CryptoKey } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { lifetimeOf } from '../../packages/core/src/issuer/cache-control.js'
+import { lifetimeOf } from '../../packages/core/src/issuer/http/cache-control.js'
 import { TrustedIssuer } from '../../packages/core/src/issuer/trusted-issuer.js'
-import { resolveOptions } from '../../packages/core/src/options.js'
+import { resolveOptions } from '../../packages/core/src/verifier-options.js'
 import { codeOf, createPair, errorOf } from '../support/outcome.js'
 
 const MINUTE = 60

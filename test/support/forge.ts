@@ -21,8 +21,8 @@ import {
   type VerifierOptions,
 } from '@telnyx-auth/core'
 import { expect } from 'vitest'
-import { resolveOptions } from '../../packages/core/src/options.js'
 import { createVerifierAt, TokenVerifier } from '../../packages/core/src/verifier.js'
+import { resolveOptions } from '../../packages/core/src/verifier-options.js'
 
 export const ISSUER = 'https://issuer.example'
 export const AUDIENCE = 'https://api.example.com'

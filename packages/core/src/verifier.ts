@@ -1,27 +1,27 @@
 import type { CryptoKey } from 'jose'
-import { type Auth, createAuth } from './auth.js'
-import { type Awaitable, after, isPending } from './awaitable.js'
-import { type Clock, GuardedClock, systemClock } from './clock.js'
-import { InvalidTokenError, type MissingTokenError, UnavailableError } from './errors.js'
-import { describeHealth, type Health } from './health.js'
-import { cannotIntrospect } from './issuer/introspection-option.js'
-import { isPlausibleKid } from './issuer/key-set.js'
+import { type Clock, GuardedClock, systemClock } from './base/clock.js'
+import { type Awaitable, after, isPending } from './base/maybe-async.js'
+import { inOperation } from './errors/challenge-context.js'
+import { InvalidTokenError, type MissingTokenError, UnavailableError } from './errors/errors.js'
+import { describeHealth, type Health } from './issuer/health.js'
+import { cannotIntrospect } from './issuer/introspection/introspection-options.js'
+import { isPlausibleKid } from './issuer/keys/key-set.js'
 import { TrustedIssuer } from './issuer/trusted-issuer.js'
-import { missingToken, observed, observedRefusal, type Trace } from './observe.js'
-import { inOperation } from './operation.js'
-import { type ResolvedOptions, resolveOptions, type VerifierOptions } from './options.js'
+import { CompiledPolicy, type Policy } from './policy/policy.js'
 import {
   type AuthenticatableRequest,
   checkCharacters,
   extractBearerToken,
   whyTokenIsMissing,
-} from './request/bearer.js'
-import { CompiledPolicy, type Policy } from './request/policy.js'
-import { describeProtectedResource, type ProtectedResourceMetadata } from './request/protected-resource.js'
+} from './request/authorization-header.js'
+import { describeProtectedResource, type ProtectedResourceMetadata } from './resource/protected-resource.js'
+import { missingToken, observed, observedRefusal, type Trace } from './telemetry/observe.js'
+import { type Auth, createAuth } from './token/auth.js'
 import { checkClaims, checkHeader, checkTimes, type JwtClaims, namesInAnswer } from './token/claims.js'
+import { hasThreeParts, isOpaqueToken, KnownHeaders, parseUnverifiedToken } from './token/parse-token.js'
 import { hasSigned } from './token/signature.js'
-import { hasThreeParts, isOpaqueToken, KnownHeaders, parseUnverifiedToken } from './token/unverified-token.js'
-import { type VerifiedToken, VerifiedTokenCache } from './token/verified-token-cache.js'
+import { type VerifiedToken, VerifiedTokenCache } from './verified-token-cache.js'
+import { type ResolvedOptions, resolveOptions, type VerifierOptions } from './verifier-options.js'
 
 /** Decides whether access tokens are good, and what they allow. */
 export interface Verifier<Claims extends object = JwtClaims> {

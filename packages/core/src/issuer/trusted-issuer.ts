@@ -1,7 +1,7 @@
-import { type Awaitable, after } from '../awaitable.js'
-import type { Clock } from '../clock.js'
-import type { InvalidTokenError } from '../errors.js'
-import { ownMembers } from '../own-members.js'
+import type { Clock } from '../base/clock.js'
+import { type Awaitable, after } from '../base/maybe-async.js'
+import { ownMembers } from '../base/own-members.js'
+import type { InvalidTokenError } from '../errors/errors.js'
 import {
   type AcceptedClaims,
   checkIntrospectedClaims,
@@ -10,17 +10,17 @@ import {
   namesInAnswer,
   type TokenRules,
 } from '../token/claims.js'
-import { AuthorizationServer, type KnownEndpoints } from './authorization-server.js'
-import type { HttpLimits } from './http.js'
-import { type Introspected, Introspection } from './introspection.js'
-import type { LaneName } from './introspection-failure.js'
+import { AuthorizationServer, type KnownEndpoints } from './discovery/issuer-metadata.js'
+import type { HttpLimits } from './http/http-json.js'
+import { IssuerClient } from './http/issuer-client.js'
+import { type Introspected, Introspection } from './introspection/introspection-client.js'
+import type { LaneName } from './introspection/introspection-failure.js'
 import {
   type CheckedIntrospection,
   cannotIntrospect,
   type IntrospectionWhen,
-} from './introspection-option.js'
-import { IssuerClient } from './issuer-client.js'
-import { type KeyOptions, KeySet } from './key-set.js'
+} from './introspection/introspection-options.js'
+import { type KeyOptions, KeySet } from './keys/key-set.js'
 
 /** What is configured of one issuer, checked. */
 export interface ResolvedIssuer {

@@ -1,8 +1,8 @@
-import { type Algorithm, isAlgorithm } from '../algorithms.js'
-import { differOnlyByASlash } from '../configured-url.js'
-import { InvalidTokenError } from '../errors.js'
-import type { Reason } from '../reasons.js'
-import type { UnverifiedHeader } from './unverified-token.js'
+import { differOnlyByASlash } from '../base/url.js'
+import { InvalidTokenError } from '../errors/errors.js'
+import type { Reason } from '../errors/reasons.js'
+import { type Algorithm, isAlgorithm } from './algorithms.js'
+import type { UnverifiedHeader } from './parse-token.js'
 
 /**
  * What a JWT access token must say to be accepted here: pure functions, the time passed in. They are applied
