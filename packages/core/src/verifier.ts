@@ -1,7 +1,7 @@
 import type { CryptoKey } from 'jose'
 import { type Clock, GuardedClock } from './base/clock.js'
 import { type Awaitable, after, isPending } from './base/maybe-async.js'
-import { inOperation } from './errors/challenge-context.js'
+import { withChallengeContext } from './errors/challenge-context.js'
 import { InvalidTokenError, type MissingTokenError, UnavailableError } from './errors/errors.js'
 import { describeHealth, type Health } from './issuer/health.js'
 import { cannotIntrospect } from './issuer/introspection/introspection-options.js'
@@ -221,7 +221,7 @@ export class TokenVerifier implements Verifier {
       if (auth) return auth
       throw missing()
     } catch (error) {
-      throw inOperation(error, {
+      throw withChallengeContext(error, {
         requiredScopes: compiled.requiredScopes,
         resourceMetadata: this.#resource?.url,
       })
