@@ -1,3 +1,4 @@
+export type { Verifier } from './create-verifier.js'
 export { createVerifier, verify } from './create-verifier.js'
 export type {
   ErrorCode,
@@ -49,5 +50,4 @@ export type { Algorithm } from './token/algorithms.js'
 export type { Auth, ScopeImplies } from './token/auth.js'
 export type { JwtClaims, Profile } from './token/claims.js'
 export type { ClaimNames } from './token/token-rules-options.js'
-export type { Verifier } from './verifier.js'
 export type { CacheOptions, VerifierOptions } from './verifier-options.js'

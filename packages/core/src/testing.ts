@@ -4,13 +4,14 @@
  */
 
 import type { Clock } from './base/clock.js'
-import { TokenVerifier } from './verifier.js'
+import { TokenVerifier } from './create-verifier.js'
 import { resolveOptions, type VerifierOptions } from './verifier-options.js'
 
 export { BoundedCache } from './base/bounded-cache.js'
 export type { Clock } from './base/clock.js'
 export { withoutInheritance } from './base/own-members.js'
 export { isSecureUrl, isSecureUrlOf } from './base/url.js'
+export { TokenVerifier } from './create-verifier.js'
 export { closest } from './errors/check-options.js'
 export { answers } from './errors/error-codes.js'
 export { IssuerFailure, parseRetryAfter, systemCodeOf } from './errors/issuer-failure.js'
@@ -34,7 +35,6 @@ export {
 export { warnOnce } from './telemetry/warnings.js'
 export { ALGORITHMS, algorithmsOf, isAlgorithm } from './token/algorithms.js'
 export { VerifiedTokenCache } from './verified-token-cache.js'
-export { TokenVerifier } from './verifier.js'
 export { resolveOptions, VERIFIER_OPTIONS, type VerifierOptions } from './verifier-options.js'
 
 /** Creates a verifier that reads the time from the given clock, so that a test can move it. */

@@ -122,6 +122,7 @@ export interface ResolvedOptions {
   /** At least one, each with an identifier of its own. */
   readonly issuers: readonly [ResolvedIssuer, ...ResolvedIssuer[]]
   readonly limits: HttpLimits
+  readonly clockToleranceSeconds: number
   readonly maxTokenBytes: number
   readonly getToken: GetToken | undefined
   readonly scopeImplies: ScopeImplies | undefined
@@ -176,6 +177,7 @@ export function resolveOptions(options: unknown, environment: Environment): Reso
       }),
       retries: Math.floor(resolveNumber(given, 'retries', { default: 1, min: 0, max: 3 })),
     },
+    clockToleranceSeconds: resolveNumber(given, 'clockToleranceSeconds', { default: 5, min: 0, max: 600 }),
     maxTokenBytes: resolveNumber(given, 'maxTokenBytes', { default: 16_384, min: 1, max: 1_048_576 }),
     getToken: checkGetToken(given.getToken),
     scopeImplies,

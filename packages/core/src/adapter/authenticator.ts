@@ -1,7 +1,8 @@
 import { systemClock } from '../base/clock.js'
 import { type Awaitable, after, attempt } from '../base/maybe-async.js'
 import { ownMembers } from '../base/own-members.js'
-import { asError, copyOf, inOperation } from '../errors/challenge-context.js'
+import { isVerifierOfAnotherCopy, TokenVerifier } from '../create-verifier.js'
+import { asError, copyOf, withChallengeContext } from '../errors/challenge-context.js'
 import { checkNames, describe, isPlainObject } from '../errors/check-options.js'
 import { ConfigurationError, InvalidTokenError, MissingTokenError, toResponse } from '../errors/errors.js'
 import { CompiledPolicy } from '../policy/policy.js'
@@ -10,7 +11,6 @@ import type { ProtectedResourceMetadata } from '../resource/protected-resource.j
 import { checkProtectedResource } from '../resource/protected-resource-options.js'
 import { missingToken } from '../telemetry/observe.js'
 import type { Auth } from '../token/auth.js'
-import { isVerifierOfAnotherCopy, TokenVerifier } from '../verifier.js'
 import { resolveOptions, VERIFIER_OPTIONS } from '../verifier-options.js'
 import { type Admission, Admissions } from './auth-state.js'
 import { announceCopy, isKnownToAnotherCopy } from './copies.js'
@@ -280,7 +280,7 @@ export class Gate {
 
   /** Lets an error say in its challenge all that the operation needs. */
   #explain(error: Error, demands: readonly CompiledPolicy[]): unknown {
-    return inOperation(error, {
+    return withChallengeContext(error, {
       requiredScopes: [this.#policy, ...demands].flatMap((policy) => policy.requiredScopes),
       resourceMetadata: this.#resource?.url,
     })

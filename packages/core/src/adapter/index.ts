@@ -4,6 +4,7 @@
  */
 
 import { type Awaitable, attempt, isPending } from '../base/maybe-async.js'
+import type { Verifier } from '../create-verifier.js'
 import { asError } from '../errors/challenge-context.js'
 import { ConfigurationError } from '../errors/errors.js'
 import { CompiledPolicy, type Policy } from '../policy/policy.js'
@@ -12,7 +13,6 @@ import type { GetToken } from '../request/get-token.js'
 import type { ProtectedResourceOptions } from '../resource/protected-resource-options.js'
 import { warnOnce } from '../telemetry/warnings.js'
 import type { JwtClaims } from '../token/claims.js'
-import type { Verifier } from '../verifier.js'
 import type { VerifierOptions } from '../verifier-options.js'
 import { type Decision, Gate, isRequest } from './authenticator.js'
 import { declareGuard, type Handlers } from './guards.js'

@@ -9,7 +9,10 @@ export interface Operation {
 }
 
 /** Lets an error of ours say what it was thrown in. */
-export function inOperation(error: unknown, { requiredScopes, resourceMetadata }: Operation): unknown {
+export function withChallengeContext(
+  error: unknown,
+  { requiredScopes, resourceMetadata }: Operation,
+): unknown {
   if (!isTelnyxAuthError(error)) return error
   // One of a class that was derived from another copy's is told all the same, as far as it can be.
   const state = error instanceof TelnyxAuthError ? stateOf(error) : undefined

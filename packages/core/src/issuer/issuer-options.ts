@@ -17,6 +17,7 @@ import {
   type KnownEndpoints,
   validateMetadata,
 } from './discovery/issuer-metadata.js'
+import { checkOneOpaqueIssuer } from './introspection/introspection-decision.js'
 import { checkIntrospection, type IntrospectionOptions } from './introspection/introspection-options.js'
 import { describeLeftOut, findUnusable } from './keys/json-web-key.js'
 import type { KeyOptions } from './keys/key-set.js'
@@ -178,11 +179,7 @@ export function resolveIssuers(
   const identifiers = new Set([first, ...others].map(({ rules }) => rules.issuer))
   if (identifiers.size <= others.length)
     throw new ConfigurationError('Option "issuer" must not name the same issuer twice')
-  const opaque = [first, ...others].filter(({ introspection }) => introspection?.when === 'opaque')
-  if (opaque.length > 1)
-    throw new ConfigurationError(
-      'Only one issuer can introspect opaque tokens: they do not say which issuer they are from',
-    )
+  checkOneOpaqueIssuer([first, ...others].map(({ introspection }) => introspection?.when))
   return [first, ...others]
 }
 
@@ -227,7 +224,6 @@ function resolveIssuer(given: Given, issuer: string, environment: Environment): 
       profile,
       claimNames: resolveClaimNames(given.claimNames, profile),
       algorithms,
-      clockToleranceSeconds: resolveNumber(given, 'clockToleranceSeconds', { default: 5, min: 0, max: 600 }),
     },
     known,
     keys: resolveKeys(given, algorithms),

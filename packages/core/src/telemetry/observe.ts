@@ -20,12 +20,17 @@ export interface Trace {
   cached: boolean
 }
 
-/** Tells operators what became of a token; without operators, it is just the work. */
+/** Whether an operator listens to what becomes of tokens. */
+export function isObserved(): boolean {
+  return isDebugging || watched('tokenAccepted') !== undefined || watched('tokenRejected') !== undefined
+}
+
+/** Does the work, and tells operators what became of the token where one listens. */
 export function observed<T extends Auth | undefined>(
   clock: Clock,
   work: (trace?: Trace) => Awaitable<T>,
 ): Awaitable<T> {
-  if (!isDebugging && !watched('tokenAccepted') && !watched('tokenRejected')) return work()
+  if (!isObserved()) return work()
   const started = clock.monotonic()
   const trace: Trace = { issuer: undefined, kid: undefined, cached: false }
   return attempt(

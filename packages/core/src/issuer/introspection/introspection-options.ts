@@ -87,13 +87,6 @@ const MEMBERS: readonly string[] = [
   'maxInFlight',
 ] satisfies (keyof IntrospectionOptions)[]
 
-/** For a policy that demands what nothing was said about how to do. */
-export function cannotIntrospect(): ConfigurationError {
-  return new ConfigurationError(
-    'The policy says "introspection", but the verifier was not told how: set its option "introspection" (for each issuer, where there are several)',
-  )
-}
-
 /**
  * Checks and copies the option `introspection`.
  *
