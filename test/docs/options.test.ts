@@ -65,6 +65,9 @@ function withOption({ option, member }: Documented, value: unknown): object {
 }
 
 const documented = await documentedIn('options.md')
+const withRange = documented.flatMap((each): [string, Documented][] =>
+  each.range ? [[each.member ?? each.option, each]] : [],
+)
 const membersOf = (option: string) =>
   documented.flatMap((each) => (each.option === option && each.member ? [each.member] : [])).sort()
 
@@ -83,7 +86,7 @@ describe('options.md describes', () => {
     expect(membersOf(option)).toEqual(await memberNames(option))
   })
 
-  it.each(documented.filter(({ range }) => range !== undefined))('the range of $option $member', (each) => {
+  it.each(withRange)('the range of %s', (_, each) => {
     const [min = 0, max = 0] = each.range ?? []
     for (const value of [min, max]) expect(() => createVerifier(withOption(each, value))).not.toThrow()
     for (const value of [min - 1, max + 1])
@@ -93,8 +96,7 @@ describe('options.md describes', () => {
   })
 
   it('the ranges of these', () => {
-    const names = documented.flatMap(({ range, option, member }) => (range ? [member ?? option] : []))
-    expect(names).toEqual([
+    expect(withRange.map(([name]) => name)).toEqual([
       ...['clockToleranceSeconds', 'maxTokenBytes', 'cacheSeconds', 'inactiveCacheSeconds', 'maxInFlight'],
       ...['lifetimeSeconds', 'maxStaleSeconds', 'cooldownSeconds', 'maxEntries', 'maxAgeSeconds'],
       ...['timeoutMs', 'maxResponseBytes', 'retries'],
