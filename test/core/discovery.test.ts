@@ -1,7 +1,6 @@
 import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { metadataUrl } from '../../packages/core/src/issuer/discovery/issuer-metadata.js'
-import { isSecureUrl } from '../../packages/core/src/issuer/http/http-json.js'
+import { isSecureUrl, metadataUrl } from '../../packages/core/src/testing.js'
 import { codeOf, createPair, errorOf, untilTimeout } from '../support/outcome.js'
 
 describe('D1: where the metadata is', () => {

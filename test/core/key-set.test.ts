@@ -1,8 +1,6 @@
 import type { CryptoKey } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { lifetimeOf } from '../../packages/core/src/issuer/http/cache-control.js'
-import { TrustedIssuer } from '../../packages/core/src/issuer/trusted-issuer.js'
-import { resolveOptions } from '../../packages/core/src/verifier-options.js'
+import { lifetimeOf, resolveOptions, TrustedIssuer } from '../../packages/core/src/testing.js'
 import { codeOf, createPair, errorOf } from '../support/outcome.js'
 
 const MINUTE = 60

@@ -3,8 +3,7 @@ import { runInNewContext } from 'node:vm'
 import { ConfigurationError, createVerifier } from '@telnyx-auth/core'
 import { createGuards, Gate } from '@telnyx-auth/core/adapter'
 import { describe, expect, it, vi } from 'vitest'
-import { closest } from '../../packages/core/src/errors/check-options.js'
-import { resolveOptions, VERIFIER_OPTIONS } from '../../packages/core/src/verifier-options.js'
+import { closest, resolveOptions, VERIFIER_OPTIONS } from '../../packages/core/src/testing.js'
 import { thrownBy } from '../support/outcome.js'
 
 /** As JavaScript calls it: with whatever. */

@@ -6,7 +6,7 @@ import {
   type VerifierOptions,
 } from '@telnyx-auth/core'
 import { describe, expect, it, vi } from 'vitest'
-import { TrustedIssuer } from '../../packages/core/src/issuer/trusted-issuer.js'
+import { TrustedIssuer } from '../../packages/core/src/testing.js'
 import { settle } from '../support/event-loop.js'
 import {
   AUDIENCE,

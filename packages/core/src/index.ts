@@ -1,3 +1,4 @@
+export { createVerifier, verify } from './create-verifier.js'
 export type {
   ErrorCode,
   InvalidRequestCode,
@@ -25,10 +26,9 @@ export type {
   AuthenticateClient,
   ClientAuthentication,
   IntrospectionOptions,
-  IntrospectionWhen,
 } from './issuer/introspection/introspection-options.js'
-export type { ClaimNames, IssuerOptions, IssuerSettings, KeysOptions } from './issuer/issuer-options.js'
-export type { KeyLeftOut, LeftOutReason } from './issuer/keys/json-web-key.js'
+export type { IssuerOptions, IssuerSettings, KeysOptions } from './issuer/issuer-options.js'
+export type { IntrospectionWhen } from './policy/introspection-when.js'
 export type { Policy, Validate } from './policy/policy.js'
 export {
   type AuthenticatableRequest,
@@ -44,8 +44,10 @@ export type {
 } from './resource/protected-resource.js'
 export type { ProtectedResourceOptions } from './resource/protected-resource-options.js'
 export { channels, type Events, watch } from './telemetry/events.js'
+export type { KeyLeftOut, LeftOutReason } from './telemetry/keys-left-out.js'
 export type { Algorithm } from './token/algorithms.js'
 export type { Auth, ScopeImplies } from './token/auth.js'
 export type { JwtClaims, Profile } from './token/claims.js'
-export { createVerifier, type Verifier, verify } from './verifier.js'
+export type { ClaimNames } from './token/token-rules-options.js'
+export type { Verifier } from './verifier.js'
 export type { CacheOptions, VerifierOptions } from './verifier-options.js'

@@ -1,5 +1,5 @@
 import type { CryptoKey } from 'jose'
-import { type Clock, GuardedClock, systemClock } from './base/clock.js'
+import { type Clock, GuardedClock } from './base/clock.js'
 import { type Awaitable, after, isPending } from './base/maybe-async.js'
 import { inOperation } from './errors/challenge-context.js'
 import { InvalidTokenError, type MissingTokenError, UnavailableError } from './errors/errors.js'
@@ -21,7 +21,7 @@ import { checkClaims, checkHeader, checkTimes, type JwtClaims, namesInAnswer } f
 import { hasThreeParts, isOpaqueToken, KnownHeaders, parseUnverifiedToken } from './token/parse-token.js'
 import { hasSigned } from './token/signature.js'
 import { type VerifiedToken, VerifiedTokenCache } from './verified-token-cache.js'
-import { type ResolvedOptions, resolveOptions, type VerifierOptions } from './verifier-options.js'
+import type { ResolvedOptions } from './verifier-options.js'
 
 /** Decides whether access tokens are good, and what they allow. */
 export interface Verifier<Claims extends object = JwtClaims> {
@@ -369,40 +369,4 @@ function onlyOne(introspecting: readonly TrustedIssuer[]): TrustedIssuer | undef
 function isUndecided(error: unknown, kid: string | undefined): boolean {
   const notFound = error instanceof InvalidTokenError && error.code === 'ERR_KEY_NOT_FOUND'
   return error instanceof UnavailableError || (notFound && (kid === undefined || isPlausibleKid(kid)))
-}
-
-/**
- * Makes a verifier. Nothing is fetched before the first token, or `preload()`.
- *
- * @typeParam Claims the claims that this issuer's tokens carry
- * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
- */
-export function createVerifier<Claims extends object = JwtClaims>(
-  options?: VerifierOptions<Claims>,
-): Verifier<Claims>
-export function createVerifier(options?: VerifierOptions): Verifier {
-  return createVerifierAt(systemClock, options)
-}
-
-/** The same at another clock. */
-export function createVerifierAt(clock: Clock, options?: VerifierOptions): TokenVerifier {
-  return new TokenVerifier(resolveOptions(options, process.env), clock)
-}
-
-let processVerifier: Verifier | undefined
-
-/**
- * Verifies an access token with one verifier for the whole process, made from the environment at first use.
- *
- * @typeParam Claims the claims that this issuer's tokens carry
- * @throws {ConfigurationError} when the environment does not say enough to make one
- * @throws {TelnyxAuthError} when the token is not acceptable, or cannot be checked
- */
-export async function verify<Claims extends object = JwtClaims>(
-  token: string,
-  policy?: Policy<Claims>,
-): Promise<Auth<Claims>>
-export async function verify(token: string, policy?: Policy): Promise<Auth> {
-  processVerifier ??= createVerifier()
-  return processVerifier.verify(token, policy)
 }

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { isPollution } from '../base/own-members.js'
+import { FRAMING_HEADERS } from '../errors/writable-headers.js'
 
 /** What to answer, ready to be written. */
 export interface Answer {
@@ -18,21 +19,12 @@ export interface HeaderStore {
   removeTrailer?(name: string): unknown
 }
 
-/** What says where a body ends and how it is encoded (RFC 9112 §6, RFC 9110 §8.4). */
-const FRAMING: readonly string[] = [
-  'Content-Length',
-  'Transfer-Encoding',
-  'Trailer',
-  'Content-Encoding',
-  'Content-Range',
-]
-
 /**
  * All that earlier middleware may have said about the body of a response, or about keeping it. It is not true of the
  * answers of this library. The vendors' fields count for more than `Cache-Control` (RFC 9213 §2.2, nginx).
  */
 const ABOUT_A_BODY: readonly string[] = [
-  ...FRAMING,
+  ...FRAMING_HEADERS,
   // RFC 9110 §8, RFC 9530, RFC 6266
   'Content-Type',
   'Content-Language',
@@ -62,31 +54,6 @@ const ABOUT_A_BODY: readonly string[] = [
   'X-Sendfile',
 ]
 
-/** RFC 9110 §5.1 and §5.5. */
-const [HEADER_NAME, HEADER_VALUE] = [/^[\w!#$%&'*+.^`|~-]+$/, /^[\t\x20-\x7e\x80-\xff]*$/]
-const FRAMING_NAMES = new Set(FRAMING.map((name) => name.toLowerCase()))
-
-/**
- * Of the headers that others have added to an error, those that can be written and do not frame the body. Frameworks write
- * them where nothing catches what Node throws, and the process would end.
- */
-export function onlyWritable(headers: unknown): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(typeof headers === 'object' ? { ...headers } : {}).filter(isWritable),
-  )
-}
-
-function isWritable(header: [string, unknown]): header is [string, string] {
-  const [name, given] = header
-  // JavaScript lets numbers and lists through, which Node writes.
-  const values: unknown[] = Array.isArray(given) ? given : [given]
-  return (
-    HEADER_NAME.test(name) &&
-    !FRAMING_NAMES.has(name.toLowerCase()) &&
-    values.every((value) => /^(?:string|number)$/.test(typeof value) && HEADER_VALUE.test(String(value)))
-  )
-}
-
 /** Removes what earlier middleware said about the body, before an answer of this library is written. */
 export function clearForAnswer(...stores: HeaderStore[]): void {
   clear(ABOUT_A_BODY, stores)
@@ -100,7 +67,7 @@ export function clearForAnswer(...stores: HeaderStore[]): void {
  * on instead, and the error's own headers replace `Cache-Control`.
  */
 export function clearForError(...stores: HeaderStore[]): void {
-  clear(FRAMING, stores)
+  clear(FRAMING_HEADERS, stores)
 }
 
 function clear(names: readonly string[], given: readonly HeaderStore[]): void {

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { withoutPrototypes } from './own-members.js'
+import { valueWithoutPrototypes, withoutPrototypes } from './own-members.js'
 
 /** No document nests deeper; a limit keeps every later walk over its values from exhausting the stack. */
 const MAX_DEPTH = 64
@@ -61,4 +61,19 @@ function countMembers(value: unknown): number {
 /** Whether a value of JSON is an object, and not an array or `null`. */
 export function isJsonObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/**
+ * Parses a JSON document. Its objects have no prototype: what a host program puts on `Object.prototype` is no member.
+ *
+ * @returns `undefined` when the bytes are not JSON
+ */
+export function parseJson(bytes: Uint8Array): unknown {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    // One that is nested too deep for the stack is caught here too.
+    return valueWithoutPrototypes(JSON.parse(text))
+  } catch {
+    return undefined
+  }
 }

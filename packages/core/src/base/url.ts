@@ -18,3 +18,30 @@ export function flawOfUrl(url: string): string | undefined {
 export function differOnlyByASlash(a: string, b: string): boolean {
   return `${a}/` === b || a === `${b}/`
 }
+
+const LOOPBACK_HOST = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])$/
+
+/**
+ * Whether tokens may depend on what this URL answers: `https`, or `http` on a loopback host, where nobody
+ * can stand in between (RFC 8414 §2 and §6.1). Without credentials, and without
+ * what `URL` would drop or repair silently: white space, control characters, backslashes, missing slashes.
+ */
+export function isSecureUrl(value: unknown): value is string {
+  if (
+    typeof value !== 'string' ||
+    !/^https?:\/\/[^\s/?#@\\\p{Cc}]+([/?#][^\s\\\p{Cc}]*)?$/u.test(value) ||
+    !URL.canParse(value)
+  )
+    return false
+  const url = new URL(value)
+  return url.protocol === 'https:' || LOOPBACK_HOST.test(url.hostname)
+}
+
+/**
+ * Whether a URL that an issuer's document names may be used: `https`, or `http` on a loopback host where the issuer is on
+ * one too. A remote issuer must not send this process to what listens on its own machine.
+ */
+export function isSecureUrlOf(issuer: string, value: unknown): value is string {
+  if (!isSecureUrl(value)) return false
+  return new URL(value).protocol === 'https:' || LOOPBACK_HOST.test(new URL(issuer).hostname)
+}

@@ -1,3 +1,4 @@
+import { NQCHARS, NQSCHARS } from '../base/syntax.js'
 /** The `WWW-Authenticate` challenge, as RFC 6750 §3, RFC 9470 §3 and RFC 9728 §5.1 write it. */
 
 import { withoutInheritance } from '../base/own-members.js'
@@ -16,15 +17,6 @@ export interface ChallengeParameters {
   /** RFC 9728 §5.1: the URL of the metadata of the protected resource. */
   readonly resourceMetadata?: string | undefined
 }
-
-/**
- * Printable ASCII but space, `"` and `\` (RFC 6749 appendix A, NQCHAR): what a scope (§3.3) and an `acr` value are
- * made of, and nothing that could end a quoted string, or a header.
- */
-export const NQCHARS: RegExp = /^[\x21\x23-\x5B\x5D-\x7E]+$/
-
-/** The same with spaces (NQSCHAR): what can stand in a quoted string as it is. */
-const NQSCHARS = /^[\x20\x21\x23-\x5B\x5D-\x7E]+$/
 
 /**
  * The realm of every challenge. RFC 9110 §11.5 asks that it be the same for one protection space; RFC 6750

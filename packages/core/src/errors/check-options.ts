@@ -1,5 +1,5 @@
 import { ownMembers } from '../base/own-members.js'
-import { NQCHARS } from './challenge.js'
+import { NQCHARS } from '../base/syntax.js'
 import { ConfigurationError } from './errors.js'
 
 /** What is needed to tell somebody clearly what is wrong with their configuration. */

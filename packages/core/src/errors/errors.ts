@@ -1,4 +1,3 @@
-import { onlyWritable } from '../adapter/response-headers.js'
 import { ownMembers, withoutInheritance } from '../base/own-members.js'
 import { type ChallengeParameters, formatChallenge } from './challenge.js'
 import {
@@ -10,6 +9,7 @@ import {
   type UnavailableCode,
 } from './error-codes.js'
 import { hints, type Reason } from './reasons.js'
+import { onlyWritable } from './writable-headers.js'
 
 /**
  * What marks the errors of every copy of this package in a process: `instanceof` knows those of its own copy only. No text that

@@ -1,6 +1,6 @@
 import { UnavailableError } from '../errors/errors.js'
 import { IssuerFailure } from '../errors/issuer-failure.js'
-import type { KeyLeftOut } from './keys/json-web-key.js'
+import type { KeyLeftOut } from '../telemetry/keys-left-out.js'
 import type { TrustedIssuer } from './trusted-issuer.js'
 
 /** What is known of one issuer. Ages and durations are in seconds. */

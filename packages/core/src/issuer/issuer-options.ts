@@ -1,16 +1,22 @@
+import { parseJson } from '../base/json.js'
 import { ownMembers } from '../base/own-members.js'
-import { flawOfUrl } from '../base/url.js'
-import { checkNames, closest, describe, resolveNumber } from '../errors/check-options.js'
+import { flawOfUrl, isSecureUrl } from '../base/url.js'
+import { checkNames, describe, resolveNumber } from '../errors/check-options.js'
 import { ConfigurationError } from '../errors/errors.js'
-import { ALGORITHMS, type Algorithm, isAlgorithm } from '../token/algorithms.js'
+import type { Algorithm } from '../token/algorithms.js'
 import { resolveAudience } from '../token/audience-option.js'
-import { type NamesOfClaims, type Profile, STANDARD_NAMES } from '../token/claims.js'
+import type { Profile } from '../token/claims.js'
+import {
+  type ClaimNames,
+  resolveAlgorithms,
+  resolveClaimNames,
+  resolveProfile,
+} from '../token/token-rules-options.js'
 import {
   type AuthorizationServerMetadata,
   type KnownEndpoints,
   validateMetadata,
 } from './discovery/issuer-metadata.js'
-import { isSecureUrl, parseJson } from './http/http-json.js'
 import { checkIntrospection, type IntrospectionOptions } from './introspection/introspection-options.js'
 import { describeLeftOut, findUnusable } from './keys/json-web-key.js'
 import type { KeyOptions } from './keys/key-set.js'
@@ -39,22 +45,6 @@ export interface KeysOptions {
    * @default 30
    */
   readonly cooldownSeconds?: number | undefined
-}
-
-/** Under which names an issuer puts claims into its tokens. */
-export interface ClaimNames {
-  /**
-   * The claim with the scopes, a string of them or an array: `'scp'`, `'permissions'`.
-   *
-   * @default 'scope'
-   */
-  readonly scopes?: string | undefined
-  /**
-   * The claim with the client that the token was issued to: `'azp'`, `'cid'`, `'appid'`.
-   *
-   * @default 'client_id'
-   */
-  readonly clientId?: string | undefined
 }
 
 /** What may be different for each issuer. */
@@ -328,78 +318,4 @@ function checkIdentifier(issuer: unknown, source: string): string {
   if (flaw !== undefined || /[?#]/.test(issuer) || !isSecureUrl(issuer))
     throw new ConfigurationError(`${source} must be ${accepted}; ${flaw ?? 'the one that is set is not'}`)
   return issuer
-}
-
-function resolveProfile(option: unknown): Profile {
-  if (option === undefined) return 'telnyx'
-  if (option === 'telnyx' || option === 'rfc9068') return option
-  throw new ConfigurationError(`Option "profile" must be "telnyx" or "rfc9068", not ${describe(option)}`)
-}
-
-/** Claims that say something else in every token (RFC 7519 §4.1, RFC 7662 §2.2, RFC 7800 §3.1). */
-const OTHER_CLAIMS: readonly string[] = ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'cnf', 'active']
-
-function resolveClaimNames(option: unknown, profile: Profile): NamesOfClaims {
-  const given = checkNames(
-    option === undefined ? {} : option,
-    ['scopes', 'clientId'] satisfies (keyof ClaimNames)[],
-    'member of "claimNames"',
-  )
-  const names = {
-    scopes: resolveClaimName(given, 'scopes', STANDARD_NAMES.clientId),
-    clientId: resolveClaimName(given, 'clientId', STANDARD_NAMES.scopes),
-  }
-  if (names.scopes === names.clientId)
-    throw new ConfigurationError('Option "claimNames" must not name the same claim twice')
-  // RFC 9068 §2.2 and §2.2.3
-  if (
-    profile === 'rfc9068' &&
-    (names.scopes !== STANDARD_NAMES.scopes || names.clientId !== STANDARD_NAMES.clientId)
-  )
-    throw new ConfigurationError(
-      'Options "claimNames" and "profile" exclude each other: RFC 9068 says that scopes are in "scope", and the client is in "client_id"',
-    )
-  return names
-}
-
-function resolveClaimName(
-  given: Given,
-  member: keyof NamesOfClaims & keyof ClaimNames,
-  taken: string,
-): string {
-  const { [member]: name = STANDARD_NAMES[member] } = given
-  if (typeof name !== 'string' || name === '')
-    throw new ConfigurationError(
-      `Option "claimNames" must have the name of a claim as "${member}", not ${describe(name)}`,
-    )
-  if (OTHER_CLAIMS.includes(name) || name === taken)
-    throw new ConfigurationError(
-      `Option "claimNames" must not have "${name}" as "${member}": this claim says something else`,
-    )
-  return name
-}
-
-function resolveAlgorithms(option: unknown): ReadonlySet<Algorithm> {
-  if (option === undefined) return new Set(ALGORITHMS)
-  if (!Array.isArray(option) || option.length === 0)
-    throw new ConfigurationError(
-      `Option "algorithms" must be an array of at least one of ${ALGORITHMS.join(', ')}, not ${describe(option)}`,
-    )
-  return new Set(
-    Array.from(option, (name: unknown) => {
-      if (isAlgorithm(name)) return name
-      if (typeof name !== 'string')
-        throw new ConfigurationError(
-          `Option "algorithms" must hold names of algorithms, not ${describe(name)}`,
-        )
-      if (/^(none|hs\d*)$/i.test(name.trim()))
-        throw new ConfigurationError(
-          `Option "algorithms" must not hold "none" or an HMAC algorithm: with those, whoever knows the issuer's public keys can make tokens; accepted are ${ALGORITHMS.join(', ')}`,
-        )
-      const meant = closest(name, ALGORITHMS)
-      throw new ConfigurationError(
-        `Option "algorithms" holds a name that is not supported${meant ? ` (did you mean "${meant}"?)` : ''}; accepted are ${ALGORITHMS.join(', ')}`,
-      )
-    }),
-  )
 }

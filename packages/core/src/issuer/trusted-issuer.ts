@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.js'
 import { type Awaitable, after } from '../base/maybe-async.js'
 import { ownMembers } from '../base/own-members.js'
 import type { InvalidTokenError } from '../errors/errors.js'
+import type { IntrospectionWhen } from '../policy/introspection-when.js'
 import {
   type AcceptedClaims,
   checkIntrospectedClaims,
@@ -15,11 +16,7 @@ import type { HttpLimits } from './http/http-json.js'
 import { IssuerClient } from './http/issuer-client.js'
 import { type Introspected, Introspection } from './introspection/introspection-client.js'
 import type { LaneName } from './introspection/introspection-failure.js'
-import {
-  type CheckedIntrospection,
-  cannotIntrospect,
-  type IntrospectionWhen,
-} from './introspection/introspection-options.js'
+import { type CheckedIntrospection, cannotIntrospect } from './introspection/introspection-options.js'
 import { type KeyOptions, KeySet } from './keys/key-set.js'
 
 /** What is configured of one issuer, checked. */

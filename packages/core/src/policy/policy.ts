@@ -9,9 +9,9 @@ import {
   InsufficientScopeError,
   InvalidTokenError,
 } from '../errors/errors.js'
-import { checkWhen, type IntrospectionWhen } from '../issuer/introspection/introspection-options.js'
 import type { Auth } from '../token/auth.js'
 import type { JwtClaims } from '../token/claims.js'
+import { checkWhen, type IntrospectionWhen } from './introspection-when.js'
 
 /**
  * The user's own last check. Returning `false` rejects the token (`ERR_TOKEN_REJECTED`, 401); anything that it

@@ -1,7 +1,7 @@
-import { NQCHARS } from '../errors/challenge.js'
+import { NQCHARS } from '../base/syntax.js'
+import { isSecureUrl } from '../base/url.js'
 import { checkNames, checkWords, describe, isPlainObject } from '../errors/check-options.js'
 import { ConfigurationError } from '../errors/errors.js'
-import { isSecureUrl } from '../issuer/http/http-json.js'
 
 /** How this API describes itself to clients that are to find its authorization server (RFC 9728 §2). */
 export interface ProtectedResourceOptions {

@@ -2,7 +2,7 @@ import type { Channel } from 'node:diagnostics_channel'
 import type { ErrorCode } from '../errors/error-codes.js'
 import type { IssuerFailureReason } from '../errors/issuer-failure.js'
 import type { Reason } from '../errors/reasons.js'
-import type { KeyLeftOut } from '../issuer/keys/json-web-key.js'
+import type { KeyLeftOut } from './keys-left-out.js'
 
 /**
  * What operators can watch: each is published on the `node:diagnostics_channel` channel that {@link channels} names.

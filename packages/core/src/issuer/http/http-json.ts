@@ -1,7 +1,8 @@
+import { parseJson } from '../../base/json.js'
 /** The one place that fetches: scheme, redirects, time, size and repetition are decided here. */
 
 import type { Clock } from '../../base/clock.js'
-import { valueWithoutPrototypes, withoutInheritance } from '../../base/own-members.js'
+import { withoutInheritance } from '../../base/own-members.js'
 import {
   IssuerFailure,
   type IssuerFailureDetail,
@@ -67,33 +68,6 @@ export interface JsonDocument {
   readonly durationMs: number
   /** How many requests were made for it. */
   attempts: number
-}
-
-const LOOPBACK_HOST = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])$/
-
-/**
- * Whether tokens may depend on what this URL answers: `https`, or `http` on a loopback host, where nobody
- * can stand in between (RFC 8414 §2 and §6.1). Without credentials, and without
- * what `URL` would drop or repair silently: white space, control characters, backslashes, missing slashes.
- */
-export function isSecureUrl(value: unknown): value is string {
-  if (
-    typeof value !== 'string' ||
-    !/^https?:\/\/[^\s/?#@\\\p{Cc}]+([/?#][^\s\\\p{Cc}]*)?$/u.test(value) ||
-    !URL.canParse(value)
-  )
-    return false
-  const url = new URL(value)
-  return url.protocol === 'https:' || LOOPBACK_HOST.test(url.hostname)
-}
-
-/**
- * Whether a URL that an issuer's document names may be used: `https`, or `http` on a loopback host where the issuer is on
- * one too. A remote issuer must not send this process to what listens on its own machine.
- */
-export function isSecureUrlOf(issuer: string, value: unknown): value is string {
-  if (!isSecureUrl(value)) return false
-  return new URL(value).protocol === 'https:' || LOOPBACK_HOST.test(new URL(issuer).hostname)
 }
 
 /**
@@ -259,20 +233,5 @@ async function readBody(
     if (value.byteLength > 0) chunks.push(Buffer.from(value.buffer, value.byteOffset, value.byteLength))
     // Pieces that are at hand, empty ones without end above all, leave no room for a timer to fire.
     if (deadline.isOver) throw new Error('The time is over')
-  }
-}
-
-/**
- * Parses a JSON document. Its objects have no prototype: what a host program puts on `Object.prototype` is no member.
- *
- * @returns `undefined` when the bytes are not JSON
- */
-export function parseJson(bytes: Uint8Array): unknown {
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-    // One that is nested too deep for the stack is caught here too.
-    return valueWithoutPrototypes(JSON.parse(text))
-  } catch {
-    return undefined
   }
 }

@@ -1,12 +1,6 @@
 import { checkNames, describe, resolveNumber } from '../../errors/check-options.js'
 import { ConfigurationError } from '../../errors/errors.js'
-
-/**
- * For which tokens the issuer is asked (RFC 7662). `'fallback'`: those that cannot be judged here, because they are not
- * JWTs, or their key is not known or cannot be had. `'always'`: every one that is not refused here already. `'opaque'`:
- * those that are not JWTs.
- */
-export type IntrospectionWhen = 'fallback' | 'always' | 'opaque'
+import { checkWhen, type IntrospectionWhen } from '../../policy/introspection-when.js'
 
 /** What proves to the issuer who asks: goes into the request as it is. */
 export interface ClientAuthentication {
@@ -97,14 +91,6 @@ const MEMBERS: readonly string[] = [
 export function cannotIntrospect(): ConfigurationError {
   return new ConfigurationError(
     'The policy says "introspection", but the verifier was not told how: set its option "introspection" (for each issuer, where there are several)',
-  )
-}
-
-/** @throws {ConfigurationError} */
-export function checkWhen(value: unknown): IntrospectionWhen {
-  if (value === 'fallback' || value === 'always' || value === 'opaque') return value
-  throw new ConfigurationError(
-    `Option "introspection" must say "fallback", "always" or "opaque", not ${describe(value)}`,
   )
 }
 

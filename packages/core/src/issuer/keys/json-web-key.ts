@@ -2,6 +2,7 @@ import { createPublicKey } from 'node:crypto'
 import { type CryptoKey, importSPKI } from 'jose'
 import { isJsonObject } from '../../base/json.js'
 import { ownMembers } from '../../base/own-members.js'
+import { type LeftOutReason, leftOutReasons } from '../../telemetry/keys-left-out.js'
 import { type Algorithm, algorithmsOf } from '../../token/algorithms.js'
 import { hasRocaStructure } from './roca.js'
 import { encodeSpki } from './spki.js'
@@ -15,44 +16,12 @@ export interface VerificationKey {
 /** Imported keys, by all that makes them what they are. */
 export type ImportedKeys = ReadonlyMap<string, VerificationKey>
 
-/** Why a member of a JWK Set is left out, in a stable word, and in words for operators. */
-const LEFT_OUT = {
-  'not-an-object': 'not a JSON object',
-  private: 'it holds a private member',
-  symmetric: 'it is a symmetric key',
-  kid: '"kid" is not a string',
-  use: '"use" is not "sig"',
-  'key-ops': '"key_ops" has no "verify"',
-  'unknown-type': 'its type or curve is not supported',
-  'alg-mismatch': '"alg" does not fit the key, or is not supported',
-  'weak-rsa': 'the RSA modulus has less than 2048 bits, or is even',
-  'rsa-too-large': 'the RSA modulus has more than 16384 bits',
-  'rsa-exponent': 'the RSA exponent is not odd, not 3 or more, or has more than 64 bits',
-  roca: 'the RSA modulus can be factored (CVE-2017-15361)',
-  'small-order': 'it is a point of small order',
-  malformed: 'the key material is missing or malformed',
-  'import-failed': 'this runtime cannot import it',
-  'too-many': 'there are more keys with the same "kid" and algorithm than are tried',
-  'algorithm-not-allowed': 'none of its algorithms is allowed here',
-} as const
-
-/** Why a member of a JWK Set is left out. */
-export type LeftOutReason = keyof typeof LEFT_OUT
-
 /** A member of a JWK Set that is not used. */
 export interface LeftOut {
   /** Its place in the set, counted from 0. */
   readonly index: number
   /** Its key id, as it is in the set. */
   readonly kid: unknown
-  readonly reason: LeftOutReason
-}
-
-/** What operators are told of a member of a JWK Set that is not used. */
-export interface KeyLeftOut {
-  /** Its key id, where that looks like one. */
-  readonly kid?: string
-  /** Why it is not used, a stable short word. */
   readonly reason: LeftOutReason
 }
 
@@ -137,7 +106,9 @@ export function findUnusable(
 
 /** Says in words why members were left out: the first few of them. */
 export function describeLeftOut(leftOut: readonly LeftOut[]): string {
-  const told = leftOut.slice(0, 5).map(({ index, reason }) => `#${index + 1} ${reason} (${LEFT_OUT[reason]})`)
+  const told = leftOut
+    .slice(0, 5)
+    .map(({ index, reason }) => `#${index + 1} ${reason} (${leftOutReasons[reason]})`)
   const more = leftOut.length - told.length
   return `${told.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }

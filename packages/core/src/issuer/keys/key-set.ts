@@ -2,6 +2,7 @@ import type { CryptoKey } from 'jose'
 import { InvalidTokenError, UnavailableError } from '../../errors/errors.js'
 import { IssuerFailure, invalidDocument, mayHaveMoved } from '../../errors/issuer-failure.js'
 import { watched } from '../../telemetry/events.js'
+import type { KeyLeftOut } from '../../telemetry/keys-left-out.js'
 import type { Algorithm } from '../../token/algorithms.js'
 import {
   type AuthorizationServer,
@@ -14,7 +15,7 @@ import { CachedDocument, type Loaded } from '../http/cached-document.js'
 import { Deadline } from '../http/deadline.js'
 import { SpreadBudget } from '../http/pacing.js'
 import { publishFailedRefresh, unavailable } from '../http/unavailable.js'
-import { describeLeftOut, type KeyLeftOut, keysOf } from './json-web-key.js'
+import { describeLeftOut, keysOf } from './json-web-key.js'
 import { VerificationKeys } from './verification-keys.js'
 
 /** How the keys of an issuer are kept; durations in milliseconds. */
