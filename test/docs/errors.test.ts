@@ -1,7 +1,6 @@
 import * as core from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
-import { answers } from '../../packages/core/src/errors/error-codes.js'
-import { hints } from '../../packages/core/src/errors/reasons.js'
+import { answers, hints } from '../../packages/core/src/testing.js'
 import { read } from './markdown.js'
 
 /** What the document says of a code. */
