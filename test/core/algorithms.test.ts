@@ -1,6 +1,6 @@
 import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 import { describe, expect, it } from 'vitest'
-import { ALGORITHMS, algorithmsOf, isAlgorithm } from '../../packages/core/src/algorithms.js'
+import { ALGORITHMS, algorithmsOf, isAlgorithm } from '../../packages/core/src/testing.js'
 import { codeOf, createPair } from '../support/outcome.js'
 
 describe('the eleven algorithms', () => {

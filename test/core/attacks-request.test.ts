@@ -8,9 +8,9 @@ import {
   TelnyxAuthError,
   toResponse,
 } from '@telnyx-auth/core'
+import { Gate } from '@telnyx-auth/core/adapter'
 import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 import { describe, expect, it } from 'vitest'
-import { Gate } from '../../packages/core/src/adapter.js'
 import {
   AUDIENCE,
   expectRefusal,
@@ -536,7 +536,7 @@ describe('attack 14 and its kin, C: options that cannot be meant', () => {
   })
 
   it('C: an issuer of null, whatever the environment says', async () => {
-    const { resolveOptions } = await import('../../packages/core/src/options.js')
+    const { resolveOptions } = await import('../../packages/core/src/testing.js')
     expect(() => resolveOptions({ ...good, issuer: null }, { TELNYX_AUTH_ISSUER: ISSUER })).toThrow(
       expect.objectContaining({ code: 'ERR_CONFIGURATION' }),
     )

@@ -5,8 +5,8 @@ import {
   type Reason,
   watch,
 } from '@telnyx-auth/core'
+import { Gate } from '@telnyx-auth/core/adapter'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { Gate } from '../../packages/core/src/adapter.js'
 import { AUDIENCE, expectRefusal, ForgedIssuer, goodToken, makeKey, makeVerifier } from '../support/forge.js'
 import { thrownBy } from '../support/outcome.js'
 

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
-import { checkCharacters, extractBearerToken } from '../../packages/core/src/request/bearer.js'
+import { checkCharacters, extractBearerToken } from '../../packages/core/src/testing.js'
 import { thrownBy } from '../support/outcome.js'
 
 const LIMIT = 100

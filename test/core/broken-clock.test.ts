@@ -1,8 +1,11 @@
 import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import type { Clock } from '../../packages/core/src/clock.js'
-import type { VerifierOptions } from '../../packages/core/src/options.js'
-import { createVerifierAt, type TokenVerifier } from '../../packages/core/src/verifier.js'
+import {
+  type Clock,
+  createVerifierAt,
+  type TokenVerifier,
+  type VerifierOptions,
+} from '../../packages/core/src/testing.js'
 import { AUDIENCE, codeOf } from '../support/outcome.js'
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { lifetimeOf } from '../../packages/core/src/issuer/cache-control.js'
+import { lifetimeOf } from '../../packages/core/src/testing.js'
 import { ForgedIssuer, goodToken, makeKey, makeVerifier, NOW, TestClock } from '../support/forge.js'
 
 /** How long a document is taken to be fresh (RFC 9111 §4.2, §5.1, §5.2). */

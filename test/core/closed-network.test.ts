@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { type FetchFunction, UnavailableError, type VerifierOptions, watch } from '@telnyx-auth/core'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { ALGORITHMS } from '../../packages/core/src/algorithms.js'
+import { ALGORITHMS } from '../../packages/core/src/testing.js'
 import { settle } from '../support/event-loop.js'
 import {
   AUDIENCE,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { openIdConfigurationUrl } from '../../packages/core/src/issuer/authorization-server.js'
+import { openIdConfigurationUrl } from '../../packages/core/src/testing.js'
 import { settle } from '../support/event-loop.js'
 import { goodToken, JWKS_URL, makeKey, makeVerifier, NOW, rejectionOf, TestClock } from '../support/forge.js'
 

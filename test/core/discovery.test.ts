@@ -1,7 +1,6 @@
 import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { metadataUrl } from '../../packages/core/src/issuer/authorization-server.js'
-import { isSecureUrl } from '../../packages/core/src/issuer/http.js'
+import { isSecureUrl, metadataUrl } from '../../packages/core/src/testing.js'
 import { codeOf, createPair, errorOf, untilTimeout } from '../support/outcome.js'
 
 describe('D1: where the metadata is', () => {

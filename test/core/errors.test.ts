@@ -1,6 +1,6 @@
 import * as core from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
-import { answers } from '../../packages/core/src/error-codes.js'
+import { answers } from '../../packages/core/src/testing.js'
 import { thrownBy } from '../support/outcome.js'
 
 const {

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { type ErrorCode, type FetchFunction, TelnyxAuthError, toResponse } from '@telnyx-auth/core'
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { TokenVerifier } from '../../packages/core/src/verifier.js'
+import type { TokenVerifier } from '../../packages/core/src/testing.js'
 import {
   AUDIENCE,
   ForgedIssuer,

@@ -6,9 +6,9 @@ import {
   watch,
 } from '@telnyx-auth/core'
 import type { AdapterOptions } from '@telnyx-auth/core/adapter'
+import { Gate } from '@telnyx-auth/core/adapter'
 import { describe, expect, expectTypeOf, it, onTestFinished, vi } from 'vitest'
-import { Gate } from '../../packages/core/src/adapter.js'
-import type { VerifierOptions } from '../../packages/core/src/options.js'
+import type { VerifierOptions } from '../../packages/core/src/testing.js'
 import {
   AUDIENCE,
   expectRefusal,

@@ -1,6 +1,6 @@
 import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 import { describe, expect, it } from 'vitest'
-import { isSecureUrl } from '../../packages/core/src/issuer/http.js'
+import { isSecureUrl } from '../../packages/core/src/testing.js'
 import { codeOf, createPair } from '../support/outcome.js'
 
 describe('D3: a URL that tokens may depend on', () => {

@@ -15,7 +15,7 @@ import {
 } from '@telnyx-auth/core'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { describe, expect, it, vi } from 'vitest'
-import { createVerifierAt, type TokenVerifier } from '../../packages/core/src/verifier.js'
+import { createVerifierAt, type TokenVerifier } from '../../packages/core/src/testing.js'
 import { settle } from '../support/event-loop.js'
 import { encode, expectRefusal, makeUncheckedVerifier } from '../support/forge.js'
 import { createSignal } from '../support/http.js'

@@ -1,8 +1,7 @@
 import { inspect } from 'node:util'
 import type { FetchFunction, FetchInit } from '@telnyx-auth/core'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { Deadline } from '../../packages/core/src/issuer/deadline.js'
-import { IssuerClient } from '../../packages/core/src/issuer/issuer-client.js'
+import { Deadline, IssuerClient } from '../../packages/core/src/testing.js'
 import { settle } from '../support/event-loop.js'
 import {
   ForgedIssuer,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isSecureUrlOf } from '../../packages/core/src/issuer/http.js'
+import { isSecureUrlOf } from '../../packages/core/src/testing.js'
 import {
   AUDIENCE,
   goodToken,

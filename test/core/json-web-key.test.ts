@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import {
   importVerificationKey as importOrReason,
   type VerificationKey,
-} from '../../packages/core/src/issuer/json-web-key.js'
+} from '../../packages/core/src/testing.js'
 import { createPair } from '../support/outcome.js'
 
 async function importVerificationKey(member: unknown): Promise<VerificationKey | undefined> {

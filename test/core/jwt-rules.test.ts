@@ -1,7 +1,7 @@
 import { type ErrorCode, InvalidTokenError } from '@telnyx-auth/core'
 import { createMockIssuer, type TokenOptions } from '@telnyx-auth/mock-issuer'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { createVerifierAt } from '../../packages/core/src/verifier.js'
+import { createVerifierAt } from '../../packages/core/src/testing.js'
 import { AUDIENCE, codeOf, createPair, errorOf, ManualClock, type Pair } from '../support/outcome.js'
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { SpreadBudget } from '../../packages/core/src/issuer/pacing.js'
+import { SpreadBudget } from '../../packages/core/src/testing.js'
 import { settle } from '../support/event-loop.js'
 import {
   expectRefusal,

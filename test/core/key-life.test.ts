@@ -2,7 +2,7 @@ import { pbkdf2 } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { ErrorCode, FetchFunction, VerifierOptions } from '@telnyx-auth/core'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { TokenVerifier } from '../../packages/core/src/verifier.js'
+import type { TokenVerifier } from '../../packages/core/src/testing.js'
 import { settle } from '../support/event-loop.js'
 import {
   encode,

@@ -1,8 +1,6 @@
 import type { CryptoKey } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { lifetimeOf } from '../../packages/core/src/issuer/cache-control.js'
-import { TrustedIssuer } from '../../packages/core/src/issuer/trusted-issuer.js'
-import { resolveOptions } from '../../packages/core/src/options.js'
+import { lifetimeOf, resolveOptions, TrustedIssuer } from '../../packages/core/src/testing.js'
 import { codeOf, createPair, errorOf } from '../support/outcome.js'
 
 const MINUTE = 60
@@ -281,8 +279,8 @@ describe('selection', () => {
 
   it('a newer set that another token has had fetched is used, and not fetched once more', async () => {
     const { clock, issuer } = await createPair()
-    const { issuers, limits } = resolveOptions({ audience: null, fetch: issuer.fetch }, {})
-    const { keySet } = new TrustedIssuer(issuers[0], limits, clock)
+    const options = resolveOptions({ audience: null, fetch: issuer.fetch }, {})
+    const { keySet } = new TrustedIssuer(options.issuers[0], { ...options, clock })
     await keySet.load()
     const tried: CryptoKey[] = []
     const found = keySet.find(undefined, 'ES256', async (candidate) => {

@@ -1,19 +1,18 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { BoundedCache } from '../../packages/core/src/bounded-cache.js'
 import {
+  Backoff,
+  BoundedCache,
+  Budget,
   CachedDocument,
+  type Deadline,
   type DocumentPlan,
-  type Loaded,
-} from '../../packages/core/src/issuer/cached-document.js'
-import type { Deadline } from '../../packages/core/src/issuer/deadline.js'
-import {
   IssuerFailure,
+  type Loaded,
   parseRetryAfter,
   systemCodeOf,
-} from '../../packages/core/src/issuer/issuer-failure.js'
-import { Backoff, Budget } from '../../packages/core/src/issuer/pacing.js'
+} from '../../packages/core/src/testing.js'
 import { settle } from '../support/event-loop.js'
 import { TestClock } from '../support/forge.js'
 

@@ -1,6 +1,6 @@
 import { type Auth, type FetchFunction, toResponse, type VerifierOptions } from '@telnyx-auth/core'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { withoutInheritance } from '../../packages/core/src/own-members.js'
+import { withoutInheritance } from '../../packages/core/src/testing.js'
 import {
   AUDIENCE,
   ForgedIssuer,

@@ -9,8 +9,7 @@ import {
   watch,
 } from '@telnyx-auth/core'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { hints } from '../../packages/core/src/reasons.js'
-import { warnOnce } from '../../packages/core/src/warnings.js'
+import { hints, warnOnce } from '../../packages/core/src/testing.js'
 import { type CompiledCore, compileCore } from '../support/compiled-core.js'
 import {
   ForgedIssuer,

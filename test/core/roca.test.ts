@@ -1,7 +1,6 @@
 import { checkPrimeSync, generatePrimeSync, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { importVerificationKey } from '../../packages/core/src/issuer/json-web-key.js'
-import { hasRocaStructure } from '../../packages/core/src/issuer/roca.js'
+import { hasRocaStructure, importVerificationKey } from '../../packages/core/src/testing.js'
 import { makeKey } from '../support/forge.js'
 
 /** CVE-2017-15361: moduli of the faulty library, made by its rule, and ordinary ones. */

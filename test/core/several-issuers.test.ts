@@ -6,7 +6,7 @@ import {
   type VerifierOptions,
 } from '@telnyx-auth/core'
 import { describe, expect, it, vi } from 'vitest'
-import { TrustedIssuer } from '../../packages/core/src/issuer/trusted-issuer.js'
+import { TrustedIssuer } from '../../packages/core/src/testing.js'
 import { settle } from '../support/event-loop.js'
 import {
   AUDIENCE,
@@ -923,7 +923,7 @@ describe('a thousand issuers', () => {
       const spies = [
         vi.spyOn(clock, 'monotonic'),
         vi.spyOn(clock, 'now'),
-        vi.spyOn(TrustedIssuer.prototype, 'introspects', 'get'),
+        vi.spyOn(TrustedIssuer.prototype, 'introspectionWhen', 'get'),
       ]
       await verifier.verify(last.token())
       await verifier.verify(last.token(), { introspection: 'fallback' })

@@ -1,6 +1,6 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { encodeSpki } from '../../packages/core/src/issuer/spki.js'
+import { encodeSpki } from '../../packages/core/src/testing.js'
 
 /** A public key as a SubjectPublicKeyInfo: byte by byte what Node makes of the same JWK. */
 

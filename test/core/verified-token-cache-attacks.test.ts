@@ -1,7 +1,6 @@
 import { type ErrorResponse, toResponse, type Verifier } from '@telnyx-auth/core'
 import { describe, expect, it, vi } from 'vitest'
-import type { AuthenticatableRequest } from '../../packages/core/src/request/bearer.js'
-import { VerifiedTokenCache } from '../../packages/core/src/token/verified-token-cache.js'
+import { type AuthenticatableRequest, VerifiedTokenCache } from '../../packages/core/src/testing.js'
 import { expectNothingUnhandled } from '../support/event-loop.js'
 import { goodToken, ISSUER, makeKey, NOW, rejectionOf, segmentsOf } from '../support/forge.js'
 import { createService } from '../support/token-cache.js'

@@ -1,9 +1,7 @@
 import { type Auth, TelnyxAuthError, toResponse } from '@telnyx-auth/core'
 import { Gate } from '@telnyx-auth/core/adapter'
 import { describe, expect, it } from 'vitest'
-import type { AuthenticatableRequest } from '../../packages/core/src/request/bearer.js'
-import type { Policy } from '../../packages/core/src/request/policy.js'
-import type { TokenVerifier } from '../../packages/core/src/verifier.js'
+import type { AuthenticatableRequest, Policy, TokenVerifier } from '../../packages/core/src/testing.js'
 import { expectNothingUnhandled, settle } from '../support/event-loop.js'
 import {
   ForgedIssuer,

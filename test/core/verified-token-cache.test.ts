@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { ConfigurationError, createVerifier, watch } from '@telnyx-auth/core'
 import { Gate } from '@telnyx-auth/core/adapter'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { VerifiedTokenCache } from '../../packages/core/src/token/verified-token-cache.js'
+import { VerifiedTokenCache } from '../../packages/core/src/testing.js'
 import { expectNothingUnhandled } from '../support/event-loop.js'
 import {
   AUDIENCE,

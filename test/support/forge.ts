@@ -1,3 +1,4 @@
+import { createVerifierAt, resolveOptions, TokenVerifier } from '../../packages/core/src/testing.js'
 /**
  * Bad tokens, bad requests and bad issuers, built by code from good ones. The mock issuer signs any header and
  * claims, but always well-formed JSON; what is malformed in its bytes is signed here, with keys of our own.
@@ -21,8 +22,6 @@ import {
   type VerifierOptions,
 } from '@telnyx-auth/core'
 import { expect } from 'vitest'
-import { resolveOptions } from '../../packages/core/src/options.js'
-import { createVerifierAt, TokenVerifier } from '../../packages/core/src/verifier.js'
 
 export const ISSUER = 'https://issuer.example'
 export const AUDIENCE = 'https://api.example.com'

@@ -7,7 +7,7 @@ import {
   watch,
 } from '@telnyx-auth/core'
 import { onTestFinished } from 'vitest'
-import type { TokenVerifier } from '../../packages/core/src/verifier.js'
+import type { TokenVerifier } from '../../packages/core/src/testing.js'
 import { ForgedIssuer, goodToken, ISSUER, JWKS_URL, makeKey, makeVerifier, TestClock } from './forge.js'
 import { codeOf } from './outcome.js'
 

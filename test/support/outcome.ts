@@ -1,9 +1,12 @@
 import { type ErrorCode, TelnyxAuthError } from '@telnyx-auth/core'
 import { createMockIssuer, type MockIssuer, type MockIssuerOptions } from '@telnyx-auth/mock-issuer'
 import { vi } from 'vitest'
-import type { Clock } from '../../packages/core/src/clock.js'
-import type { VerifierOptions } from '../../packages/core/src/options.js'
-import { createVerifierAt, type TokenVerifier } from '../../packages/core/src/verifier.js'
+import {
+  type Clock,
+  createVerifierAt,
+  type TokenVerifier,
+  type VerifierOptions,
+} from '../../packages/core/src/testing.js'
 
 /** The error that a promise is rejected with, which has to be one of ours. */
 export async function errorOf(promise: Promise<unknown>): Promise<TelnyxAuthError> {

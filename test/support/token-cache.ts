@@ -1,7 +1,6 @@
 import { watch } from '@telnyx-auth/core'
 import { expect, vi } from 'vitest'
-import type { Policy } from '../../packages/core/src/request/policy.js'
-import type { TokenVerifier } from '../../packages/core/src/verifier.js'
+import type { Policy, TokenVerifier } from '../../packages/core/src/testing.js'
 import { settle } from './event-loop.js'
 import { ForgedIssuer, type ForgeKey, makeVerifier, rejectionOf, TestClock } from './forge.js'
 

@@ -1,6 +1,11 @@
-export type { Algorithm } from './algorithms.js'
-export type { Auth, ScopeImplies } from './auth.js'
-export type { ErrorCode, InvalidRequestCode, InvalidTokenCode, UnavailableCode } from './error-codes.js'
+export type { Verifier } from './create-verifier.js'
+export { createVerifier, verify } from './create-verifier.js'
+export type {
+  ErrorCode,
+  InvalidRequestCode,
+  InvalidTokenCode,
+  UnavailableCode,
+} from './errors/error-codes.js'
 export {
   ConfigurationError,
   type ErrorResponse,
@@ -13,34 +18,36 @@ export {
   TelnyxAuthError,
   toResponse,
   UnavailableError,
-} from './errors.js'
-export { channels, type Events, watch } from './events.js'
-export type { Health, IssuerHealth } from './health.js'
-export type { FetchFunction, FetchInit, FetchResponse } from './issuer/http.js'
+} from './errors/errors.js'
+export { IssuerFailure, type IssuerFailureReason } from './errors/issuer-failure.js'
+export type { Reason } from './errors/reasons.js'
+export type { Health, IssuerHealth } from './issuer/health.js'
+export type { FetchFunction, FetchInit, FetchResponse } from './issuer/http/http-json.js'
 export type {
   AuthenticateClient,
   ClientAuthentication,
   IntrospectionOptions,
-  IntrospectionWhen,
-} from './issuer/introspection-option.js'
-export { IssuerFailure, type IssuerFailureReason } from './issuer/issuer-failure.js'
-export type { KeyLeftOut, LeftOutReason } from './issuer/json-web-key.js'
-export type { ClaimNames, IssuerOptions, IssuerSettings, KeysOptions } from './issuer-options.js'
-export type { CacheOptions, VerifierOptions } from './options.js'
-export type { Reason } from './reasons.js'
+} from './issuer/introspection/introspection-options.js'
+export type { IssuerOptions, IssuerSettings, KeysOptions } from './issuer/issuer-options.js'
+export type { IntrospectionWhen } from './policy/introspection-when.js'
+export type { Policy, Validate } from './policy/policy.js'
 export {
   type AuthenticatableRequest,
   getBearerToken,
   type NodeRequest,
   type WebRequest,
-} from './request/bearer.js'
+} from './request/authorization-header.js'
 export type { GetToken } from './request/get-token.js'
-export type { Policy, Validate } from './request/policy.js'
 export type {
   MetadataResponse,
   ProtectedResourceDocument,
   ProtectedResourceMetadata,
-} from './request/protected-resource.js'
-export type { ProtectedResourceOptions } from './request/protected-resource-option.js'
+} from './resource/protected-resource.js'
+export type { ProtectedResourceOptions } from './resource/protected-resource-options.js'
+export { channels, type Events, watch } from './telemetry/events.js'
+export type { KeyLeftOut, LeftOutReason } from './telemetry/keys-left-out.js'
+export type { Algorithm } from './token/algorithms.js'
+export type { Auth, ScopeImplies } from './token/auth.js'
 export type { JwtClaims, Profile } from './token/claims.js'
-export { createVerifier, type Verifier, verify } from './verifier.js'
+export type { ClaimNames } from './token/token-rules-options.js'
+export type { CacheOptions, VerifierOptions } from './verifier-options.js'

@@ -1,7 +1,7 @@
-import { ConfigurationError } from '../errors.js'
-import { copyOf } from '../operation.js'
-import { describe } from '../validation.js'
-import type { AuthenticatableRequest } from './bearer.js'
+import { copyOf } from '../errors/challenge-context.js'
+import { describe } from '../errors/check-options.js'
+import { ConfigurationError } from '../errors/errors.js'
+import type { AuthenticatableRequest } from './authorization-header.js'
 
 /**
  * Takes the access token from a request: the web `Request`, or Node's own one (in Koa a part of it: headers, method and

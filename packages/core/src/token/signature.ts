@@ -1,5 +1,5 @@
 import type { CryptoKey } from 'jose'
-import type { Algorithm } from '../algorithms.js'
+import type { Algorithm } from './algorithms.js'
 
 /**
  * The parameters of the Web Cryptography API for each algorithm (RFC 7518 §3, RFC 8037 §3.1). Signatures are not checked with

@@ -1,0 +1,128 @@
+import { NQCHARS } from '../base/syntax.js'
+import { isSecureUrl } from '../base/url.js'
+import { checkNames, checkWords, describe, isPlainObject } from '../errors/check-options.js'
+import { ConfigurationError } from '../errors/errors.js'
+
+/** How this API describes itself to clients that are to find its authorization server (RFC 9728 §2). */
+export interface ProtectedResourceOptions {
+  /**
+   * The identifier of this API as a resource (RFC 9728 §1.2): an `https` URL without fragment; `http` on loopback
+   * hosts only.
+   *
+   * @default the audience, where it is one such URL
+   */
+  readonly resource?: string | undefined
+  /**
+   * `scopes_supported`. Clients that are told no scope by a challenge ask for all of these.
+   *
+   * @default the scopes of the default policy
+   */
+  readonly scopes?: readonly string[] | undefined
+  /** `resource_name`: what people call this API. Default: none. */
+  readonly resourceName?: string | undefined
+  /** `resource_documentation`: the URL of a page for developers. Default: none. */
+  readonly documentation?: string | undefined
+  /** Further members of the document, under their names in it, such as `resource_policy_uri`. */
+  readonly [member: `${string}_${string}`]: unknown
+}
+
+/** The option `protectedResource`, checked and copied. */
+export interface CheckedProtectedResource {
+  readonly resource: string | undefined
+  readonly scopes: readonly string[] | undefined
+  readonly members: Readonly<Record<string, unknown>>
+}
+
+/** The members that say what other options say. */
+const OWN_MEMBERS: readonly string[] = [
+  'authorization_servers',
+  'scopes_supported',
+  'bearer_methods_supported',
+  'resource_name',
+  'resource_documentation',
+]
+
+/** RFC 9728 §2: what would promise something that is not done here. */
+const BINDINGS: readonly string[] = [
+  'dpop_bound_access_tokens_required',
+  'tls_client_certificate_bound_access_tokens',
+]
+
+/**
+ * Checks and copies the option `protectedResource`.
+ *
+ * @throws {ConfigurationError}
+ */
+export function checkProtectedResource(option: unknown): CheckedProtectedResource | false | undefined {
+  if (option === undefined || option === false) return option
+  if (!isPlainObject(option))
+    throw new ConfigurationError(
+      `Option "protectedResource" must be a plain object, or false to have none, not ${describe(option)}`,
+    )
+  const { resource, scopes, resourceName, documentation, ...members } = checkNames(
+    option,
+    ['resource', 'scopes', 'resourceName', 'documentation'],
+    'member of "protectedResource"',
+    (name) => name.includes('_'),
+  )
+  if (resource !== undefined && !isResourceIdentifier(resource))
+    throw new ConfigurationError(
+      `Option "resource" must be an https URL in its normal form, without fragment and credentials (http for loopback hosts only), ${typeof resource === 'string' ? 'which this one is not' : `not ${describe(resource)}`}`,
+    )
+  if (resourceName !== undefined && (typeof resourceName !== 'string' || resourceName.trim() === ''))
+    throw new ConfigurationError(`Option "resourceName" must be a name, not ${describe(resourceName)}`)
+  if (documentation !== undefined && !(typeof documentation === 'string' && isWebPage(documentation)))
+    throw new ConfigurationError(
+      `Option "documentation" must be the URL of a page, ${typeof documentation === 'string' ? 'which this one is not' : `not ${describe(documentation)}`}`,
+    )
+  return {
+    resource,
+    scopes: scopes === undefined ? undefined : checkWords(scopes, 'scopes', 'scope'),
+    members: {
+      ...(resourceName !== undefined && { resource_name: resourceName }),
+      ...(documentation !== undefined && { resource_documentation: documentation }),
+      ...Object.fromEntries(
+        Object.entries(members)
+          .filter(([, value]) => value !== undefined)
+          .map(([name, value]) => [name, checkMember(name, value)]),
+      ),
+    },
+  }
+}
+
+/** RFC 9728 §1.2; what a challenge can quote, and what a client asks for just as it is written. */
+export function isResourceIdentifier(value: unknown): value is string {
+  if (typeof value !== 'string' || !NQCHARS.test(value) || value.includes('#') || !isSecureUrl(value))
+    return false
+  const { pathname, search } = new URL(value)
+  const [, written = ''] = /^[^/]+\/\/[^/?]+(.*)$/.exec(value) ?? []
+  return [written, `/${written}`].includes(pathname + search)
+}
+
+function isWebPage(value: string): boolean {
+  return /^https?:\/\/[^\s@]+$/i.test(value) && URL.canParse(value)
+}
+
+/** Any JSON value that holds something. Copied: what was given may change. */
+function checkMember(name: string, value: unknown): unknown {
+  if (OWN_MEMBERS.includes(name))
+    throw new ConfigurationError(`The member "${name}" of the protected resource is made from other options`)
+  if (BINDINGS.includes(name) && value === true)
+    throw new ConfigurationError(
+      `The member "${name}" of the protected resource cannot be true: tokens that are bound to a key are refused`,
+    )
+  const text = toJson(value)
+  if (text === undefined || ['null', '""', '[]', '{}'].includes(text))
+    throw new ConfigurationError(
+      `The member "${name}" of the protected resource must be a JSON value that is not empty, not ${describe(value)}`,
+    )
+  return JSON.parse(text)
+}
+
+function toJson(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return undefined
+  }
+}

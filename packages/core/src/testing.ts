@@ -1,0 +1,43 @@
+/**
+ * The only door for tests to the inside of this package: a clock to move, a verifier at that clock, and the parts that
+ * have unit tests. No entry point of the package exports this file.
+ */
+
+import type { Clock } from './base/clock.js'
+import { TokenVerifier } from './create-verifier.js'
+import { resolveOptions, type VerifierOptions } from './verifier-options.js'
+
+export { BoundedCache } from './base/bounded-cache.js'
+export type { Clock } from './base/clock.js'
+export { withoutInheritance } from './base/own-members.js'
+export { isSecureUrl, isSecureUrlOf } from './base/url.js'
+export { TokenVerifier } from './create-verifier.js'
+export { closest } from './errors/check-options.js'
+export { answers } from './errors/error-codes.js'
+export { IssuerFailure, parseRetryAfter, systemCodeOf } from './errors/issuer-failure.js'
+export { hints } from './errors/reasons.js'
+export { metadataUrl, openIdConfigurationUrl } from './issuer/discovery/issuer-metadata.js'
+export { lifetimeOf } from './issuer/http/cache-control.js'
+export { CachedDocument, type DocumentPlan, type Loaded } from './issuer/http/cached-document.js'
+export { Deadline } from './issuer/http/deadline.js'
+export { IssuerClient } from './issuer/http/issuer-client.js'
+export { Backoff, Budget, SpreadBudget } from './issuer/http/pacing.js'
+export { importVerificationKey, type VerificationKey } from './issuer/keys/json-web-key.js'
+export { hasRocaStructure } from './issuer/keys/roca.js'
+export { encodeSpki } from './issuer/keys/spki.js'
+export { TrustedIssuer } from './issuer/trusted-issuer.js'
+export type { Policy } from './policy/policy.js'
+export {
+  type AuthenticatableRequest,
+  checkCharacters,
+  extractBearerToken,
+} from './request/authorization-header.js'
+export { warnOnce } from './telemetry/warnings.js'
+export { ALGORITHMS, algorithmsOf, isAlgorithm } from './token/algorithms.js'
+export { VerifiedTokenCache } from './verified-token-cache.js'
+export { resolveOptions, VERIFIER_OPTIONS, type VerifierOptions } from './verifier-options.js'
+
+/** Creates a verifier that reads the time from the given clock, so that a test can move it. */
+export function createVerifierAt(clock: Clock, options?: VerifierOptions): TokenVerifier {
+  return new TokenVerifier(resolveOptions(options, process.env), clock)
+}

@@ -1,0 +1,76 @@
+import { hash } from 'node:crypto'
+import type { CryptoKey } from 'jose'
+import { BoundedCache } from './base/bounded-cache.js'
+import { MemorySizes } from './base/memory-sizes.js'
+import type { TrustedIssuer } from './issuer/trusted-issuer.js'
+import type { Auth } from './token/auth.js'
+import type { TokenTimes } from './token/claims.js'
+
+/**
+ * A token whose signature and claims are good. The times are copied from the claims: with many tokens, each further object
+ * that is read is a miss of the processor's cache.
+ */
+export interface VerifiedToken extends TokenTimes {
+  readonly auth: Auth
+  readonly issuer: TrustedIssuer
+  /** The key that made the signature. Once it leaves the issuer's set, the entry is no longer valid. */
+  readonly key: CryptoKey
+  /** The key id in the token. */
+  readonly kid: string | undefined
+}
+
+/** The limits of the cache. */
+export interface CacheLimits {
+  readonly maxEntries: number
+  readonly maxAgeMs: number
+}
+
+/** The memory of an entry without token and claims: the result, the entry of the map, the digest. */
+const ENTRY_BYTES = 600
+/** Memory limit per permitted entry. Few tokens need half of it; many large tokens must not exceed it together. */
+const MAX_BYTES_PER_ENTRY = 4096
+/** The largest tokens fit even where few entries are permitted. */
+const MIN_TOTAL_BYTES = 1024 * 1024
+
+/**
+ * Results of verification for tokens that callers present again, under the digest of the token, never under the token. An
+ * entry expires with its token, and at the age limit. The reader checks that the key is still in the issuer's set.
+ */
+export class VerifiedTokenCache {
+  readonly #maxAgeMs: number
+  readonly #entries: BoundedCache<VerifiedToken>
+  readonly #sizes: MemorySizes
+
+  constructor({ maxEntries, maxAgeMs }: CacheLimits) {
+    const maxBytes = Math.max(maxEntries * MAX_BYTES_PER_ENTRY, MIN_TOTAL_BYTES)
+    this.#maxAgeMs = maxAgeMs
+    // An eighth of the memory is for object shapes that tokens share.
+    this.#sizes = new MemorySizes(maxBytes / 8)
+    this.#entries = new BoundedCache(maxEntries, (maxBytes * 7) / 8)
+  }
+
+  /** The key of a token in the cache: its SHA-256. A token in another spelling is another token. */
+  static digestOf(token: string): string {
+    return hash('sha256', token, 'binary')
+  }
+
+  /** @param now seconds since the epoch */
+  get(digest: string, now: number): VerifiedToken | undefined {
+    return this.#entries.get(digest, now * 1000)
+  }
+
+  /** @param now seconds since the epoch */
+  set(digest: string, verified: VerifiedToken, now: number): void {
+    const { auth, exp = Number.POSITIVE_INFINITY } = verified
+    const { token, claims, scopes, audience } = auth
+    const until = Math.min(exp * 1000, now * 1000 + this.#maxAgeMs)
+    if (!(until > now * 1000)) return
+    const bytes =
+      this.#sizes.of(token) + this.#sizes.of(claims) + this.#sizes.of(scopes) + this.#sizes.of(audience)
+    this.#entries.set(digest, verified, ENTRY_BYTES + bytes, until)
+  }
+
+  delete(digest: string): void {
+    this.#entries.delete(digest)
+  }
+}
