@@ -1,8 +1,8 @@
 import { createMockIssuer, type MockIssuer, type MockIssuerOptions } from '@telnyx-auth/mock-issuer'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Authorization } from '../../packages/mock-issuer/src/authorization.js'
-import { Clients } from '../../packages/mock-issuer/src/clients.js'
-import { Grants } from '../../packages/mock-issuer/src/grants.js'
+import { Authorization } from '../../packages/mock-issuer/src/state/authorization.js'
+import { Clients } from '../../packages/mock-issuer/src/state/clients.js'
+import { Grants } from '../../packages/mock-issuer/src/state/grants.js'
 import {
   authorizationUrl,
   createPkcePair,

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
 import { beforeEach, expect, it, onTestFinished } from 'vitest'
-import { runCommand } from '../../packages/mock-issuer/src/command-line.js'
+import { runCommand } from '../../packages/mock-issuer/src/cli/command-line.js'
 
 /** What the command prints is pasted into a shell. The packed command is tested in `packaging/`. */
 

@@ -1,8 +1,8 @@
 import { createVerifier } from '@telnyx-auth/core'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { Registration } from '../../packages/mock-issuer/src/client-metadata.js'
-import { Clients } from '../../packages/mock-issuer/src/clients.js'
+import type { Registration } from '../../packages/mock-issuer/src/protocol/client-metadata.js'
+import { Clients } from '../../packages/mock-issuer/src/state/clients.js'
 import {
   createPkcePair,
   manage,

@@ -2,11 +2,11 @@ import { createVerifier, type Verifier } from '@telnyx-auth/core'
 import { createMockIssuer, type MockIssuer, type MockIssuerOptions } from '@telnyx-auth/mock-issuer'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { AccessTokens } from '../../packages/mock-issuer/src/access-tokens.js'
-import { Clients } from '../../packages/mock-issuer/src/clients.js'
-import { Grants } from '../../packages/mock-issuer/src/grants.js'
 import { resolveOptions } from '../../packages/mock-issuer/src/options.js'
-import { createSigningKey } from '../../packages/mock-issuer/src/signing-keys.js'
+import { AccessTokens } from '../../packages/mock-issuer/src/state/access-tokens.js'
+import { Clients } from '../../packages/mock-issuer/src/state/clients.js'
+import { Grants } from '../../packages/mock-issuer/src/state/grants.js'
+import { createSigningKey } from '../../packages/mock-issuer/src/state/signing-keys.js'
 import {
   createPkcePair,
   introspect,

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import type { ClientSeed } from './client.js'
-import { areScopes, parseGrantSeed, parseSeed } from './client-metadata.js'
-import type { GrantSeed } from './grants.js'
-import { SIGNING_ALGORITHMS, type SigningAlgorithm } from './signing-keys.js'
+import type { ClientSeed } from './protocol/client.js'
+import { areScopes, parseGrantSeed, parseSeed } from './protocol/client-metadata.js'
+import type { GrantSeed } from './state/grants.js'
+import { SIGNING_ALGORITHMS, type SigningAlgorithm } from './state/signing-keys.js'
 
 /** The options of `createMockIssuer`. */
 export interface MockIssuerOptions {

@@ -1,4 +1,4 @@
-import { OAuthError } from './refusals.js'
+import { OAuthError } from '../protocol/refusals.js'
 
 /** The parameters of a request to the token or introspection endpoint. */
 export interface Parameters {

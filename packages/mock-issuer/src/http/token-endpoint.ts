@@ -1,9 +1,9 @@
-import { verifierFits } from './authorization.js'
-import type { Client, GrantType } from './client.js'
-import type { Grant, Grants } from './grants.js'
-import { OAuthError } from './refusals.js'
+import type { Client, GrantType } from '../protocol/client.js'
+import { OAuthError } from '../protocol/refusals.js'
+import { selectResources, selectScopes } from '../protocol/selection.js'
+import { verifierFits } from '../state/authorization.js'
+import type { Grant, Grants } from '../state/grants.js'
 import type { Parameters } from './request-body.js'
-import { selectResources, selectScopes } from './selection.js'
 
 /** What an access token is to say. */
 export interface AccessTokenRequest {

@@ -1,4 +1,4 @@
-import { OAuthError } from './refusals.js'
+import { OAuthError } from '../protocol/refusals.js'
 
 const DEFAULT_SIZE = 20
 const MAX_SIZE = 100

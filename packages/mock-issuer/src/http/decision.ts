@@ -1,6 +1,6 @@
 import * as v from 'valibot'
-import { invalidFields, memberMessage } from './invalid-fields.js'
-import { OAuthError } from './refusals.js'
+import { invalidFields, memberMessage } from '../protocol/invalid-fields.js'
+import { OAuthError } from '../protocol/refusals.js'
 
 /** What a user has decided. */
 export interface Decision {

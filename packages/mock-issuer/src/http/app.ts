@@ -1,13 +1,13 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
 import { cors } from 'hono/cors'
+import type { Endpoint } from '../protocol/endpoints.js'
+import { ApiKeyError, AuthorizationPageError, OAuthError } from '../protocol/refusals.js'
 import { errorPage, toResponse } from './consent-page.js'
-import type { Endpoint } from './endpoints.js'
 import type { Faults } from './faults.js'
 import { managementOperations } from './management-operations.js'
 import { type Call, type IssuerState, json, type Operation } from './operation.js'
 import { protocolOperations } from './protocol-operations.js'
-import { ApiKeyError, AuthorizationPageError, OAuthError } from './refusals.js'
 
 /** What stands between the requests and the operations. */
 export interface Watch {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Endpoint } from './endpoints.js'
+import type { Endpoint } from '../protocol/endpoints.js'
 
 /** A body: text, bytes, a value to be sent as JSON, or a function that produces it piece by piece. */
 export type FaultBody = string | Uint8Array | object | null | (() => AsyncIterable<string | Uint8Array>)

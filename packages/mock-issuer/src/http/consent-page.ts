@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { html, raw } from 'hono/html'
-import type { AuthorizationRequest } from './authorization.js'
+import type { AuthorizationRequest } from '../state/authorization.js'
 import { scopeInWords } from './scope-words.js'
 
 /** A page, ready to be sent. */

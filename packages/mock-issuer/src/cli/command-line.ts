@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import type { ClientSeed } from './client.js'
-import { createMockIssuer, type MockIssuer } from './mock-issuer.js'
-import { SIGNING_ALGORITHMS } from './signing-keys.js'
+import { createMockIssuer, type MockIssuer } from '../mock-issuer.js'
+import type { ClientSeed } from '../protocol/client.js'
+import { SIGNING_ALGORITHMS } from '../state/signing-keys.js'
 import { usageOf } from './usage.js'
 
 /** What the command does: an issuer that runs, or nothing, and what is printed. */
@@ -116,7 +116,7 @@ async function readClients(file: string): Promise<readonly ClientSeed[]> {
 
 async function readVersion(): Promise<string> {
   const manifest: { version: string } = JSON.parse(
-    await readFile(new URL('../package.json', import.meta.url), 'utf8'),
+    await readFile(new URL('../../package.json', import.meta.url), 'utf8'),
   )
   return manifest.version
 }

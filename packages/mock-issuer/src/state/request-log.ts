@@ -1,4 +1,4 @@
-import type { Endpoint } from './endpoints.js'
+import type { Endpoint } from '../protocol/endpoints.js'
 
 /** What an endpoint was asked. */
 export interface RequestLog {

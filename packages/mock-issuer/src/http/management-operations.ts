@@ -1,11 +1,11 @@
-import { type Client, clientRecord } from './client.js'
-import { demandRedirectUris, parseCreation, parseUpdate } from './client-metadata.js'
+import { type Client, clientRecord } from '../protocol/client.js'
+import { demandRedirectUris, parseCreation, parseUpdate } from '../protocol/client-metadata.js'
+import { notFound } from '../protocol/refusals.js'
+import { type Grant, grantRecord } from '../state/grants.js'
 import { demandApiKey } from './credentials.js'
 import { applyFilters, CLIENT_FILTERS, NO_FILTERS } from './filters.js'
-import { type Grant, grantRecord } from './grants.js'
 import { type IssuerState, json, type Operation } from './operation.js'
 import { pageOf } from './pages.js'
-import { notFound } from './refusals.js'
 import { readJsonObject } from './request-body.js'
 
 /** The operations on an account's clients and grants. All need its API key. */

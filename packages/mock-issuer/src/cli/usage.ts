@@ -1,6 +1,6 @@
-import { challengeOf } from './authorization.js'
-import type { Client } from './client.js'
-import type { MockIssuer } from './mock-issuer.js'
+import type { MockIssuer } from '../mock-issuer.js'
+import type { Client } from '../protocol/client.js'
+import { challengeOf } from '../state/authorization.js'
 
 /**
  * What somebody needs to use an issuer that runs: where it is, who its clients are, and lines to paste into a shell.

@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { makeParameters, type Parameters } from '../http/request-body.js'
+import type { Client } from '../protocol/client.js'
+import { AuthorizationPageError, OAuthError } from '../protocol/refusals.js'
+import { selectResources, selectScopes } from '../protocol/selection.js'
 import { BoundedMap } from './bounded-map.js'
-import type { Client } from './client.js'
 import type { Clients } from './clients.js'
 import type { Grants } from './grants.js'
-import { AuthorizationPageError, OAuthError } from './refusals.js'
-import { makeParameters, type Parameters } from './request-body.js'
-import { selectResources, selectScopes } from './selection.js'
 
 /** A request that waits for the user's decision (RFC 6749 §4.1.1). */
 export interface AuthorizationRequest {

@@ -1,9 +1,9 @@
-import type { AccessTokens } from './access-tokens.js'
-import type { Authorization } from './authorization.js'
-import type { Account } from './client.js'
-import type { Clients } from './clients.js'
-import type { Endpoint } from './endpoints.js'
-import type { Grants } from './grants.js'
+import type { Account } from '../protocol/client.js'
+import type { Endpoint } from '../protocol/endpoints.js'
+import type { AccessTokens } from '../state/access-tokens.js'
+import type { Authorization } from '../state/authorization.js'
+import type { Clients } from '../state/clients.js'
+import type { Grants } from '../state/grants.js'
 
 /** What the operations need of the issuer. */
 export interface IssuerState {

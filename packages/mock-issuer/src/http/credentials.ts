@@ -1,5 +1,5 @@
-import type { Client } from './client.js'
-import { ApiKeyError, OAuthError } from './refusals.js'
+import type { Client } from '../protocol/client.js'
+import { ApiKeyError, OAuthError } from '../protocol/refusals.js'
 import type { Parameters } from './request-body.js'
 
 /**

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import { type Client, type ClientSeed, GRANT_TYPES } from '../protocol/client.js'
+import type { ClientCreation, ClientUpdate, Registration } from '../protocol/client-metadata.js'
 import { BoundedMap } from './bounded-map.js'
-import { type Client, type ClientSeed, GRANT_TYPES } from './client.js'
-import type { ClientCreation, ClientUpdate, Registration } from './client-metadata.js'
 
 const MAX_CLIENTS = 10_000
 

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import { timestamp } from '../protocol/client.js'
 import { BoundedMap } from './bounded-map.js'
-import { timestamp } from './client.js'
 
 /** What a user has allowed a client. */
 export interface Grant {

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { createLocalJWKSet, type JWK, type JWTPayload, jwtVerify } from 'jose'
+import type { AccessTokenRequest } from '../http/token-endpoint.js'
+import type { ResolvedOptions } from '../options.js'
 import { signAccessToken, TOKEN_LIFETIME_SECONDS, type TokenOptions } from './access-token.js'
 import type { Clients } from './clients.js'
 import type { Grants } from './grants.js'
-import type { ResolvedOptions } from './options.js'
 import { createSigningKey, digest, type SigningKey } from './signing-keys.js'
-import type { AccessTokenRequest } from './token-endpoint.js'
 
 /** What access tokens take from their issuer. */
 interface Surroundings {

@@ -1,5 +1,5 @@
-import { type Client, GRANT_TYPES } from './client.js'
-import { OAuthError } from './refusals.js'
+import { type Client, GRANT_TYPES } from '../protocol/client.js'
+import { OAuthError } from '../protocol/refusals.js'
 
 type Test<T> = (item: T) => boolean
 
