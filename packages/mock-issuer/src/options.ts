@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { ClientSeed } from './protocol/client.js'
 import { areScopes, parseGrantSeed, parseSeed } from './protocol/client-metadata.js'
-import type { GrantSeed } from './state/grants.js'
+import type { GrantSeed } from './protocol/grant.js'
 import { SIGNING_ALGORITHMS, type SigningAlgorithm } from './state/signing-keys.js'
 
 /** The options of `createMockIssuer`. */

@@ -1,6 +1,6 @@
 import type { MockIssuer } from '../mock-issuer.js'
 import type { Client } from '../protocol/client.js'
-import { challengeOf } from '../state/authorization.js'
+import { challengeOf } from '../protocol/pkce.js'
 
 /**
  * What somebody needs to use an issuer that runs: where it is, who its clients are, and lines to paste into a shell.

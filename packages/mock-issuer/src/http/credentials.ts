@@ -1,6 +1,6 @@
 import type { Client } from '../protocol/client.js'
+import type { Parameters } from '../protocol/parameters.js'
 import { ApiKeyError, OAuthError } from '../protocol/refusals.js'
-import type { Parameters } from './request-body.js'
 
 /**
  * Finds out which client is asking: HTTP Basic, `client_id` and `client_secret` in the body (RFC 6749 §2.3.1), or,

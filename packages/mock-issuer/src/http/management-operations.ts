@@ -1,7 +1,7 @@
 import { type Client, clientRecord } from '../protocol/client.js'
 import { demandRedirectUris, parseCreation, parseUpdate } from '../protocol/client-metadata.js'
+import { type Grant, grantRecord } from '../protocol/grant.js'
 import { notFound } from '../protocol/refusals.js'
-import { type Grant, grantRecord } from '../state/grants.js'
 import { demandApiKey } from './credentials.js'
 import { applyFilters, CLIENT_FILTERS, NO_FILTERS } from './filters.js'
 import { type IssuerState, json, type Operation } from './operation.js'

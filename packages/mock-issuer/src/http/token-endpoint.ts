@@ -1,19 +1,11 @@
 import type { Client, GrantType } from '../protocol/client.js'
+import type { Grant } from '../protocol/grant.js'
+import type { Parameters } from '../protocol/parameters.js'
+import { verifierFits } from '../protocol/pkce.js'
 import { OAuthError } from '../protocol/refusals.js'
 import { selectResources, selectScopes } from '../protocol/selection.js'
-import { verifierFits } from '../state/authorization.js'
-import type { Grant, Grants } from '../state/grants.js'
-import type { Parameters } from './request-body.js'
-
-/** What an access token is to say. */
-export interface AccessTokenRequest {
-  readonly clientId: string
-  readonly scopes: readonly string[]
-  /** Where it is empty, the issuer's default. */
-  readonly resources: readonly string[]
-  /** Whose tokens say who its user is. */
-  readonly grantId?: string
-}
+import type { AccessTokenRequest } from '../state/access-tokens.js'
+import type { Grants } from '../state/grants.js'
 
 /** RFC 6749 §5.1 */
 export interface TokenResponse {

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
-import type { GrantSeed } from '../state/grants.js'
 import { isRedirectUri, isWebUrl } from './clean-url.js'
 import { type ClientSeed, GRANT_TYPES, type GrantType } from './client.js'
+import type { GrantSeed } from './grant.js'
 import { invalidFields, memberMessage } from './invalid-fields.js'
 import { isLegible } from './legible-name.js'
 import { type InvalidFields, OAuthError } from './refusals.js'

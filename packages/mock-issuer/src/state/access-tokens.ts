@@ -1,11 +1,27 @@
 import { randomUUID } from 'node:crypto'
 import { createLocalJWKSet, type JWK, type JWTPayload, jwtVerify } from 'jose'
-import type { AccessTokenRequest } from '../http/token-endpoint.js'
-import type { ResolvedOptions } from '../options.js'
 import { signAccessToken, TOKEN_LIFETIME_SECONDS, type TokenOptions } from './access-token.js'
 import type { Clients } from './clients.js'
 import type { Grants } from './grants.js'
-import { createSigningKey, digest, type SigningKey } from './signing-keys.js'
+import { createSigningKey, digest, type SigningAlgorithm, type SigningKey } from './signing-keys.js'
+
+/** What an access token is to say. */
+export interface AccessTokenRequest {
+  readonly clientId: string
+  readonly scopes: readonly string[]
+  /** Where it is empty, the issuer's default. */
+  readonly resources: readonly string[]
+  /** Whose tokens say who its user is. */
+  readonly grantId?: string
+}
+
+/** The options of the issuer that its tokens follow. */
+interface TokenSettings {
+  readonly algorithm: SigningAlgorithm
+  readonly typ: string | null
+  readonly audience: string
+  readonly now: () => number
+}
 
 /** What access tokens take from their issuer. */
 interface Surroundings {
@@ -17,7 +33,7 @@ interface Surroundings {
 
 /** The keys of an issuer, and the access tokens that are signed with them. */
 export class AccessTokens {
-  readonly #options: ResolvedOptions
+  readonly #options: TokenSettings
   readonly #surroundings: Surroundings
   readonly #revoked = new Set<string>()
   /** Tells what we wrote into a `jti` from what a test did. */
@@ -25,7 +41,7 @@ export class AccessTokens {
   /** The newest key, which signs, first. */
   #keys: readonly [SigningKey, ...SigningKey[]]
 
-  constructor(options: ResolvedOptions, key: SigningKey, surroundings: Surroundings) {
+  constructor(options: TokenSettings, key: SigningKey, surroundings: Surroundings) {
     this.#options = options
     this.#keys = [key]
     this.#surroundings = surroundings

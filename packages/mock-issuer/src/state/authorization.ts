@@ -1,6 +1,6 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { makeParameters, type Parameters } from '../http/request-body.js'
+import { randomBytes } from 'node:crypto'
 import type { Client } from '../protocol/client.js'
+import { type Parameters, parametersFromForm } from '../protocol/parameters.js'
 import { AuthorizationPageError, OAuthError } from '../protocol/refusals.js'
 import { selectResources, selectScopes } from '../protocol/selection.js'
 import { BoundedMap } from './bounded-map.js'
@@ -84,7 +84,7 @@ export class Authorization {
   #findClient(query: URLSearchParams): { parameters: Parameters; client: Client; redirectUri: string } {
     let parameters: Parameters
     try {
-      parameters = makeParameters([...query])
+      parameters = parametersFromForm([...query])
     } catch {
       throw new AuthorizationPageError(400, 'A parameter of the request is repeated.')
     }
@@ -152,17 +152,6 @@ function readCodeChallenge(parameters: Parameters, client: Client): string | und
   if (!/^[\w-]{43}$/.test(codeChallenge))
     throw new OAuthError('invalid_request', 'The code_challenge is not one')
   return codeChallenge
-}
-
-/** RFC 7636 §4.6. A verifier for which there was no challenge is refused as well (RFC 9700 §4.8.2). */
-export function verifierFits(verifier: string | undefined, codeChallenge: string | undefined): boolean {
-  if (verifier === undefined || codeChallenge === undefined) return verifier === codeChallenge
-  return /^[\w.~-]{43,128}$/.test(verifier) && challengeOf(verifier) === codeChallenge
-}
-
-/** RFC 7636 §4.2, by the method `S256` */
-export function challengeOf(verifier: string): string {
-  return createHash('sha256').update(verifier).digest('base64url')
 }
 
 /**
