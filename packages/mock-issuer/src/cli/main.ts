@@ -2,25 +2,30 @@
 import process from 'node:process'
 import { CommandError, type CommandOutcome, runCommand } from './command-line.js'
 
-// Before anything else, so that it can be stopped while it starts.
-let running: CommandOutcome | undefined
-for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.on(signal, () => {
-    // With its connections closed, nothing keeps the process alive.
-    if (running?.issuer) running.issuer.close()
-    else process.exit()
-  })
+let outcome: CommandOutcome | undefined
 
-// Whoever reads what is printed may have read enough: `mock-issuer | head -1`.
+/** A second signal does not wait until the connections are closed. */
+async function stop(): Promise<void> {
+  await outcome?.issuer?.close()
+  // Without this, the process would end by itself. But Node would first remove these signal handlers, so that a second
+  // signal, arriving before the end, would kill it instead of letting it exit with 0.
+  process.exit()
+}
+
+// Before the issuer starts, so that a signal can stop the start as well.
+process.on('SIGINT', stop)
+process.on('SIGTERM', stop)
+
+// The reader may close the pipe before it has read all, as in `mock-issuer | head -1`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
 })
 
 try {
-  running = await runCommand(process.argv.slice(2))
-  process.stdout.write(running.text)
+  outcome = await runCommand(process.argv.slice(2))
+  process.stdout.write(outcome.text)
 } catch (error) {
   if (!(error instanceof CommandError)) throw error
-  process.stderr.write(`${error.message}\nmock-issuer --help tells what there is.\n`)
+  process.stderr.write(`${error.message}\nSee mock-issuer --help for all options.\n`)
   process.exitCode = 1
 }
