@@ -952,9 +952,9 @@ describe('waiting requests', () => {
       return outcome.kind === 'consent' ? outcome.consentToken : ''
     })
     const [first = '', second = ''] = tokens
-    expect(authorization.waiting(first).redirectUri).toBe(CALLBACK)
+    expect(authorization.pending(first).redirectUri).toBe(CALLBACK)
     authorization.begin(query)
-    expect(thrownBy(() => authorization.waiting(first))).toMatchObject({ status: 422 })
+    expect(thrownBy(() => authorization.pending(first))).toMatchObject({ status: 422 })
     expect(authorization.decide(second, true, 'somebody')).toContain('code=')
     expect(thrownBy(() => authorization.decide(first, true, 'somebody'))).toMatchObject({ status: 422 })
   })

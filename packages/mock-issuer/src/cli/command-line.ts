@@ -5,35 +5,35 @@ import type { ClientSeed } from '../protocol/client.js'
 import { SIGNING_ALGORITHMS } from '../state/signing-keys.js'
 import { usageOf } from './usage.js'
 
-/** What the command does: an issuer that runs, or nothing, and what is printed. */
+/** What the command prints, and the issuer that it started, if any. */
 export interface CommandOutcome {
   readonly text: string
   readonly issuer?: MockIssuer
 }
 
-/** The command was not given what it takes; the message is for whoever typed it. */
+/** An argument that the command does not accept. The message is for the terminal. */
 export class CommandError extends Error {}
 
 const DEFAULT_PORT = 4010
 
 const HELP = `Usage: mock-issuer [options]
 
-An embedded Telnyx OAuth server, for development and tests. It is not for production: whoever
-reaches it gets tokens.
+An embedded Telnyx OAuth server, for development and tests. It is not for production: it gives
+tokens to every caller.
 
-  --port <number>       where it listens (${DEFAULT_PORT}); 0 for any that is free
-  --host <address>      the address that it listens on (127.0.0.1)
-  --issuer <url>        the issuer identifier (the URL that it listens on)
-  --algorithm <name>    what tokens are signed with (RS256); also ${SIGNING_ALGORITHMS.slice(1, 6).join(', ')},
+  --port <number>       the port to listen on (${DEFAULT_PORT}); 0 for any free port
+  --host <address>      the address to listen on (127.0.0.1)
+  --issuer <url>        the issuer identifier (the URL of the server)
+  --algorithm <name>    the signature algorithm of tokens (RS256); also ${SIGNING_ALGORITHMS.slice(1, 6).join(', ')},
                         ${SIGNING_ALGORITHMS.slice(6).join(', ')}
   --typ <name>          the typ of tokens (at+jwt); none for no typ
-  --audience <uri>      the audience of tokens for which no resource was named (https://api.example.com)
-  --api-key <word>      the API key for managing clients and grants (one that is made up)
-  --clients <file>      a JSON file with an array of clients, in place of one that is made up. Each may have
+  --audience <uri>      the audience of tokens requested without a resource (https://api.example.com)
+  --api-key <word>      the API key for managing clients and grants (random)
+  --clients <file>      a JSON file with an array of clients (one random client). Each may have
                         clientId, clientSecret, clientType, name, grantTypes, scopes, redirectUris,
                         requirePkce, verified, logoUri, policyUri, tosUri
-  --help                this text
-  --version             the version
+  --help                print this text
+  --version             print the version
 `
 
 const OPTIONS = {
@@ -50,9 +50,9 @@ const OPTIONS = {
 } satisfies ParseArgsConfig['options']
 
 /**
- * Does what the arguments say.
+ * Runs the command: starts an issuer, or prepares the help or the version.
  *
- * @throws {CommandError}
+ * @throws {CommandError} for an argument that is not valid, or a port that is in use
  */
 export async function runCommand(args: readonly string[]): Promise<CommandOutcome> {
   const values = parse(args)
@@ -65,8 +65,8 @@ export async function runCommand(args: readonly string[]): Promise<CommandOutcom
   const algorithm = SIGNING_ALGORITHMS.find((name) => name === (values.algorithm ?? 'RS256'))
   if (!algorithm) throw new CommandError(`--algorithm must be one of ${SIGNING_ALGORITHMS.join(', ')}`)
   const clients = values.clients === undefined ? undefined : await readClients(values.clients)
-  if (values.typ === '') throw new CommandError('--typ must not be empty; none is for no typ')
-  const issuer = await explained(() =>
+  if (values.typ === '') throw new CommandError('--typ must not be empty; use none for no typ')
+  const issuer = await withCommandError(() =>
     createMockIssuer({
       algorithm,
       clients,
@@ -76,18 +76,18 @@ export async function runCommand(args: readonly string[]): Promise<CommandOutcom
       apiKey: values['api-key'],
     }),
   )
-  const url = await explained(() => issuer.listen({ port, host: values.host }))
+  const url = await withCommandError(() => issuer.listen({ port, host: values.host }))
   return { issuer, text: usageOf(issuer, url) }
 }
 
-/** What is wrong with an option is for whoever typed it. */
-async function explained<T>(work: () => Promise<T>): Promise<T> {
+/** Turns an error about an option into one for the terminal. */
+async function withCommandError<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
     if (!(error instanceof Error)) throw error
     const isTaken = 'code' in error && error.code === 'EADDRINUSE'
-    throw new CommandError(isTaken ? 'The port is in use; --port takes another' : error.message)
+    throw new CommandError(isTaken ? 'The port is in use; choose another with --port' : error.message)
   }
 }
 
@@ -105,7 +105,7 @@ async function readClients(file: string): Promise<readonly ClientSeed[]> {
   })
   let value: unknown
   try {
-    // Some editors begin a file with a byte order mark.
+    // Some editors start a file with a byte order mark.
     value = JSON.parse(text.replace(/^\ufeff/, ''))
   } catch {
     throw new CommandError('--clients: the file is not JSON')

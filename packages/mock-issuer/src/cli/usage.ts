@@ -1,18 +1,18 @@
 import type { MockIssuer } from '../mock-issuer.js'
 import type { Client } from '../protocol/client.js'
-import { challengeOf } from '../protocol/pkce.js'
+import { codeChallengeOf } from '../protocol/pkce.js'
 
 /**
- * What somebody needs to use an issuer that runs: where it is, who its clients are, and lines to paste into a shell.
+ * The text that the command prints for a running issuer: its URLs, its clients, and lines to paste into a shell.
  *
- * @param url where it listens
+ * @param url the base URL of the server
  */
 export function usageOf(issuer: MockIssuer, url: string): string {
   const { pathname } = new URL(issuer.issuer)
   const path = pathname.replace(/\/$/, '')
   const base = url + path
   const { clients, apiKey, audience } = issuer
-  // The variables are set for one command only. Exported ones would override the issuers of tests in the same shell.
+  // Set for one command only: exported variables would override the issuer of tests in the same shell.
   return `Mock issuer, for development and tests. Stop it with Ctrl-C.
 
 issuer     ${issuer.issuer}
@@ -41,12 +41,12 @@ client     ${name} (${clientType})
 ${clientSecret === undefined ? '' : `  secret   ${printable(clientSecret)}\n`}${redirectUris.map((uri) => `  returns  ${uri}\n`).join('')}`
 }
 
-/** Terminals take control characters for orders. */
+/** Escapes control characters, which a terminal would execute. */
 function printable(value: string): string {
   return value.replaceAll(/\p{Cc}/gu, encodeURIComponent)
 }
 
-/** Titles and lines for a shell. */
+/** Example lines for a shell, each with a title. */
 function examples(clients: readonly Client[], apiKey: string, base: string): readonly [string, string][] {
   const lines: [string, string][] = []
   const asAccount = `curl -s -H ${quote(`Authorization: Bearer ${apiKey}`)}`
@@ -91,7 +91,7 @@ function examples(clients: readonly Client[], apiKey: string, base: string): rea
   return lines
 }
 
-/** RFC 7636, appendix B */
+/** The example of RFC 7636, appendix B. */
 const CODE_VERIFIER = 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'
 
 function signInUrl(
@@ -103,17 +103,17 @@ function signInUrl(
     response_type: 'code',
     client_id: clientId,
     redirect_uri: redirectUri,
-    ...(needsPkce && { code_challenge: challengeOf(CODE_VERIFIER), code_challenge_method: 'S256' }),
+    ...(needsPkce && { code_challenge: codeChallengeOf(CODE_VERIFIER), code_challenge_method: 'S256' }),
   })
   return `${base}/v2/oauth/authorize?${query}`
 }
 
-/** RFC 6749 §2.3.1: both halves are form-encoded before they are joined. */
+/** The credentials for HTTP Basic: id and secret are form-encoded before they are joined (RFC 6749 §2.3.1). */
 function basic({ clientId, clientSecret = '' }: Client): string {
   return [clientId, clientSecret].map(encodeURIComponent).join(':')
 }
 
-/** A word of a shell, whatever is in it. */
+/** Quotes a value for a shell. */
 function quote(word: string): string {
   return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }

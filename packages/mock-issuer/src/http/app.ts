@@ -9,35 +9,41 @@ import { managementOperations } from './management-operations.js'
 import { type Call, type IssuerState, json, type Operation } from './operation.js'
 import { protocolOperations } from './protocol-operations.js'
 
-/** What stands between the requests and the operations. */
-export interface Watch {
+/** What happens to each request before its operation: it is recorded, and a fault may replace the response. */
+export interface TestControls {
   readonly faults: Faults
   record(endpoint: Endpoint): void
 }
 
-/** How a request came: over a socket, or in process, where a signal stands for the connection. */
+/** Where a request came from: a socket, or `fetch` in process, where a signal stands for the connection. */
 interface Bindings {
   readonly incoming?: { readonly socket: { destroy(): void } }
   readonly signal?: AbortSignal
 }
 
-/** In process, there is no socket to destroy: `fetch` is told to reject by this. */
+/** Makes an in-process `fetch` reject, where there is no socket to destroy. */
 export class ConnectionDropped extends Error {}
 
 /**
- * The operations, below the path of the issuer's identifier. The well-known segment of metadata goes before that path
- * (RFC 8414 §3.1).
+ * Serves the operations below the path of the issuer identifier. In the URL of the metadata, the well-known segment
+ * stands before that path (RFC 8414 §3.1).
+ *
+ * @param path the path of the issuer identifier, without a trailing slash
  */
-export function createApp(state: IssuerState, watch: Watch, path: string): Hono<{ Bindings: Bindings }> {
+export function createApp(
+  state: IssuerState,
+  controls: TestControls,
+  path: string,
+): Hono<{ Bindings: Bindings }> {
   const app = new Hono<{ Bindings: Bindings }>({ getPath: (request) => pathBelow(path, request.url) })
   for (const operation of [...protocolOperations(state, path), ...managementOperations(state)]) {
     if (operation.crossOrigin)
       for (const each of operation.paths) app.use(each, cors({ origin: localOrigin }))
     app.on(operation.method.toUpperCase(), [...operation.paths], (context) =>
-      perform(operation, context, watch),
+      perform(operation, context, controls),
     )
   }
-  // What is left are the reasons of callers who gave up: they are theirs to handle.
+  // Only the abort reason of a caller that gave up can arrive here, and that caller expects it.
   app.onError((error) => {
     throw error
   })
@@ -45,23 +51,23 @@ export function createApp(state: IssuerState, watch: Watch, path: string): Hono<
 }
 
 /**
- * The origin of a page on this machine (Fetch standard, CORS protocol). Pages of the web must not read the answers: the
- * issuer gives tokens to every caller, and an API on this machine may accept them.
+ * Allows cross-origin requests from loopback hosts only (Fetch standard, CORS protocol). Web pages must not read the
+ * responses: the issuer gives tokens to every caller, and an API on this machine may accept them.
  */
 function localOrigin(origin: string): string | undefined {
   return /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/.test(origin) ? origin : undefined
 }
 
-/** Counts the request and lets a fault take the place of the work. */
+/** Records the request and applies a fault, if there is one. Otherwise the operation does its work. */
 async function perform(
   operation: Operation,
   context: Context<{ Bindings: Bindings }>,
-  watch: Watch,
+  controls: TestControls,
 ): Promise<Response> {
   const request = context.req.raw
   const { incoming, signal } = context.env
-  watch.record(operation.endpoint)
-  const outcome = await watch.faults.apply(operation.endpoint, signal ?? request.signal, signal)
+  controls.record(operation.endpoint)
+  const outcome = await controls.faults.apply(operation.endpoint, signal ?? request.signal, signal)
   if (outcome.kind === 'answer') return outcome.response
   if (outcome.kind === 'drop') {
     if (!incoming) throw new ConnectionDropped()
@@ -74,7 +80,7 @@ async function perform(
   return response
 }
 
-/** A refusal takes the place of the work: in JSON, or for the user's eyes. */
+/** Does the work of an operation. A refusal becomes a JSON response, or an error page for the user. */
 async function workOrRefuse({ work }: Operation, call: Call): Promise<Response> {
   try {
     return await work(call)
@@ -97,8 +103,8 @@ function challenge(error: OAuthError): string {
 }
 
 /**
- * The path of a request as the routes have it, without the path of the identifier: that could look like a pattern. The
- * well-known documents are not below it.
+ * The path of a request, relative to the path of the issuer identifier. Routes do not contain that path, because it
+ * could look like a pattern. The well-known documents do not stand below it.
  */
 function pathBelow(path: string, url: string): string {
   const { pathname } = new URL(url)

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { html, raw } from 'hono/html'
 import type { AuthorizationRequest } from '../state/authorization.js'
-import { scopeInWords } from './scope-words.js'
+import { describeScope } from './scope-descriptions.js'
 
-/** A page, ready to be sent. */
+/** An HTML page with its status and headers. */
 export interface Page {
   readonly status: number
   readonly body: string
@@ -31,13 +31,15 @@ button[value=allow] { background: #00563f; border-color: #00563f; color: #fff }
 const STYLE_SOURCE = `'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`
 
 /**
- * Asks the user whether the client may have what it asks for. All that a client has registered about itself is text
- * that is escaped, or a URL of a scheme that was checked when it was registered.
+ * The page on which the user allows or denies a request. Text that a client registered is escaped. The schemes of its
+ * URLs were checked at registration.
+ *
+ * @param action the path that the form is sent to
  */
 export function consentPage(request: AuthorizationRequest, consentToken: string, action: string): Page {
   const { client, redirectUri, scopes } = request
   const { name, verified, logoUri, policyUri, tosUri } = client
-  // `bdi`: a name must not turn round the text beside it.
+  // `bdi`: a right-to-left name must not reorder the text beside it.
   const title = html`Allow <bdi>${name}</bdi> to use your Telnyx account?`
   const body = html`${
     verified
@@ -50,7 +52,7 @@ export function consentPage(request: AuthorizationRequest, consentToken: string,
       scopes.length === 0
         ? html`<p>It asks for no particular permission.</p>`
         : html`<p id="scopes">It asks for permission to:</p>
-    <ul aria-labelledby="scopes">${scopes.map((scope) => html`<li>${scopeInWords(scope).description}</li>`)}</ul>`
+    <ul aria-labelledby="scopes">${scopes.map((scope) => html`<li>${describeScope(scope).description}</li>`)}</ul>`
     }
     ${policyUri && html`<p>${link(policyUri, 'Its privacy policy')}</p>`}
     ${tosUri && html`<p>${link(tosUri, 'Its terms of service')}</p>`}
@@ -60,8 +62,7 @@ export function consentPage(request: AuthorizationRequest, consentToken: string,
       <button name="decision" value="allow">Allow</button>
       <button name="decision" value="deny">Deny</button>
     </form>`
-  // There is no `form-action`: Chromium applies it to all that the form leads to, and where the client goes on to from its
-  // redirect URI is not known here.
+  // Without `form-action`: Chromium applies it to all redirects after the form, and those of the client are not known.
   return page(
     200,
     `Allow ${name}?`,
@@ -70,7 +71,7 @@ export function consentPage(request: AuthorizationRequest, consentToken: string,
   )
 }
 
-/** Tells the user what the client cannot be told. */
+/** The page for an error that must not be reported at the redirect URI. */
 export function errorPage(status: number, message: string): Page {
   const body = html`<h1>This sign-in cannot go on</h1>
     <p>${message}</p>
@@ -78,6 +79,7 @@ export function errorPage(status: number, message: string): Page {
   return page(status, 'This sign-in cannot go on', body, ["form-action 'none'"])
 }
 
+/** The page as an HTTP response. */
 export function toResponse({ body, ...init }: Page): Response {
   return new Response(body, init)
 }
@@ -107,13 +109,13 @@ function page(status: number, title: string, body: unknown, policies: readonly s
         "default-src 'none'",
         `style-src ${STYLE_SOURCE}`,
         "base-uri 'none'",
-        // RFC 9700 §4.16: what is in a frame can be laid under the click for something else.
+        // RFC 9700 §4.16: a page that frames this one could steal the click on Allow (clickjacking).
         "frame-ancestors 'none'",
         ...policies,
       ].join('; '),
       'X-Frame-Options': 'DENY',
       'X-Content-Type-Options': 'nosniff',
-      // Neither the consent token nor the request is for those whom the page links to.
+      // The linked pages must not see the request in the `Referer` header.
       'Referrer-Policy': 'no-referrer',
       'Cache-Control': 'no-store',
     },
@@ -124,7 +126,7 @@ function link(url: string, text: string): unknown {
   return html`<a href="${url}" target="_blank" rel="noopener noreferrer">${text}</a>`
 }
 
-/** What users can judge: the origin, or that it is an app. */
+/** The part of a redirect URI that users can judge: the origin, or that it is an app. */
 function destination(uri: string): unknown {
   const { origin, protocol } = new URL(uri)
   return /^https?:$/.test(protocol)

@@ -3,10 +3,10 @@ import type { Parameters } from '../protocol/parameters.js'
 import { ApiKeyError, OAuthError } from '../protocol/refusals.js'
 
 /**
- * Finds out which client is asking: HTTP Basic, `client_id` and `client_secret` in the body (RFC 6749 §2.3.1), or,
- * for a public client, `client_id` alone. Which of the first two the client had registered is not looked at.
+ * Authenticates the client: by HTTP Basic, by `client_id` and `client_secret` in the body (RFC 6749 §2.3.1), or, for a
+ * public client, by `client_id` alone. Each client may use both methods, regardless of what it registered.
  *
- * @throws {OAuthError} `invalid_client`, or `invalid_request` when both are used
+ * @throws {OAuthError} `invalid_client`, or `invalid_request` for two methods at once
  */
 export function authenticateClient(
   authorization: string | null,
@@ -22,7 +22,7 @@ export function authenticateClient(
       : decodeBasic(basic)
   for (const [id, secret] of pairs) {
     const client = find(id ?? '')
-    // A public client has no password, which HTTP Basic spells as an empty one.
+    // HTTP Basic sends an empty password for a public client, which has no secret.
     if (!client || client.clientSecret !== (secret || undefined)) continue
     if (basic !== undefined && (parameters.get('client_id') ?? id) !== id)
       throw new OAuthError('invalid_request', 'The client_id is not that of the Authorization header')
@@ -32,24 +32,25 @@ export function authenticateClient(
 }
 
 /**
- * The id and secret as they are meant: both halves are form-encoded before they are joined (RFC 6749 §2.3.1). Many
- * clients leave that out, the official SDK among them, so they may be meant as they are written, too.
+ * The id and the secret, in two readings. Clients must form-encode both before they join them (RFC 6749 §2.3.1). Many do
+ * not, the official SDK among them, so the text as sent is the second reading.
  */
 function decodeBasic(credentials: string): (string | undefined)[][] {
   const [, id, secret] = /^([^:]*):(.*)$/s.exec(Buffer.from(credentials, 'base64').toString()) ?? []
-  const written = [id, secret]
+  const asSent = [id, secret]
   try {
-    return [written.map((half) => half && decodeURIComponent(half.replaceAll('+', ' '))), written]
+    return [asSent.map((half) => half && decodeURIComponent(half.replaceAll('+', ' '))), asSent]
   } catch {
-    return [written]
+    return [asSent]
   }
 }
 
+/** Whether the request has the API key as its bearer token (RFC 6750 §2.1). */
 export function hasApiKey(request: Request, apiKey: string): boolean {
   return /^bearer +(\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1] === apiKey
 }
 
 /** @throws {ApiKeyError} */
-export function demandApiKey(request: Request, apiKey: string): void {
+export function checkApiKey(request: Request, apiKey: string): void {
   if (!hasApiKey(request, apiKey)) throw new ApiKeyError()
 }

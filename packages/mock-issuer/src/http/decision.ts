@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { invalidFields, memberMessage } from '../protocol/invalid-fields.js'
 import { OAuthError } from '../protocol/refusals.js'
 
-/** What a user has decided. */
+/** The decision of a user. */
 export interface Decision {
   readonly allowed: boolean
   readonly consent_token: string
@@ -13,7 +13,11 @@ const decision = v.strictObject(
   memberMessage,
 )
 
-/** @throws {OAuthError} 422 */
+/**
+ * Validates the body of `createGrant`.
+ *
+ * @throws {OAuthError} 422
+ */
 export function parseDecision(document: object): Decision {
   const result = v.safeParse(decision, document)
   if (result.success) return result.output

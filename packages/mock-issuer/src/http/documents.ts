@@ -1,6 +1,6 @@
-/** The metadata of the authorization server (RFC 8414 §2), with the members that Telnyx's had in October 2026. */
+/** The metadata of the authorization server (RFC 8414 §2), with the members that Telnyx listed in October 2026. */
 export function serverMetadata(issuer: string, scopes: readonly string[]): object {
-  const base = withoutSlash(issuer)
+  const base = withoutTrailingSlash(issuer)
   return {
     issuer,
     authorization_endpoint: authorizationEndpoint(issuer),
@@ -20,14 +20,15 @@ export function serverMetadata(issuer: string, scopes: readonly string[]): objec
 
 /** The metadata of Telnyx's API as a protected resource (RFC 9728 §2). */
 export function resourceMetadata(issuer: string): object {
-  return { resource: withoutSlash(issuer), authorization_servers: [issuer] }
+  return { resource: withoutTrailingSlash(issuer), authorization_servers: [issuer] }
 }
 
+/** The URL of the authorization endpoint (RFC 6749 §3.1). */
 export function authorizationEndpoint(issuer: string): string {
-  return `${withoutSlash(issuer)}/v2/oauth/authorize`
+  return `${withoutTrailingSlash(issuer)}/v2/oauth/authorize`
 }
 
-/** RFC 7662 §2.2, with the members that Telnyx documents; `aud` is a string there. */
+/** The introspection response (RFC 7662 §2.2), with the members that Telnyx documents. There, `aud` is a string. */
 export function introspectionResponse(claims: Readonly<Record<string, unknown>> | undefined): object {
   if (!claims) return { active: false }
   const { aud, client_id, exp, iat, iss, scope } = claims
@@ -42,6 +43,6 @@ export function introspectionResponse(claims: Readonly<Record<string, unknown>> 
   }
 }
 
-function withoutSlash(issuer: string): string {
+function withoutTrailingSlash(issuer: string): string {
   return issuer.replace(/\/$/, '')
 }

@@ -1,25 +1,29 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Endpoint } from '../protocol/endpoints.js'
 
-/** A body: text, bytes, a value to be sent as JSON, or a function that produces it piece by piece. */
+/** A response body: text, bytes, a value that is sent as JSON, or a function that returns the body in pieces. */
 export type FaultBody = string | Uint8Array | object | null | (() => AsyncIterable<string | Uint8Array>)
 
 /**
- * What an endpoint does instead of its work. With `status` or `body`, that is the answer; with `headers` alone,
- * the usual answer has these too; with `delayMs` alone, it comes late.
+ * How an endpoint fails. `status` or `body` replace its response. `headers` alone are added to its usual response,
+ * `delayMs` alone delays it.
+ *
+ * @example issuer.fault('jwks', { status: 503, headers: { 'Retry-After': '1' }, times: 2 })
  */
 export interface Fault {
-  /** Default: 200, where there is a `body`. */
+  /** The status code. @default 200 with a `body`, or else that of the usual response */
   readonly status?: number | undefined
+  /** Response headers. @default none */
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /** The response body. @default empty with a `status`, or else that of the usual response */
   readonly body?: FaultBody | undefined
-  /** Wait for so many milliseconds first. */
+  /** Milliseconds to wait first, by the real clock: 0 to 2,147,483,647. @default 0 */
   readonly delayMs?: number | undefined
-  /** Never answer. */
+  /** Never respond. @default false */
   readonly silence?: boolean | undefined
-  /** Break the connection. */
+  /** Close the connection without a response. @default false */
   readonly drop?: boolean | undefined
-  /** For the next so many requests only. Default: until the faults are cleared. */
+  /** The number of requests that fail. @default all, until `clearFaults()` */
   readonly times?: number | undefined
 }
 
@@ -33,17 +37,17 @@ const FAULT_NAMES: readonly string[] = [
   'times',
 ] satisfies (keyof Fault)[]
 
-/** What a fault makes of a request: a whole answer, additions to the usual one, or no answer. */
+/** The effect of a fault: its own response, headers for the usual response, or a dropped connection. */
 export type FaultOutcome =
   | { readonly kind: 'answer'; readonly response: Response }
   | { readonly kind: 'proceed'; readonly headers: Readonly<Record<string, string>> }
   | { readonly kind: 'drop' }
 
-/** The faults that are in force. */
+/** The active faults, at most one per endpoint. */
 export class Faults {
   readonly #faults = new Map<Endpoint, { fault: Fault; left: number }>()
 
-  /** @throws {TypeError | RangeError} for what does not exist, or could not be sent or waited for */
+  /** @throws {TypeError | RangeError} for an unknown member, or a value that cannot be sent or waited for */
   set(endpoint: Endpoint, fault: Fault): void {
     for (const name of Object.keys(fault))
       if (!FAULT_NAMES.includes(name)) throw new TypeError(`A fault has no member "${name}"`)
@@ -51,7 +55,7 @@ export class Faults {
     if (typeof delayMs !== 'number' || !(delayMs >= 0 && delayMs < 2 ** 31))
       throw new RangeError('"delayMs" must be a number from 0 to 2147483647')
     if (!Number.isSafeInteger(times) || times < 0) throw new RangeError('"times" must be a whole number')
-    // It is judged by what would have to send it.
+    // `Response` checks the status, the headers and the body.
     makeResponse(status, headers, typeof body === 'function' ? '' : body, undefined)
     this.#faults.set(endpoint, { fault, left: fault.times ?? Number.POSITIVE_INFINITY })
   }
@@ -61,10 +65,11 @@ export class Faults {
   }
 
   /**
-   * Applies the endpoint's fault, if there is one.
+   * Applies the fault of the endpoint, if it has one.
    *
-   * @param bodySignal ends a body that is being sent; over HTTP, the server does that by itself
-   * @throws the reason of `signal` when the caller gives up first
+   * @param signal aborts when the caller gives up
+   * @param bodySignal aborts a body that is being sent; over HTTP, the server does so itself
+   * @throws the reason of `signal` if it is aborted first
    */
   async apply(endpoint: Endpoint, signal: AbortSignal, bodySignal?: AbortSignal): Promise<FaultOutcome> {
     const active = this.#faults.get(endpoint)
@@ -73,7 +78,7 @@ export class Faults {
 
     const { status, headers = {}, body, delayMs, silence, drop } = active.fault
     if (silence) await untilAborted(signal)
-    // It rejects with an error of its own; the reason is thrown next.
+    // `delay` rejects with an error of its own; the next line throws the reason of the signal.
     if (delayMs !== undefined) await delay(delayMs, undefined, { signal }).catch(() => undefined)
     signal.throwIfAborted()
     if (drop) return { kind: 'drop' }
@@ -102,7 +107,7 @@ function toStream(
   const end = async () => {
     await iterator.return?.()
   }
-  let forget = () => {}
+  let stopListening = () => {}
   return new ReadableStream({
     start(controller) {
       const abort = () => {
@@ -110,18 +115,18 @@ function toStream(
         end().catch(() => undefined)
       }
       signal?.addEventListener('abort', abort)
-      // A signal keeps its listeners, and they all that they know.
-      forget = () => signal?.removeEventListener('abort', abort)
+      // A signal that lives long would keep its listeners, and with them this stream.
+      stopListening = () => signal?.removeEventListener('abort', abort)
     },
     async pull(controller) {
       const next = iterator.next()
-      next.then(({ done }) => done && forget(), forget)
+      next.then(({ done }) => done && stopListening(), stopListening)
       const { done, value } = await next
       if (done) controller.close()
       else controller.enqueue(typeof value === 'string' ? Buffer.from(value) : value)
     },
     cancel() {
-      forget()
+      stopListening()
       return end()
     },
   })

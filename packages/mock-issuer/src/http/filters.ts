@@ -1,10 +1,10 @@
 import { type Client, GRANT_TYPES } from '../protocol/client.js'
 import { OAuthError } from '../protocol/refusals.js'
 
-type Test<T> = (item: T) => boolean
+type Predicate<T> = (item: T) => boolean
 
-/** The filters of a list: each makes a test of the value that it is given, or `undefined` where that is none. */
-export type Filters<T> = ReadonlyMap<string, (value: string) => Test<T> | undefined>
+/** The filters of a list, by parameter. Each returns a predicate, or `undefined` for a value that it does not accept. */
+export type Filters<T> = ReadonlyMap<string, (value: string) => Predicate<T> | undefined>
 
 export const NO_FILTERS: Filters<unknown> = new Map()
 
@@ -21,8 +21,8 @@ export const CLIENT_FILTERS: Filters<Client> = new Map([
 ])
 
 /**
- * The items for which every filter of the query holds. A filter that does not exist is refused: it would look as if
- * it had found everything.
+ * The items that match all filters of the query. An unknown filter is refused: if it were ignored, it would seem to match
+ * all items.
  *
  * @throws {OAuthError} 400
  */
@@ -31,19 +31,19 @@ export function applyFilters<T>(
   items: readonly T[],
   query: URLSearchParams,
 ): readonly T[] {
-  const tests: Test<T>[] = []
+  const predicates: Predicate<T>[] = []
   for (const [name, value] of query) {
     if (!name.startsWith('filter[')) continue
-    const test = filters.get(name)?.(value)
-    if (!test) throw new OAuthError('invalid_request', 'A filter, or its value, does not exist')
-    tests.push(test)
+    const predicate = filters.get(name)?.(value)
+    if (!predicate) throw new OAuthError('invalid_request', 'A filter or its value is not known')
+    predicates.push(predicate)
   }
-  return items.filter((item) => tests.every((test) => test(item)))
+  return items.filter((item) => predicates.every((matches) => matches(item)))
 }
 
 function oneOf(
   values: readonly string[],
-  holds: (client: Client, value: string) => boolean,
-): (value: string) => Test<Client> | undefined {
-  return (value) => (values.includes(value) ? (client) => holds(client, value) : undefined)
+  matches: (client: Client, value: string) => boolean,
+): (value: string) => Predicate<Client> | undefined {
+  return (value) => (values.includes(value) ? (client) => matches(client, value) : undefined)
 }

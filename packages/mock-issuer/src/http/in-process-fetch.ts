@@ -9,9 +9,10 @@ const BODY_HEADERS = [
 ]
 
 /**
- * Goes where answers lead, as far as the request's redirect mode allows (Fetch standard, HTTP fetch).
+ * Follows redirects, as the redirect mode of the request says (Fetch standard, HTTP fetch).
  *
- * @throws {TypeError} as `fetch` does
+ * @param answer answers one request, without following redirects
+ * @throws {TypeError} for a redirect that `fetch` refuses to follow
  */
 export async function followRedirects(
   first: Request,
@@ -29,12 +30,12 @@ export async function followRedirects(
   throw networkError('ERR_REDIRECT', 'Too many redirects')
 }
 
-/** The next request of one that is redirected (Fetch standard, HTTP-redirect fetch). */
+/** The request that follows a redirect (Fetch standard, HTTP-redirect fetch). */
 function redirected(request: Request, status: number, url: URL): Request {
   const becomesGet = status === 303 ? !isSafe(request.method) : status < 307 && request.method === 'POST'
   if (!becomesGet && request.body) throw networkError('ERR_REDIRECT', 'The body cannot be sent again')
   const method = becomesGet ? 'GET' : request.method
-  // One by one: where nock or msw have replaced `Headers`, a copy of the whole does not survive the next line.
+  // As entries: where nock or msw replace `Headers`, `new Request` loses the headers of a direct copy.
   const headers = new Headers([...request.headers])
   if (becomesGet) for (const name of BODY_HEADERS) headers.delete(name)
   if (url.origin !== new URL(request.url).origin) headers.delete('authorization')
@@ -45,7 +46,7 @@ function isSafe(method: string): boolean {
   return method === 'GET' || method === 'HEAD'
 }
 
-/** What comes of work that may never end; the reason of the signal where that is aborted first. */
+/** The result of work that may never end. Rejects with the reason of the signal if it is aborted first. */
 export function unlessAborted<T>(work: T | Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason)
@@ -56,7 +57,7 @@ export function unlessAborted<T>(work: T | Promise<T>, signal: AbortSignal): Pro
   })
 }
 
-/** What Node's `fetch` rejects with when there is no connection. */
+/** The error with which Node's `fetch` rejects when a connection fails; its `cause` has the code. */
 export function networkError(code: string, message: string): TypeError {
   return new TypeError('fetch failed', { cause: Object.assign(new Error(message), { code }) })
 }

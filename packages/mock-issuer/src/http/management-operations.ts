@@ -1,14 +1,14 @@
 import { type Client, clientRecord } from '../protocol/client.js'
-import { demandRedirectUris, parseCreation, parseUpdate } from '../protocol/client-metadata.js'
+import { checkRedirectUris, parseCreation, parseUpdate } from '../protocol/client-metadata.js'
 import { type Grant, grantRecord } from '../protocol/grant.js'
 import { notFound } from '../protocol/refusals.js'
-import { demandApiKey } from './credentials.js'
+import { checkApiKey } from './credentials.js'
 import { applyFilters, CLIENT_FILTERS, NO_FILTERS } from './filters.js'
 import { type IssuerState, json, type Operation } from './operation.js'
 import { pageOf } from './pages.js'
 import { readJsonObject } from './request-body.js'
 
-/** The operations on an account's clients and grants. All need its API key. */
+/** The operations on the clients and grants of the account. All require the API key. */
 export function managementOperations(state: IssuerState): readonly Operation[] {
   const { clients, grants } = state
 
@@ -46,9 +46,9 @@ export function managementOperations(state: IssuerState): readonly Operation[] {
         const document = await readJsonObject(request, 422)
         const client = findClient(id)
         const update = parseUpdate(document)
-        // A client that had registered without any may be given another name all the same.
+        // A client without redirect URIs can still be renamed.
         if (update.allowed_grant_types || update.redirect_uris)
-          demandRedirectUris(
+          checkRedirectUris(
             update.allowed_grant_types ?? client.grantTypes,
             update.redirect_uris ?? client.redirectUris,
           )
@@ -62,7 +62,7 @@ export function managementOperations(state: IssuerState): readonly Operation[] {
       work: ({ id }) => {
         const client = findClient(id)
         clients.delete(client)
-        grants.revokeAllOf(client.clientId)
+        grants.revokeAllOfClient(client.clientId)
         return new Response(null, { status: 204 })
       },
     },
@@ -89,13 +89,13 @@ export function managementOperations(state: IssuerState): readonly Operation[] {
   return operations.map((operation) => ({
     ...operation,
     work: (call) => {
-      demandApiKey(call.request, state.apiKey)
+      checkApiKey(call.request, state.apiKey)
       return operation.work(call)
     },
   }))
 }
 
-/** The second is that of earlier descriptions of the API. */
+/** Telnyx's current path, and the one of earlier descriptions of its API. */
 function spellings(path: string): readonly string[] {
   return [`/v2/oauth_${path}`, `/v2/oauth/${path}`]
 }

@@ -5,9 +5,9 @@ import type { Authorization } from '../state/authorization.js'
 import type { Clients } from '../state/clients.js'
 import type { Grants } from '../state/grants.js'
 
-/** What the operations need of the issuer. */
+/** The parts of the issuer that the operations use. */
 export interface IssuerState {
-  /** The identifier, as it is now. */
+  /** The current issuer identifier. */
   issuer(): string
   readonly scopes: readonly string[]
   readonly apiKey: string
@@ -18,21 +18,22 @@ export interface IssuerState {
   readonly tokens: AccessTokens
 }
 
+/** One request to an operation. */
 export interface Call {
   readonly request: Request
   readonly query: URLSearchParams
-  /** The identifier in the path; empty where the path has none. */
+  /** The `:id` of the path; empty for a path without one. */
   readonly id: string
 }
 
-/** An operation of the API: where it is, and what it does. */
+/** An operation of the API: its paths, and its work. */
 export interface Operation {
   readonly endpoint: Endpoint
   readonly method: 'get' | 'post' | 'put' | 'delete'
-  /** All its spellings; `:id` stands for an identifier. */
+  /** All paths of the operation; `:id` stands for the id of a client, grant or consent. */
   readonly paths: readonly string[]
   /**
-   * Whether clients that run in a browser may read the answer from a page on this machine.
+   * Whether pages of this machine may read the response (CORS), as clients in a browser need it.
    *
    * @default false
    */
@@ -41,7 +42,7 @@ export interface Operation {
   readonly work: (call: Call) => Promise<Response> | Response
 }
 
-/** JSON that no cache keeps (RFC 6749 §5.1). */
+/** A JSON response that no cache stores (RFC 6749 §5.1). */
 export function json(body: object, status = 200): Response {
   return Response.json(body, { status, headers: { 'Cache-Control': 'no-store', Pragma: 'no-cache' } })
 }

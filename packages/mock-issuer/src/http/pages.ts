@@ -4,7 +4,7 @@ const DEFAULT_SIZE = 20
 const MAX_SIZE = 100
 
 /**
- * The part of a list that `page[number]` and `page[size]` ask for.
+ * The page of a list that `page[number]` (default 1) and `page[size]` (default 20, at most 100) select.
  *
  * @throws {OAuthError} 400
  */
@@ -26,9 +26,9 @@ export function pageOf<T>(
   }
 }
 
-function readNumber(query: URLSearchParams, name: string, byDefault: number, max: number): number {
+function readNumber(query: URLSearchParams, name: string, defaultValue: number, max: number): number {
   const [text, ...more] = query.getAll(name)
-  if (text === undefined) return byDefault
+  if (text === undefined) return defaultValue
   const value = /^\d+$/.test(text) ? Number(text) : 0
   if (value < 1 || value > max || more.length > 0)
     throw new OAuthError('invalid_request', `${name} must be a whole number within its limits`)

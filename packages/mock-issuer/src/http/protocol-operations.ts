@@ -3,12 +3,12 @@ import { parseRegistration } from '../protocol/client-metadata.js'
 import type { Parameters } from '../protocol/parameters.js'
 import { AuthorizationPageError, OAuthError } from '../protocol/refusals.js'
 import { consentPage, toResponse } from './consent-page.js'
-import { authenticateClient, demandApiKey, hasApiKey } from './credentials.js'
+import { authenticateClient, checkApiKey, hasApiKey } from './credentials.js'
 import { parseDecision } from './decision.js'
 import { introspectionResponse, resourceMetadata, serverMetadata } from './documents.js'
 import { type IssuerState, json, type Operation } from './operation.js'
 import { readJsonObject, readParameters } from './request-body.js'
-import { scopeInWords } from './scope-words.js'
+import { describeScope } from './scope-descriptions.js'
 import { exchangeGrant } from './token-endpoint.js'
 
 const CONSENT_PATH = '/v2/oauth/consent'
@@ -16,7 +16,7 @@ const CONSENT_PATH = '/v2/oauth/consent'
 /**
  * The operations of the OAuth protocols.
  *
- * @param path that of the issuer's identifier, which comes before all others
+ * @param path the path of the issuer identifier, which stands before the path of each operation
  */
 export function protocolOperations(state: IssuerState, path: string): readonly Operation[] {
   const { clients, authorization, account } = state
@@ -55,8 +55,8 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
       method: 'get',
       paths: [`${CONSENT_PATH}/:id`],
       work: ({ request, id }) => {
-        demandApiKey(request, state.apiKey)
-        const { client, redirectUri, scopes } = authorization.waiting(id)
+        checkApiKey(request, state.apiKey)
+        const { client, redirectUri, scopes } = authorization.pending(id)
         const data = {
           client_id: client.clientId,
           name: client.name,
@@ -64,7 +64,7 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
           policy_uri: client.policyUri ?? null,
           tos_uri: client.tosUri ?? null,
           redirect_uri: redirectUri,
-          requested_scopes: scopes.map(scopeInWords),
+          requested_scopes: scopes.map(describeScope),
           verified: client.verified,
         }
         return json({ data })
@@ -75,13 +75,13 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
       method: 'post',
       paths: ['/v2/oauth/grants'],
       work: async ({ request }) => {
-        demandApiKey(request, state.apiKey)
+        checkApiKey(request, state.apiKey)
         const { consent_token, allowed } = parseDecision(await readJsonObject(request, 422))
         return json({ redirect_uri: authorization.decide(consent_token, allowed, account.userId) })
       },
     },
     {
-      // Where the consent page sends its form. It is not one of Telnyx's operations, whose page has the user's session.
+      // The target of the consent page's form. Telnyx has no such operation: its page uses the session of the user.
       endpoint: 'createGrant',
       method: 'post',
       paths: [CONSENT_PATH],
@@ -115,7 +115,7 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
       paths: ['/v2/oauth/introspect'],
       work: async ({ request }) => {
         const parameters = await readParameters(request)
-        // RFC 7662 §2.1: whoever asks must be known, and anybody can say the name of a public client.
+        // RFC 7662 §2.1: the caller must authenticate, and a public client has only an id, which is no secret.
         if (!hasApiKey(request, state.apiKey) && authenticate(request, parameters).clientType === 'public')
           throw new OAuthError('invalid_client', 'A public client has no credentials to ask with')
         const token = parameters.get('token')
@@ -142,7 +142,7 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
           {
             client_id: clientId,
             client_id_issued_at: Math.floor(createdAt / 1000),
-            // RFC 7591 §3.2.1: required beside a secret; 0 means that it does not expire.
+            // RFC 7591 §3.2.1: required with a secret; 0 means that the secret does not expire.
             ...(clientSecret !== undefined && { client_secret: clientSecret, client_secret_expires_at: 0 }),
             ...metadata,
           },
@@ -153,12 +153,12 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
   ]
 }
 
-/** Below `/v2` as well: there the official SDK looks when it was given a base URL. */
+/** Below `/v2` as well, where the official SDK looks when it has a base URL. */
 function wellKnown(name: string): readonly string[] {
   return [`/.well-known/${name}`, `/v2/.well-known/${name}`]
 }
 
-/** As Telnyx sends it. */
+/** A document with the content type that Telnyx sends. */
 function document(body: object): Response {
   return Response.json(body, { headers: { 'Content-Type': 'application/json; charset=utf-8' } })
 }

@@ -4,7 +4,7 @@ import { OAuthError } from '../protocol/refusals.js'
 const MAX_BODY_BYTES = 64 * 1024
 
 /**
- * Reads the parameters of a form or of a JSON object.
+ * Reads the parameters of a request whose body is a form or a JSON object.
  *
  * @throws {OAuthError} `invalid_request`
  */
@@ -17,10 +17,9 @@ export async function readParameters(request: Request): Promise<Parameters> {
 }
 
 /**
- * Reads a JSON object. No body at all counts as an empty one: the official SDK sends none where every member is
- * optional.
+ * Reads a JSON object. A missing body counts as `{}`: the official SDK sends none when all members are optional.
  *
- * @param status what the operation answers to a document that is no good
+ * @param status the status code for a body that is not valid
  * @throws {OAuthError} `error`
  */
 export async function readJsonObject(
@@ -38,14 +37,14 @@ function mediaType(request: Request): string | undefined {
   return request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
 }
 
-/** `request.text()` with a limit: what is beyond it is not read. */
+/** `request.text()` with a limit. Reading stops at the limit. */
 async function readText(request: Request): Promise<string> {
   const tooLong = () => new OAuthError('invalid_request', 'The body is too long', 413)
   if (Number(request.headers.get('content-length')) > MAX_BODY_BYTES) throw tooLong()
   const pieces: Uint8Array[] = []
   let size = 0
   for await (const piece of request.body ?? []) {
-    // As `fetch` has it; the size of anything else would not be counted.
+    // `fetch` requires bytes too, and the size of other values is not known.
     if (!(piece instanceof Uint8Array)) throw new TypeError('A body is made of bytes')
     size += piece.byteLength
     if (size > MAX_BODY_BYTES) throw tooLong()

@@ -1,13 +1,13 @@
 import type { Client, GrantType } from '../protocol/client.js'
 import type { Grant } from '../protocol/grant.js'
 import type { Parameters } from '../protocol/parameters.js'
-import { verifierFits } from '../protocol/pkce.js'
+import { matchesChallenge } from '../protocol/pkce.js'
 import { OAuthError } from '../protocol/refusals.js'
 import { selectResources, selectScopes } from '../protocol/selection.js'
 import type { AccessTokenRequest } from '../state/access-tokens.js'
 import type { Grants } from '../state/grants.js'
 
-/** RFC 6749 §5.1 */
+/** A successful response (RFC 6749 §5.1). */
 export interface TokenResponse {
   readonly access_token: string
   readonly token_type: 'Bearer'
@@ -16,11 +16,13 @@ export interface TokenResponse {
   readonly scope?: string | undefined
 }
 
+/** The parts of the issuer that the token endpoint uses. */
 interface TokenIssuer {
   readonly grants: Grants
   readonly tokens: { issue(request: AccessTokenRequest): { token: string; expiresInSeconds: number } }
 }
 
+/** Exchanges one type of grant. */
 type Exchange = (client: Client, parameters: Parameters, issuer: TokenIssuer) => TokenResponse
 
 const EXCHANGES: ReadonlyMap<string, { grantType: GrantType; exchange: Exchange }> = new Map([
@@ -30,9 +32,9 @@ const EXCHANGES: ReadonlyMap<string, { grantType: GrantType; exchange: Exchange 
 ])
 
 /**
- * Gives tokens to a client that is who it says.
+ * Exchanges a grant of an authenticated client for tokens.
  *
- * @throws {OAuthError} RFC 6749 §5.2
+ * @throws {OAuthError} with a code of RFC 6749 §5.2, or `invalid_target` (RFC 8707 §2)
  */
 export function exchangeGrant(client: Client, parameters: Parameters, issuer: TokenIssuer): TokenResponse {
   const { grantType, exchange } = EXCHANGES.get(required(parameters, 'grant_type')) ?? {}
@@ -62,10 +64,10 @@ function exchangeCode(client: Client, parameters: Parameters, issuer: TokenIssue
   if (!found) throw new OAuthError('invalid_grant', 'The code is unknown, used or expired')
   const { code, grant } = found
   if (code.redirectUri !== redirectUri)
-    throw new OAuthError('invalid_grant', 'The redirect_uri is not the one that the code was sent to')
-  if (!verifierFits(parameters.get('code_verifier'), code.codeChallenge))
-    throw new OAuthError('invalid_grant', 'The code_verifier does not fit the code_challenge')
-  return useGrant(client, grant, value, { scopes: grant.scopes, asked: parameters.resources }, issuer)
+    throw new OAuthError('invalid_grant', 'The code was not sent to this redirect_uri')
+  if (!matchesChallenge(parameters.get('code_verifier'), code.codeChallenge))
+    throw new OAuthError('invalid_grant', 'The code_verifier does not match the code_challenge')
+  return useGrant(client, grant, value, { scopes: grant.scopes, requested: parameters.resources }, issuer)
 }
 
 /** RFC 6749 §6 */
@@ -74,21 +76,21 @@ function exchangeRefreshToken(client: Client, parameters: Parameters, issuer: To
   const grant = issuer.grants.findRefreshToken(value, client.clientId)
   if (!grant) throw new OAuthError('invalid_grant', 'The refresh token is unknown, used or expired')
   const scopes = selectScopes(parameters.get('scope'), grant.scopes)
-  return useGrant(client, grant, value, { scopes, asked: parameters.resources }, issuer)
+  return useGrant(client, grant, value, { scopes, requested: parameters.resources }, issuer)
 }
 
-/** Tokens of a grant, for a code or refresh token that is used up by it: unless something is wrong, and it is not. */
+/** Redeems a code or refresh token for tokens of its grant. A refused request does not use it up. */
 function useGrant(
   client: Client,
   grant: Grant,
   codeOrToken: string,
-  { scopes, asked }: { scopes: readonly string[]; asked: readonly string[] },
+  { scopes, requested }: { scopes: readonly string[]; requested: readonly string[] },
   issuer: TokenIssuer,
 ): TokenResponse {
-  const resources = selectResources(asked, grant.resources)
-  // What the client was allowed since may be less.
+  const resources = selectResources(requested, grant.resources)
+  // The client may have lost scopes since the user allowed them.
   const allowed = scopes.filter((scope) => client.scopes.includes(scope))
-  // RFC 6749 §5.1: an answer without `scope` would say that all was given.
+  // RFC 6749 §5.1: a response without `scope` would mean that all requested scopes were granted.
   if (allowed.length === 0 && scopes.length > 0)
     throw new OAuthError('invalid_scope', 'The scopes are not allowed to the client any more')
   issuer.grants.redeem(codeOrToken, grant)
@@ -112,7 +114,7 @@ function respond(issuer: TokenIssuer, request: AccessTokenRequest, refreshToken?
     token_type: 'Bearer',
     expires_in: expiresInSeconds,
     refresh_token: refreshToken,
-    // RFC 6749 §3.3: it cannot be empty.
+    // RFC 6749 §3.3: `scope` cannot be empty.
     scope: request.scopes.join(' ') || undefined,
   }
 }

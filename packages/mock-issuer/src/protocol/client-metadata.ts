@@ -1,13 +1,13 @@
 import * as v from 'valibot'
-import { isRedirectUri, isWebUrl } from './clean-url.js'
 import { type ClientSeed, GRANT_TYPES, type GrantType } from './client.js'
 import type { GrantSeed } from './grant.js'
 import { invalidFields, memberMessage } from './invalid-fields.js'
 import { isLegible } from './legible-name.js'
 import { type InvalidFields, OAuthError } from './refusals.js'
+import { isRedirectUri, isWebUrl } from './registered-url.js'
 import { isResource } from './selection.js'
 
-/** The members of RFC 7591 §2 that Telnyx documents, with what they are when they are left out. */
+/** The members of RFC 7591 §2 that Telnyx documents, with defaults filled in. */
 export interface Registration {
   readonly client_name?: string | undefined
   readonly redirect_uris?: string[] | undefined
@@ -20,7 +20,7 @@ export interface Registration {
   readonly tos_uri?: string | undefined
 }
 
-/** What the management operations can change. */
+/** The members that the management operations can change. */
 export interface ClientUpdate {
   readonly name?: string | undefined
   readonly allowed_scopes?: string[] | undefined
@@ -32,7 +32,7 @@ export interface ClientUpdate {
   readonly tos_uri?: string | undefined
 }
 
-/** What the management operations create a client of. */
+/** The members from which the management operations create a client. */
 export interface ClientCreation extends ClientUpdate {
   readonly name: string
   readonly allowed_scopes: string[]
@@ -47,7 +47,7 @@ const text = v.pipe(
   v.regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not contain control characters'),
 )
 
-/** Shown to users within a question, so without what could disguise it, or the question. */
+/** Users read it within a question, so it must not disguise itself or the question. */
 const name = v.pipe(
   text,
   v.maxLength(200, 'is too long'),
@@ -61,12 +61,12 @@ const scopeToken = v.pipe(text, v.regex(new RegExp(`^${SCOPE_TOKEN}$`), 'must be
 
 const grantType = v.picklist(GRANT_TYPES, `must be one of ${GRANT_TYPES.join(', ')}`)
 
-/** A page or picture: users follow these links, and their browsers load them. */
+/** Users follow these links, and their browsers load the picture. */
 const webUrl = v.pipe(text, v.check(isWebUrl, 'must be an http or https URL'))
 
 const redirectUri = v.pipe(
   text,
-  v.check(isRedirectUri, 'must be an absolute URI without fragment, of a scheme that leads to the client'),
+  v.check(isRedirectUri, 'must be an absolute URI without fragment, with a scheme that leads to the client'),
 )
 
 const requirePkce = v.boolean('must be a boolean')
@@ -82,7 +82,7 @@ const links = {
   tos_uri: v.optional(webUrl),
 }
 
-/** RFC 7591 §2: members that a server does not understand are ignored. The output is without them. */
+/** RFC 7591 §2: members that a server does not understand are ignored. The output leaves them out. */
 const registration = v.object({
   client_name: v.optional(name),
   redirect_uris: v.optional(listOf(redirectUri)),
@@ -100,7 +100,7 @@ const registration = v.object({
       v.string('must be a string'),
       v.maxLength(10_000, 'is too long'),
       v.regex(new RegExp(`^(?:${SCOPE_TOKEN}(?: ${SCOPE_TOKEN})*)?$`), 'must be scopes and spaces'),
-      // RFC 6749 §3.3: it cannot be empty. Some clients join a list that is, and mean that they name none.
+      // RFC 6749 §3.3: `scope` cannot be empty. Some clients join an empty list and mean no scope.
       v.transform((scope) => scope || undefined),
     ),
   ),
@@ -131,7 +131,7 @@ const creation = v.strictObject(
 const seed = v.strictObject(
   {
     clientId: v.optional(text),
-    // Of any characters, though RFC 6749 A.2 knows fewer: how clients get them across is to be tested.
+    // More characters than RFC 6749 A.2 allows, so that tests can check how a client encodes them.
     clientSecret: v.optional(
       v.pipe(v.string('must be a string'), v.regex(/^\P{Cs}+$/u, 'must be text, and not empty')),
     ),
@@ -162,7 +162,11 @@ const grantSeed = v.strictObject(
   memberMessage,
 )
 
-/** @throws {OAuthError} `invalid_client_metadata` (RFC 7591 §3.2.2) */
+/**
+ * Validates a registration (RFC 7591 §2).
+ *
+ * @throws {OAuthError} `invalid_client_metadata` (RFC 7591 §3.2.2)
+ */
 export function parseRegistration(document: object): Registration {
   const result = v.safeParse(registration, document)
   if (result.success) return result.output
@@ -174,59 +178,80 @@ export function parseRegistration(document: object): Registration {
   )
 }
 
-/** @throws {OAuthError} 422 */
+/**
+ * Validates the body of `createClient`.
+ *
+ * @throws {OAuthError} 422
+ */
 export function parseCreation(document: object): ClientCreation {
   const result = v.safeParse(creation, document)
   if (!result.success) throw unprocessable(invalidFields(result.issues))
-  demandRedirectUris(result.output.allowed_grant_types, result.output.redirect_uris ?? [])
+  checkRedirectUris(result.output.allowed_grant_types, result.output.redirect_uris ?? [])
   return result.output
 }
 
-/** @throws {OAuthError} 422 */
+/**
+ * Validates the body of `updateClient`.
+ *
+ * @throws {OAuthError} 422
+ */
 export function parseUpdate(document: object): ClientUpdate {
   const result = v.safeParse(update, document)
   if (result.success) return result.output
   throw unprocessable(invalidFields(result.issues))
 }
 
-/** @throws {OAuthError} 422: codes are sent to redirect URIs */
-export function demandRedirectUris(grantTypes: readonly GrantType[], redirectUris: readonly string[]): void {
+/**
+ * Codes are sent to redirect URIs, so a client that may use codes needs one.
+ *
+ * @throws {OAuthError} 422
+ */
+export function checkRedirectUris(grantTypes: readonly GrantType[], redirectUris: readonly string[]): void {
   if (grantTypes.includes('authorization_code') && redirectUris.length === 0)
     throw unprocessable({ redirect_uris: ['are needed for authorization_code'] })
 }
 
+/** Whether the value is an array of scopes (RFC 6749 §3.3). */
 export function areScopes(values: unknown): boolean {
   return v.is(v.array(scopeToken), values)
 }
 
-/** @throws {TypeError} */
+/**
+ * Validates a client of the option `clients`.
+ *
+ * @throws {TypeError}
+ */
 export function parseSeed(value: ClientSeed): ClientSeed {
-  demandObject(value, 'client')
-  const client = demandValid(v.safeParse(seed, value), 'client')
+  checkObject(value, 'client')
+  const client = outputOrThrow(v.safeParse(seed, value), 'client')
   if (client.clientType === 'public' && client.clientSecret !== undefined)
     throw new TypeError('A public client has no "clientSecret"')
   return client
 }
 
-/** @throws {TypeError} */
+/**
+ * Validates a grant of the option `grants`.
+ *
+ * @throws {TypeError}
+ */
 export function parseGrantSeed(value: GrantSeed): GrantSeed {
-  demandObject(value, 'grant')
-  return demandValid(v.safeParse(grantSeed, value), 'grant')
+  checkObject(value, 'grant')
+  return outputOrThrow(v.safeParse(grantSeed, value), 'grant')
 }
 
-function demandObject(value: object, what: string): void {
-  // JavaScript, and files of JSON, may hold anything.
+function checkObject(value: object, what: string): void {
+  // JavaScript and JSON files are not bound to the type.
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new TypeError(`A ${what} must be an object`)
 }
 
 /** @throws {TypeError} */
-function demandValid<T extends v.GenericSchema>(
+function outputOrThrow<T extends v.GenericSchema>(
   result: v.SafeParseResult<T>,
   what: string,
 ): v.InferOutput<T> {
   if (result.success) return result.output
-  const [[member, [reason]] = [what, ['is not one']]] = Object.entries(invalidFields(result.issues))
+  const [[member, [reason]] = [what, ['is not valid']]] = Object.entries(invalidFields(result.issues))
   throw new TypeError(`"${member}" of a ${what} ${reason}`)
 }
 

@@ -1,44 +1,51 @@
-/** The grant types that Telnyx has (RFC 6749 §1.3). */
+/** The grant types of Telnyx (RFC 6749 §1.3). */
 export type GrantType = 'authorization_code' | 'client_credentials' | 'refresh_token'
 
 export const GRANT_TYPES: readonly GrantType[] = ['client_credentials', 'authorization_code', 'refresh_token']
 
-/** A client as it is: what its owner, or it itself, registered. */
+/** A registered client (RFC 6749 §2). */
 export interface Client {
   readonly clientId: string
-  /** A public client has none (RFC 6749 §2.1). */
+  /** `undefined` for a public client (RFC 6749 §2.1). */
   readonly clientSecret: string | undefined
   readonly clientType: 'public' | 'confidential'
-  /** What users are shown. */
+  /** The name on the consent page. */
   readonly name: string
   readonly grantTypes: readonly GrantType[]
-  /** The scopes that it may ask for. */
+  /** The scopes that the client may request. */
   readonly scopes: readonly string[]
-  /** Compared letter by letter, but for the port of loopback hosts (RFC 8252 §7.3). */
+  /** Compared as strings, except for the port of loopback hosts (RFC 8252 §7.3). */
   readonly redirectUris: readonly string[]
-  /** Whether it must use PKCE; a public client must in any case. */
+  /** Whether the client must use PKCE (RFC 7636). A public client always must. */
   readonly requirePkce: boolean
-  /** Whether users are told that it is who it says. */
+  /** Whether the consent page calls the client verified. */
   readonly verified: boolean
   readonly logoUri: string | undefined
   readonly policyUri: string | undefined
   readonly tosUri: string | undefined
-  /** In milliseconds since the epoch. */
+  /** Milliseconds since the epoch. */
   readonly createdAt: number
+  /** Milliseconds since the epoch. */
   readonly updatedAt: number
 }
 
-/** A client that exists from the start. What is left out is made up. */
+/** A client of the option `clients`. Missing members get the default. */
 export interface ClientSeed {
+  /** @default a random UUID */
   readonly clientId?: string | undefined
-  /** Only of a confidential client. */
+  /**
+   * For confidential clients only.
+   *
+   * @default random
+   */
   readonly clientSecret?: string | undefined
   /** @default 'confidential' */
   readonly clientType?: 'public' | 'confidential' | undefined
+  /** @default 'Unnamed client' */
   readonly name?: string | undefined
-  /** @default all of them; of a public client, all but `client_credentials` */
+  /** @default all; for a public client, all except `client_credentials` */
   readonly grantTypes?: readonly GrantType[] | undefined
-  /** @default all of the issuer's */
+  /** @default all scopes of the issuer */
   readonly scopes?: readonly string[] | undefined
   /** @default `http://127.0.0.1/callback` and `http://localhost/callback`, with any port */
   readonly redirectUris?: readonly string[] | undefined
@@ -46,18 +53,19 @@ export interface ClientSeed {
   readonly requirePkce?: boolean | undefined
   /** @default false */
   readonly verified?: boolean | undefined
+  /** An `http` or `https` URL, as are the next two. */
   readonly logoUri?: string | undefined
   readonly policyUri?: string | undefined
   readonly tosUri?: string | undefined
 }
 
-/** Whose account it is that everything belongs to. */
+/** The Telnyx account that owns all clients and grants. */
 export interface Account {
   readonly userId: string
   readonly orgId: string
 }
 
-/** A client as the management operations show it. */
+/** A client as the management operations return it. */
 export function clientRecord(client: Client, { orgId, userId }: Account): object {
   return {
     record_type: 'oauth_client',
@@ -79,6 +87,7 @@ export function clientRecord(client: Client, { orgId, userId }: Account): object
   }
 }
 
+/** ISO 8601, as in the records of Telnyx. */
 export function timestamp(milliseconds: number): string {
   return new Date(milliseconds).toISOString()
 }

@@ -1,7 +1,6 @@
 /**
- * The operations of Telnyx's OAuth API, in the order of its description. Each can be watched and made to fail. What
- * has two spellings is one endpoint, and so are the well-known documents wherever they are asked for; `createGrant`
- * is the user's decision, whether it comes from the consent page or from the API.
+ * The operations of Telnyx's OAuth API, in the order of its description. An operation with several paths is one
+ * endpoint. `createGrant` is the user's decision, from the consent page or from the API.
  */
 export const ENDPOINTS = [
   'metadata',
@@ -23,5 +22,5 @@ export const ENDPOINTS = [
   'deleteGrant',
 ] as const
 
-/** An operation that can be watched and made to fail. */
+/** The name of an operation, for `requests` and `fault()` of the issuer. */
 export type Endpoint = (typeof ENDPOINTS)[number]

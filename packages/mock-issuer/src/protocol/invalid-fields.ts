@@ -1,7 +1,7 @@
 import type { BaseIssue } from 'valibot'
 import type { InvalidFields } from './refusals.js'
 
-/** What is wrong, by member. The sentences are ours, so that no value is repeated in an answer. */
+/** The reasons per member. All sentences are fixed, so that a response never repeats a value. */
 export function invalidFields(issues: readonly BaseIssue<unknown>[]): InvalidFields {
   const fields = new Map<string, string[]>()
   for (const { path, message } of issues) {
@@ -12,7 +12,7 @@ export function invalidFields(issues: readonly BaseIssue<unknown>[]): InvalidFie
   return Object.fromEntries(fields)
 }
 
-/** What a strict object says of a member that should be there, or should not. */
+/** The reason for a member that is missing from, or not known to, a strict object. */
 export function memberMessage({ expected }: BaseIssue<unknown>): string {
   return expected === 'never' ? 'is not known' : 'is missing'
 }

@@ -1,10 +1,10 @@
-/** What joins letters and pictures where they are written so: emoji and their flags, variants of Han, Mongolian. */
+/** Invisible characters with a purpose: in emoji and flags, in Han variants and in Mongolian. */
 const JOINERS =
   /\u200c|\u200d|\ufe0e|\ufe0f|(?<=\u{1f3f4})[\u{e0020}-\u{e007e}]+\u{e007f}|(?<=\p{Script=Han})[\u{e0100}-\u{e01ef}]|(?<=\p{Script=Mongolian})[\u180b-\u180d\u180f]/gu
 
 /**
- * No characters that are not seen or that turn others round, but for joiners; none that are seen as blanks and are none,
- * no blanks on end but those that HTML makes one of, no heaps of marks; and something to see.
+ * Whether users see a name as it is: something visible, no invisible characters except joiners, none that change the
+ * direction of text, none that only look like a space, no runs of special spaces, no stacks of combining marks.
  */
 export function isLegible(value: string): boolean {
   const bare = value.replaceAll(JOINERS, '').replaceAll(/ +/g, ' ')

@@ -1,15 +1,15 @@
 import { OAuthError } from './refusals.js'
 
-/** The parameters of a request to the token or introspection endpoint. */
+/** The parameters of a request to an OAuth endpoint. */
 export interface Parameters {
   get(name: string): string | undefined
   has(name: string): boolean
-  /** The one parameter that may be repeated (RFC 8707 §2). */
+  /** All values of `resource`, the only parameter that may be repeated (RFC 8707 §2). */
   readonly resources: readonly string[]
 }
 
-/** What the endpoints read. RFC 6749 §3.2: all else is ignored, so in JSON it may be anything. */
-const PARAMETERS: ReadonlySet<string> = new Set([
+/** The parameters of the token and introspection endpoints. All others are ignored (RFC 6749 §3.2). */
+const TOKEN_PARAMETERS: ReadonlySet<string> = new Set([
   'client_id',
   'client_secret',
   'code',
@@ -22,9 +22,9 @@ const PARAMETERS: ReadonlySet<string> = new Set([
   'token',
 ])
 
-/** All that is read from a form or a query: also by the authorization endpoint and by the form of the consent page. */
+/** The parameters of forms and queries: also those of the authorization endpoint and of the consent page. */
 const FORM_PARAMETERS: ReadonlySet<string> = new Set([
-  ...PARAMETERS,
+  ...TOKEN_PARAMETERS,
   'code_challenge',
   'code_challenge_method',
   'consent_token',
@@ -34,8 +34,8 @@ const FORM_PARAMETERS: ReadonlySet<string> = new Set([
 ])
 
 /**
- * RFC 6749 §3.1 and §3.2: a parameter that is not recognized is ignored, one without a value counts as left out, and
- * none may be repeated.
+ * The parameters of a form or a query. An unknown parameter is ignored, an empty one counts as missing, and none may be
+ * repeated (RFC 6749 §3.1, §3.2).
  *
  * @throws {OAuthError} `invalid_request`
  */
@@ -65,7 +65,7 @@ export function parametersFromForm(entries: readonly (readonly [string, string])
  * @throws {OAuthError} `invalid_request`
  */
 export function parametersFromJson(object: object): Parameters {
-  const known = Object.entries(object).filter(([name]) => PARAMETERS.has(name))
+  const known = Object.entries(object).filter(([name]) => TOKEN_PARAMETERS.has(name))
   const entries = known.flatMap(([name, member]) => {
     const values: unknown[] = name === 'resource' && Array.isArray(member) ? member : [member]
     return values.map((value): [string, string] => {

@@ -1,7 +1,7 @@
-/** What is wrong with the members of a document: sentences per member. */
+/** The members of a document that are not valid, each with the reasons. */
 export type InvalidFields = Readonly<Record<string, readonly string[]>>
 
-/** A refusal in JSON: `{ error, error_description }`, as of RFC 6749 §5.2, with what Telnyx adds. */
+/** A refusal in JSON: `error` and `error_description` (RFC 6749 §5.2), and the `invalid_fields` that Telnyx adds. */
 export class OAuthError extends Error {
   readonly error: string
   readonly status: number
@@ -27,13 +27,14 @@ export class ApiKeyError extends OAuthError {
   }
 }
 
+/** The 404 for an unknown client or grant. */
 export function notFound(what: string): OAuthError {
   return new OAuthError('not_found', `There is no such ${what}`, 404)
 }
 
 /**
- * An authorization request that must not be answered at its redirect URI, because that one, or the client, is not
- * known to be good (RFC 6749 §4.1.2.1). The user is told.
+ * An authorization request with an unknown client or redirect URI. The user must not be redirected there, and sees an
+ * error page (RFC 6749 §4.1.2.1).
  */
 export class AuthorizationPageError extends Error {
   readonly status: 400 | 404 | 422

@@ -1,33 +1,33 @@
 import { type SigningKey, signCompact } from './signing-keys.js'
 
-/** What `issueToken` makes. */
+/** What `issueToken` puts into a token. */
 export interface TokenOptions {
-  /** @default none: the token has no `scope` */
+  /** The `scope` claim (RFC 9068 §2.2.3). @default the scopes of the grant; without a grant, no `scope` claim */
   readonly scopes?: readonly string[] | undefined
-  /** @default the audience of the issuer */
+  /** The `aud` claim. @default the resources of the grant, or else the audience of the issuer */
   readonly audience?: string | readonly string[] | undefined
-  /** @default the client: as a token for a client alone has it (RFC 9068 §2.2) */
+  /** The `sub` claim. @default the user of the grant; without a grant, the client (RFC 9068 §2.2) */
   readonly subject?: string | undefined
-  /** @default the first client */
+  /** The `client_id` claim. @default the client of the grant, or else the first client */
   readonly clientId?: string | undefined
-  /** The grant that it belongs to: it is active as long as that one. @default none */
+  /** The grant that the token belongs to: revoking the grant revokes the token. @default none */
   readonly grantId?: string | undefined
-  /** A negative number makes a token that has expired. @default 3600 */
+  /** Seconds from now to `exp`. A negative number makes an expired token. @default 3600 */
   readonly expiresInSeconds?: number | undefined
-  /** Claims that are added, replaced or, with `undefined`, removed. */
+  /** Claims to add or replace; `undefined` removes a claim. */
   readonly claims?: Readonly<Record<string, unknown>> | undefined
-  /** Header parameters that are added, replaced or, with `undefined`, removed. */
+  /** Header parameters to add or replace; `undefined` removes one. */
   readonly header?: Readonly<Record<string, unknown>> | undefined
 }
 
 export const TOKEN_LIFETIME_SECONDS = 3600
 
-/** What a token takes from its issuer. */
+/** The parts of a token that come from its issuer. */
 export interface TokenContext {
   readonly issuer: string
   readonly typ: string | null
   readonly audience: string
-  /** Seconds since the epoch. */
+  /** Seconds since the epoch, with fractions. */
   readonly now: number
   readonly key: SigningKey
   readonly jti: string
@@ -48,7 +48,7 @@ export function signAccessToken(
     iat: issuedAt,
     exp: issuedAt + (options.expiresInSeconds ?? TOKEN_LIFETIME_SECONDS),
     jti,
-    // RFC 6749 §3.3: it cannot be empty.
+    // RFC 6749 §3.3: `scope` cannot be empty.
     scope: options.scopes?.join(' ') || undefined,
     ...options.claims,
   }

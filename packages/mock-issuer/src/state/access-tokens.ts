@@ -5,17 +5,17 @@ import type { Clients } from './clients.js'
 import type { Grants } from './grants.js'
 import { createSigningKey, digest, type SigningAlgorithm, type SigningKey } from './signing-keys.js'
 
-/** What an access token is to say. */
+/** What the token endpoint puts into an access token. */
 export interface AccessTokenRequest {
   readonly clientId: string
   readonly scopes: readonly string[]
-  /** Where it is empty, the issuer's default. */
+  /** Empty: the issuer's default audience. */
   readonly resources: readonly string[]
-  /** Whose tokens say who its user is. */
+  /** The grant of a user. Without one, the token is for the client itself. */
   readonly grantId?: string
 }
 
-/** The options of the issuer that its tokens follow. */
+/** The options of the issuer that apply to its tokens. */
 interface TokenSettings {
   readonly algorithm: SigningAlgorithm
   readonly typ: string | null
@@ -23,9 +23,9 @@ interface TokenSettings {
   readonly now: () => number
 }
 
-/** What access tokens take from their issuer. */
-interface Surroundings {
-  /** The identifier, as it is now. */
+/** The parts of the issuer that its tokens depend on. */
+interface IssuerParts {
+  /** The current issuer identifier. */
   issuer(): string
   readonly clients: Clients
   readonly grants: Grants
@@ -33,35 +33,37 @@ interface Surroundings {
 
 /** The keys of an issuer, and the access tokens that are signed with them. */
 export class AccessTokens {
-  readonly #options: TokenSettings
-  readonly #surroundings: Surroundings
+  readonly #settings: TokenSettings
+  readonly #issuer: IssuerParts
   readonly #revoked = new Set<string>()
-  /** Tells what we wrote into a `jti` from what a test did. */
-  readonly #mark = randomUUID()
-  /** The newest key, which signs, first. */
+  /** Part of each `jti` that this issuer wrote. A `jti` that a test sets lacks it. */
+  readonly #jtiMark = randomUUID()
+  /** The newest key is first, and signs. */
   #keys: readonly [SigningKey, ...SigningKey[]]
 
-  constructor(options: TokenSettings, key: SigningKey, surroundings: Surroundings) {
-    this.#options = options
+  constructor(settings: TokenSettings, key: SigningKey, issuer: IssuerParts) {
+    this.#settings = settings
     this.#keys = [key]
-    this.#surroundings = surroundings
+    this.#issuer = issuer
   }
 
+  /** The JWK Set (RFC 7517 §5). */
   jwks(): { keys: JWK[] } {
     return { keys: this.#keys.map(({ jwk }) => jwk) }
   }
 
+  /** @returns the `kid` of the new key */
   async rotateKeys(keepOld: boolean): Promise<string> {
-    const key = await createSigningKey(this.#options.algorithm)
+    const key = await createSigningKey(this.#settings.algorithm)
     this.#keys = keepOld ? [key, ...this.#keys] : [key]
     return key.kid
   }
 
-  /** A token as a test wants it. */
+  /** Signs a token for a test. */
   sign(options: TokenOptions): string {
-    const { clients, grants } = this.#surroundings
-    const issuer = this.#surroundings.issuer()
-    const { typ, audience, now } = this.#options
+    const { clients, grants } = this.#issuer
+    const issuer = this.#issuer.issuer()
+    const { typ, audience, now } = this.#settings
     const grant = options.grantId === undefined ? undefined : grants.get(options.grantId)
     if (options.grantId !== undefined && !grant) throw new TypeError('There is no grant with this "grantId"')
     const clientId = options.clientId ?? grant?.clientId ?? clients.list()[0]?.clientId
@@ -73,12 +75,12 @@ export class AccessTokens {
       audience: options.audience ?? audienceOf(grant?.resources ?? []),
     }
     const owner = grant ? `grant:${grant.id}` : clientId && clients.get(clientId) && `client:${clientId}`
-    const jti = owner ? `${owner}:${this.#mark}:${randomUUID()}` : randomUUID()
+    const jti = owner ? `${owner}:${this.#jtiMark}:${randomUUID()}` : randomUUID()
     const [key] = this.#keys
     return signAccessToken(tokenOptions, { issuer, typ, audience, now: now() / 1000, key, jti })
   }
 
-  /** A token as a client gets it. */
+  /** Signs a token for a client, at the token endpoint. */
   issue({ resources, ...request }: AccessTokenRequest): { token: string; expiresInSeconds: number } {
     const token = this.sign({ ...request, audience: audienceOf(resources) })
     return { token, expiresInSeconds: TOKEN_LIFETIME_SECONDS }
@@ -88,46 +90,46 @@ export class AccessTokens {
     this.#revoked.add(digestOf(token))
   }
 
-  /** The claims of a token that is active (RFC 7662 §2.2). */
+  /** The claims of an active token; `undefined` for any other (RFC 7662 §2.2). */
   async activeClaims(token: string): Promise<JWTPayload | undefined> {
-    // jose would overlook what else there is, and a revoked token would have other spellings.
+    // jose accepts other characters and ignores them: a revoked token would then have several spellings.
     if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return undefined
-    // Key by key: a token that names none could be of any.
+    // One key after the other: a token without a `kid` may be signed with any of them.
     for (const { jwk } of this.#keys) {
       const verification = jwtVerify(token, createLocalJWKSet({ keys: [jwk] }), {
-        issuer: this.#surroundings.issuer(),
-        currentDate: new Date(this.#options.now()),
+        issuer: this.#issuer.issuer(),
+        currentDate: new Date(this.#settings.now()),
       })
       const claims = await verification.then(
         ({ payload }) => payload,
-        // RFC 7662 §2.2: whatever is wrong with it, the token is just not active.
+        // RFC 7662 §2.2: the response does not say why a token is not active.
         () => undefined,
       )
-      if (claims) return this.#isWithdrawn(token, claims) ? undefined : claims
+      if (claims) return this.#isRevoked(token, claims) ? undefined : claims
     }
     return undefined
   }
 
   /**
-   * Whether the token was revoked, or its grant or client is no more. Which those are is in the `jti`, so that there is
-   * nothing to remember for each token.
+   * Whether the token was revoked, or its grant or client deleted. The `jti` names the grant or client, so that the
+   * issuer need not remember each token.
    */
-  #isWithdrawn(token: string, { jti = '' }: JWTPayload): boolean {
-    const { clients, grants } = this.#surroundings
+  #isRevoked(token: string, { jti = '' }: JWTPayload): boolean {
+    const { clients, grants } = this.#issuer
     if (this.#revoked.has(digestOf(token))) return true
-    const [, kind, id = ''] = new RegExp(`^(grant|client):(.+):${this.#mark}:`, 's').exec(jti) ?? []
+    const [, kind, id = ''] = new RegExp(`^(grant|client):(.+):${this.#jtiMark}:`, 's').exec(jti) ?? []
     if (kind === undefined) return false
     const clientId = kind === 'client' ? id : grants.get(id)?.clientId
     return clientId === undefined || !clients.get(clientId)
   }
 }
 
-/** Of what is signed: the signature itself can be spelt in more than one way. */
+/** The digest leaves out the signature, which base64url can spell in more than one way. */
 function digestOf(token: string): string {
   return digest(token.replace(/\.[^.]*$/, ''))
 }
 
-/** RFC 9068 §3: the resources that were asked for; `undefined` where there are none. */
+/** The `aud` claim for the requested resources; `undefined` without any (RFC 9068 §3). */
 function audienceOf(resources: readonly string[]): string | readonly string[] | undefined {
   const [resource, ...more] = resources
   return more.length > 0 ? resources : resource

@@ -7,7 +7,7 @@ import { BoundedMap } from './bounded-map.js'
 import type { Clients } from './clients.js'
 import type { Grants } from './grants.js'
 
-/** A request that waits for the user's decision (RFC 6749 §4.1.1). */
+/** A valid request that waits for the user's decision (RFC 6749 §4.1.1). */
 export interface AuthorizationRequest {
   readonly client: Client
   readonly redirectUri: string
@@ -17,18 +17,18 @@ export interface AuthorizationRequest {
   readonly state: string | undefined
 }
 
-/** What becomes of a request at the authorization endpoint: the user is asked, or the client is told of an error. */
+/** The result of an authorization request: a consent page for the user, or a redirect to the client with an error. */
 export type AuthorizationOutcome =
   | { readonly kind: 'consent'; readonly consentToken: string; readonly request: AuthorizationRequest }
   | { readonly kind: 'redirect'; readonly location: string }
 
-const MAX_WAITING = 10_000
+const MAX_PENDING = 10_000
 const CONSENT_LIFETIME_MS = 10 * 60_000
 
-/** The authorization endpoint: requests, and what users decide. */
+/** The requests to the authorization endpoint, and the decisions of users. */
 export class Authorization {
-  readonly #waiting = new BoundedMap<string, { request: AuthorizationRequest; expiresAt: number }>(
-    MAX_WAITING,
+  readonly #pending = new BoundedMap<string, { request: AuthorizationRequest; expiresAt: number }>(
+    MAX_PENDING,
   )
   readonly #clients: Clients
   readonly #grants: Grants
@@ -40,14 +40,18 @@ export class Authorization {
     this.#now = now
   }
 
-  /** @throws {AuthorizationPageError} where the client must not be told, because it may be another */
+  /**
+   * Checks a request and keeps it until the user decides.
+   *
+   * @throws {AuthorizationPageError} for an unknown client or redirect URI: the user must not be redirected there
+   */
   begin(query: URLSearchParams): AuthorizationOutcome {
     const { parameters, client, redirectUri } = this.#findClient(query)
     const state = parameters.get('state')
     try {
       const request = { client, redirectUri, state, ...readRequest(parameters, client) }
       const consentToken = randomBytes(32).toString('base64url')
-      this.#waiting.set(consentToken, { request, expiresAt: this.#now() + CONSENT_LIFETIME_MS })
+      this.#pending.set(consentToken, { request, expiresAt: this.#now() + CONSENT_LIFETIME_MS })
       return { kind: 'consent', consentToken, request }
     } catch (error) {
       if (!(error instanceof OAuthError)) throw error
@@ -56,23 +60,29 @@ export class Authorization {
     }
   }
 
-  /** @throws {OAuthError} 422 for a consent token that is unknown, used or expired */
-  waiting(consentToken: string): AuthorizationRequest {
-    const waiting = this.#waiting.get(consentToken)
-    const client = waiting && this.#clients.get(waiting.request.client.clientId)
-    if (!client || waiting.expiresAt <= this.#now() || !mayStill(waiting.request, client))
+  /**
+   * The request that waits for a decision, with the client as it is now.
+   *
+   * @throws {OAuthError} 422 for a consent token that is unknown, used or expired
+   */
+  pending(consentToken: string): AuthorizationRequest {
+    const pending = this.#pending.get(consentToken)
+    const client = pending && this.#clients.get(pending.request.client.clientId)
+    if (!client || pending.expiresAt <= this.#now() || !isStillAllowed(pending.request, client))
       throw new OAuthError('invalid_request', 'The consent token is unknown, used or expired', 422)
-    const scopes = waiting.request.scopes.filter((scope) => client.scopes.includes(scope))
-    return { ...waiting.request, client, scopes }
+    const scopes = pending.request.scopes.filter((scope) => client.scopes.includes(scope))
+    return { ...pending.request, client, scopes }
   }
 
   /**
-   * @returns where the user goes: to the client, with a code or with `access_denied`
-   * @throws {OAuthError} as `waiting`
+   * Creates a grant if the user allows the request.
+   *
+   * @returns where the user is redirected: to the client, with a code or with `access_denied`
+   * @throws {OAuthError} as `pending`
    */
   decide(consentToken: string, allowed: boolean, subject: string): string {
-    const { client, redirectUri, scopes, resources, codeChallenge, state } = this.waiting(consentToken)
-    this.#waiting.delete(consentToken)
+    const { client, redirectUri, scopes, resources, codeChallenge, state } = this.pending(consentToken)
+    this.#pending.delete(consentToken)
     if (!allowed) return withQuery(redirectUri, { error: 'access_denied', state })
     const grant = this.#grants.create({ clientId: client.clientId, subject, scopes, resources })
     return withQuery(redirectUri, {
@@ -102,7 +112,7 @@ export class Authorization {
 }
 
 /**
- * What can be answered at the redirect URI.
+ * Checks the parameters whose errors are reported at the redirect URI.
  *
  * @throws {OAuthError} with a code of RFC 6749 §4.1.2.1, RFC 7636 §4.4.1 or RFC 8707 §2
  */
@@ -124,8 +134,11 @@ function readRequest(
   }
 }
 
-/** Whether the client, as it is by now, may still have what it asked for when it was something else. */
-function mayStill({ redirectUri, codeChallenge, scopes }: AuthorizationRequest, client: Client): boolean {
+/** Whether a client that was updated since may still make the request. */
+function isStillAllowed(
+  { redirectUri, codeChallenge, scopes }: AuthorizationRequest,
+  client: Client,
+): boolean {
   const keepsScopes = scopes.length === 0 || scopes.some((scope) => client.scopes.includes(scope))
   const keepsPkce = codeChallenge !== undefined || !client.requirePkce
   return (
@@ -136,7 +149,7 @@ function mayStill({ redirectUri, codeChallenge, scopes }: AuthorizationRequest, 
   )
 }
 
-/** RFC 7636 §4.3; the method `plain`, which is also that of no method, protects nobody. */
+/** RFC 7636 §4.3. The method `plain`, which is also the default, protects no code, so it is refused. */
 function readCodeChallenge(parameters: Parameters, client: Client): string | undefined {
   const codeChallenge = parameters.get('code_challenge')
   const method = parameters.get('code_challenge_method')
@@ -148,15 +161,15 @@ function readCodeChallenge(parameters: Parameters, client: Client): string | und
     return undefined
   }
   if (method !== 'S256') throw new OAuthError('invalid_request', 'The code_challenge_method must be S256')
-  // RFC 7636 §4.2: a SHA-256 in base64url
+  // RFC 7636 §4.2: a SHA-256 hash in base64url
   if (!/^[\w-]{43}$/.test(codeChallenge))
-    throw new OAuthError('invalid_request', 'The code_challenge is not one')
+    throw new OAuthError('invalid_request', 'The code_challenge is not a SHA-256 hash in base64url')
   return codeChallenge
 }
 
 /**
- * RFC 6749 §3.1.2.3: letter by letter. Programs on the user's machine take any port that is free (RFC 8252 §7.3), and
- * many of them say `localhost` (§8.3).
+ * Compares redirect URIs as strings (RFC 6749 §3.1.2.3). Native apps listen on any free port (RFC 8252 §7.3), and many
+ * of them use `localhost` (§8.3), so the port of loopback hosts is ignored.
  */
 function isRegistered(redirectUri: string, client: Client): boolean {
   return client.redirectUris.some(
@@ -164,13 +177,13 @@ function isRegistered(redirectUri: string, client: Client): boolean {
   )
 }
 
-/** Of anything but `http` to a loopback host, nothing: it equals no other. */
+/** An `http` URI of a loopback host without its port. Any other URI gives a symbol, which equals no other value. */
 function withoutPort(uri: string): string | symbol {
   const [, host, rest] = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]|localhost))(?::\d+)?([/?].*)?$/.exec(uri) ?? []
   return host === undefined || !URL.canParse(uri) ? Symbol() : host + (rest ?? '')
 }
 
-/** Adds to the query and leaves everything else as it was registered: a `URL` would write some of it anew. */
+/** Adds to the query and keeps the rest as registered: a `URL` would normalize some of it. */
 function withQuery(uri: string, members: Readonly<Record<string, string | undefined>>): string {
   const query = new URLSearchParams()
   for (const [name, value] of Object.entries(members)) if (value !== undefined) query.set(name, value)

@@ -1,4 +1,4 @@
-/** A map that forgets what it was given first when it is full. */
+/** A map with a limit: when it is full, a new key evicts the oldest one. */
 export class BoundedMap<K, V> extends Map<K, V> {
   readonly #limit: number
 

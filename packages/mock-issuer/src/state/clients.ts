@@ -5,7 +5,7 @@ import { BoundedMap } from './bounded-map.js'
 
 const MAX_CLIENTS = 10_000
 
-/** All clients of an issuer. The seeded ones stay; of the others, the oldest gives way when there are too many. */
+/** All clients of an issuer. Those of the option `clients` stay; of the others, a new one may evict the oldest. */
 export class Clients {
   readonly #seeded = new Map<string, Client>()
   readonly #others = new BoundedMap<string, Client>(MAX_CLIENTS)
@@ -16,7 +16,7 @@ export class Clients {
     this.#scopes = scopes
     this.#now = now
     for (const seed of seeds) {
-      const client = this.#make(seed)
+      const client = this.#build(seed)
       if (this.#seeded.has(client.clientId)) throw new TypeError('Two clients have the same "clientId"')
       this.#seeded.set(client.clientId, client)
     }
@@ -30,7 +30,7 @@ export class Clients {
     return [...this.#seeded.values(), ...this.#others.values()]
   }
 
-  /** RFC 7591 §3.2.1 */
+  /** Dynamic client registration (RFC 7591 §3.2.1). */
   register(metadata: Registration): Client {
     return this.#add({
       name: metadata.client_name,
@@ -62,9 +62,9 @@ export class Clients {
     const updated: Client = Object.freeze({
       ...client,
       name: update.name ?? client.name,
-      scopes: update.allowed_scopes ? freeze(update.allowed_scopes) : client.scopes,
-      grantTypes: update.allowed_grant_types ? freeze(update.allowed_grant_types) : client.grantTypes,
-      redirectUris: update.redirect_uris ? freeze(update.redirect_uris) : client.redirectUris,
+      scopes: update.allowed_scopes ? freezeUnique(update.allowed_scopes) : client.scopes,
+      grantTypes: update.allowed_grant_types ? freezeUnique(update.allowed_grant_types) : client.grantTypes,
+      redirectUris: update.redirect_uris ? freezeUnique(update.redirect_uris) : client.redirectUris,
       requirePkce: update.require_pkce ?? client.requirePkce,
       logoUri: update.logo_uri ?? client.logoUri,
       policyUri: update.policy_uri ?? client.policyUri,
@@ -82,12 +82,12 @@ export class Clients {
   }
 
   #add(seed: ClientSeed): Client {
-    const client = this.#make(seed)
+    const client = this.#build(seed)
     this.#others.set(client.clientId, client)
     return client
   }
 
-  #make(seed: ClientSeed): Client {
+  #build(seed: ClientSeed): Client {
     const { clientId = randomUUID(), clientType = 'confidential' } = seed
     const isPublic = clientType === 'public'
     const now = this.#now()
@@ -96,11 +96,13 @@ export class Clients {
       clientSecret: isPublic ? undefined : (seed.clientSecret ?? randomBytes(24).toString('base64url')),
       clientType,
       name: seed.name ?? 'Unnamed client',
-      grantTypes: freeze(
+      grantTypes: freezeUnique(
         seed.grantTypes ?? GRANT_TYPES.filter((type) => !(isPublic && type === 'client_credentials')),
       ),
-      scopes: freeze(seed.scopes ?? this.#scopes),
-      redirectUris: freeze(seed.redirectUris ?? ['http://127.0.0.1/callback', 'http://localhost/callback']),
+      scopes: freezeUnique(seed.scopes ?? this.#scopes),
+      redirectUris: freezeUnique(
+        seed.redirectUris ?? ['http://127.0.0.1/callback', 'http://localhost/callback'],
+      ),
       requirePkce: seed.requirePkce ?? false,
       verified: seed.verified ?? false,
       logoUri: seed.logoUri,
@@ -112,7 +114,7 @@ export class Clients {
   }
 }
 
-/** Without repetitions, and not to be changed by who reads it. */
-function freeze<T>(values: readonly T[]): readonly T[] {
+/** A frozen copy without repetitions: the public API hands it out. */
+function freezeUnique<T>(values: readonly T[]): readonly T[] {
   return Object.freeze([...new Set(values)])
 }

@@ -4,7 +4,7 @@ import { BoundedMap } from './bounded-map.js'
 
 export type NewGrant = Omit<Grant, 'id' | 'createdAt' | 'lastUsedAt'> & { readonly id?: string | undefined }
 
-/** A code, and what the request for it had said (RFC 6749 §4.1.3, RFC 7636 §4.6). */
+/** An authorization code, bound to its request (RFC 6749 §4.1.3, RFC 7636 §4.6). */
 interface Code {
   readonly grantId: string
   readonly clientId: string
@@ -21,13 +21,14 @@ interface RefreshToken {
   used: boolean
 }
 
+/** Also the limit of codes, and of refresh tokens. */
 const MAX_GRANTS = 10_000
 const CODE_LIFETIME_MS = 60_000
 const REFRESH_TOKEN_LIFETIME_MS = 30 * 24 * 3600 * 1000
 
 /**
- * What users have allowed, with the codes and refresh tokens that stand for it. A code or token that is used a second
- * time was stolen, or has been copied: the grant ends, and with it all that it gave (RFC 6749 §4.1.2, RFC 9700 §4.14.2).
+ * The grants of all users, with their codes and refresh tokens. A code or refresh token that is used twice may have been
+ * stolen, so its grant is revoked, with all tokens (RFC 6749 §4.1.2, RFC 9700 §4.14.2).
  */
 export class Grants {
   readonly #grants = new BoundedMap<string, Grant>(MAX_GRANTS)
@@ -61,19 +62,19 @@ export class Grants {
     return grant
   }
 
-  /** Its tokens are not active from then on. */
+  /** From now on, the tokens of the grant are not active. */
   revoke(id: string): Grant | undefined {
     const grant = this.#grants.get(id)
     this.#grants.delete(id)
     return grant
   }
 
-  /** The grant that a refresh token was given for, used or not. */
+  /** The id of a refresh token's grant, even if the token was used already. */
   idOfRefreshToken(token: string): string | undefined {
     return this.#refreshTokens.get(token)?.grantId
   }
 
-  revokeAllOf(clientId: string): void {
+  revokeAllOfClient(clientId: string): void {
     for (const grant of this.list()) if (grant.clientId === clientId) this.revoke(grant.id)
   }
 
@@ -101,17 +102,18 @@ export class Grants {
     return token
   }
 
-  /** A code that this client may use, but for what else binds it; it is not used up yet. */
+  /** A code that this client may redeem. The caller still checks the redirect URI and the PKCE verifier. */
   findCode(code: string, clientId: string): { code: Readonly<Code>; grant: Grant } | undefined {
     const found = this.#find(this.#codes.get(code), clientId)
     return found && { code: found.artifact, grant: found.grant }
   }
 
+  /** The grant of a refresh token that this client may redeem. */
   findRefreshToken(token: string, clientId: string): Grant | undefined {
     return this.#find(this.#refreshTokens.get(token), clientId)?.grant
   }
 
-  /** Uses up a code or refresh token that was found. */
+  /** Marks a code or refresh token as used. */
   redeem(codeOrToken: string, grant: Grant): void {
     const artifact = this.#codes.get(codeOrToken) ?? this.#refreshTokens.get(codeOrToken)
     if (artifact) artifact.used = true
@@ -122,7 +124,7 @@ export class Grants {
     artifact: T | undefined,
     clientId: string,
   ): { artifact: T; grant: Grant } | undefined {
-    // Whoever else has got hold of it must not be able to end the grant.
+    // Another client that stole the code or token must not be able to revoke the grant.
     if (artifact?.clientId !== clientId) return undefined
     if (artifact.used) this.revoke(artifact.grantId)
     const grant = this.#grants.get(artifact.grantId)

@@ -1,10 +1,10 @@
 import type { Endpoint } from '../protocol/endpoints.js'
 
-/** What an endpoint was asked. */
+/** The requests to one endpoint. */
 export interface RequestLog {
-  /** How many requests came. */
+  /** The number of requests. */
   readonly count: number
-  /** When the last ten thousand of them came, in milliseconds since the epoch by the issuer's clock. */
+  /** The times of the last 10,000 requests, by the issuer's clock: milliseconds since the epoch, oldest first. */
   readonly times: readonly number[]
 }
 
@@ -15,7 +15,7 @@ class Entry implements RequestLog {
   readonly times: number[] = []
 }
 
-/** What all endpoints were asked. */
+/** The requests to all endpoints. */
 export class RequestLogs {
   readonly perEndpoint: Readonly<Record<Endpoint, Entry>> = {
     metadata: new Entry(),

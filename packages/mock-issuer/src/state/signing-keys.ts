@@ -1,6 +1,7 @@
 import { constants, createHash, KeyObject, type SignKeyObjectInput, sign } from 'node:crypto'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
 
+/** All algorithms that the issuer can sign with. */
 export const SIGNING_ALGORITHMS = [
   'RS256',
   'RS384',
@@ -15,7 +16,7 @@ export const SIGNING_ALGORITHMS = [
   'Ed25519',
 ] as const
 
-/** An algorithm that the issuer can sign with. */
+/** An algorithm that the issuer can sign with (RFC 7518 §3.1, RFC 8037, RFC 9864). */
 export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number]
 
 /** A key pair of the issuer. */
@@ -23,10 +24,11 @@ export interface SigningKey {
   readonly kid: string
   readonly algorithm: SigningAlgorithm
   readonly privateKey: KeyObject
-  /** The public key as a member of the JWK Set. */
+  /** The public key, as it stands in the JWK Set. */
   readonly jwk: JWK
 }
 
+/** Generates a key pair. Its `kid` is the JWK thumbprint (RFC 7638). */
 export async function createSigningKey(algorithm: SigningAlgorithm): Promise<SigningKey> {
   const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true })
   const jwk = await exportJWK(publicKey)
@@ -40,9 +42,8 @@ export async function createSigningKey(algorithm: SigningAlgorithm): Promise<Sig
 }
 
 /**
- * Makes a JWS in compact serialization (RFC 7515 §7.1) of any header and payload, sensible or not: a test kit
- * has to make the tokens that a JOSE library refuses to. Signed with the algorithm that the header names where
- * the key can do that, else with the key's own.
+ * Signs any header and payload as a compact JWS (RFC 7515 §7.1), valid or not: a test kit must make the tokens that a
+ * JOSE library refuses to make. Uses the algorithm of the header if the key supports it, or else that of the key.
  */
 export function signCompact(header: object, payload: object, key: SigningKey): string {
   const input = `${encode(header)}.${encode(payload)}`
@@ -57,7 +58,7 @@ function encode(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
 }
 
-/** Algorithms of one family use the same kind of key. */
+/** Algorithms of one family use the same type of key. */
 function family(algorithm: SigningAlgorithm): string {
   if (/^[RP]S/.test(algorithm)) return 'RSA'
   return algorithm.startsWith('ES') ? algorithm : 'OKP'
@@ -76,7 +77,7 @@ function signBytes(input: Buffer, key: KeyObject, algorithm: SigningAlgorithm): 
   return sign(hash, input, options)
 }
 
-/** What a token is remembered by. */
+/** The issuer remembers the digest of a token, not the token. */
 export function digest(token: string): string {
   return createHash('sha256').update(token).digest('base64url')
 }

@@ -1,11 +1,11 @@
-/** A scope, as a consent page tells it. */
-export interface ScopeInWords {
+/** A scope as the consent page describes it. */
+export interface ScopeDescription {
   readonly id: string
   readonly name: string
   readonly description: string
 }
 
-/** What the scopes of Telnyx are about. How Telnyx itself words it is not known. */
+/** The subjects of Telnyx's scopes, in words of our own: those of Telnyx are not documented. */
 const SUBJECTS: ReadonlyMap<string, string> = new Map([
   ['account_management', 'account settings'],
   ['ai', 'AI assistants'],
@@ -23,8 +23,8 @@ const SUBJECTS: ReadonlyMap<string, string> = new Map([
   ['wireless', 'SIM cards'],
 ])
 
-/** Puts a scope into words. One that is not of Telnyx is told by its own name. */
-export function scopeInWords(id: string): ScopeInWords {
+/** Describes a scope to a user. An unknown scope is described by its id. */
+export function describeScope(id: string): ScopeDescription {
   const [, subjectId = '', verb] = /^(.+)\.(read|write)$/.exec(id) ?? []
   const subject = SUBJECTS.get(subjectId)
   if (subject === undefined) return { id, name: id, description: `Use the scope ${id}` }
