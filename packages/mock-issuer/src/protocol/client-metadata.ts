@@ -66,7 +66,7 @@ const webUrl = v.pipe(text, v.check(isWebUrl, 'must be an http or https URL'))
 
 const redirectUri = v.pipe(
   text,
-  v.check(isRedirectUri, 'must be an absolute URI without fragment, with a scheme that leads to the client'),
+  v.check(isRedirectUri, 'must be an absolute URI without fragment, of a scheme that leads to the client'),
 )
 
 const requirePkce = v.boolean('must be a boolean')
