@@ -300,6 +300,7 @@ describe('faults', () => {
     setFlagsFromString('--expose-gc')
     const collectGarbage: unknown = runInNewContext('gc')
     if (typeof collectGarbage !== 'function') throw new Error('The garbage collector cannot be called')
+    expect(bodies).toHaveLength(20)
     // The last bodies may still be in use. If the issuer kept all of them, this would never end.
     await until(() => {
       collectGarbage()
