@@ -1,11 +1,10 @@
-import type { CryptoKey } from 'jose'
 import { type Clock, GuardedClock } from './base/clock.js'
 import { type Awaitable, after, isPending } from './base/maybe-async.js'
 import { inOperation } from './errors/challenge-context.js'
 import { InvalidTokenError, type MissingTokenError, UnavailableError } from './errors/errors.js'
 import { describeHealth, type Health } from './issuer/health.js'
 import { cannotIntrospect } from './issuer/introspection/introspection-options.js'
-import { isPlausibleKid } from './issuer/keys/key-set.js'
+import { isPlausibleKid } from './issuer/keys/key-id.js'
 import { TrustedIssuer } from './issuer/trusted-issuer.js'
 import { CompiledPolicy, type Policy } from './policy/policy.js'
 import {
@@ -19,7 +18,7 @@ import { missingToken, observed, observedRefusal, type Trace } from './telemetry
 import { type Auth, createAuth } from './token/auth.js'
 import { checkClaims, checkHeader, checkTimes, type JwtClaims, namesInAnswer } from './token/claims.js'
 import { hasThreeParts, isOpaqueToken, KnownHeaders, parseUnverifiedToken } from './token/parse-token.js'
-import { hasSigned } from './token/signature.js'
+import type { VerificationKey } from './token/signature.js'
 import { type VerifiedToken, VerifiedTokenCache } from './verified-token-cache.js'
 import type { ResolvedOptions } from './verifier-options.js'
 
@@ -160,7 +159,7 @@ export class TokenVerifier implements Verifier {
   }
 
   async preload(): Promise<void> {
-    const loads = [...this.#issuers.values()].map(({ keySet }) => keySet.load())
+    const loads = [...this.#issuers.values()].map(({ keySet }) => keySet.getKeys())
     // Each gets its chance, whatever becomes of the others.
     await Promise.allSettled(loads)
     await Promise.all(loads)
@@ -251,7 +250,7 @@ export class TokenVerifier implements Verifier {
       unlessKnown?.(token)
       return this.#verifyToken(token, digest, policy, trace)
     }
-    return known.issuer.keySet.fresh?.holds(known.key)
+    return known.issuer.keySet.fresh?.has(known.key)
       ? this.#admit(known, now, policy, trace, true)
       : this.#checkKey(known, token, digest, policy, trace)
   }
@@ -268,11 +267,11 @@ export class TokenVerifier implements Verifier {
     if (trace) trace.issuer = rules.issuer
     // As with any other token, nobody is asked for what the time alone refuses.
     checkTimes(known, rules.clockToleranceSeconds, this.#clock.now())
-    const { loads } = keySet.document
-    const keys = await keySet.load().catch(() => undefined)
-    if (keys?.holds(known.key)) return this.#admit(known, this.#clock.now(), policy, trace, true)
+    const generation = keySet.document.latestGeneration
+    const keys = await keySet.getKeys().catch(() => undefined)
+    if (keys?.has(known.key)) return this.#admit(known, this.#clock.now(), policy, trace, true)
     if (keys && digest !== undefined) this.#cache?.delete(digest)
-    return this.#verifyToken(token, digest, policy, trace, loads)
+    return this.#verifyToken(token, digest, policy, trace, generation)
   }
 
   async #verifyToken(
@@ -280,7 +279,7 @@ export class TokenVerifier implements Verifier {
     digest: string | undefined,
     policy: CompiledPolicy,
     trace: Trace | undefined,
-    loads?: number,
+    generation?: number,
   ): Promise<Auth> {
     const { maxTokenBytes, scopeImplies } = this.#options
 
@@ -292,7 +291,11 @@ export class TokenVerifier implements Verifier {
       return this.#applyPolicy(createAuth(token, claims, names, 'introspection', scopeImplies), policy)
     }
 
-    const { unverifiedHeader, unverifiedClaims } = parseUnverifiedToken(token, maxTokenBytes, this.#headers)
+    const { unverifiedHeader, unverifiedClaims, signed } = parseUnverifiedToken(
+      token,
+      maxTokenBytes,
+      this.#headers,
+    )
     // J11: only the issuer that the token names. One that names nobody we know is refused by the rules of the first.
     const { iss } = unverifiedClaims
     const named = typeof iss === 'string' ? this.#issuers.get(iss) : undefined
@@ -303,10 +306,9 @@ export class TokenVerifier implements Verifier {
     checkClaims(unverifiedClaims, rules)
     checkTimes(unverifiedClaims, rules.clockToleranceSeconds, this.#clock.now())
 
-    let key: CryptoKey
+    let key: VerificationKey
     try {
-      const made = (candidate: CryptoKey) => hasSigned(candidate, algorithm, token)
-      key = await issuer.keySet.find(kid, algorithm, made, loads)
+      key = await issuer.keySet.findSigner(signed, algorithm, kid, generation)
     } catch (error) {
       const when = issuer.introspects && (policy.introspection ?? issuer.introspects)
       if (when === undefined || when === 'opaque' || !isUndecided(error, kid)) throw error

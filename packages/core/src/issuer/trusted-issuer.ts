@@ -17,13 +17,14 @@ import { IssuerClient } from './http/issuer-client.js'
 import { type Introspected, Introspection } from './introspection/introspection-client.js'
 import type { LaneName } from './introspection/introspection-failure.js'
 import { type CheckedIntrospection, cannotIntrospect } from './introspection/introspection-options.js'
-import { type KeyOptions, KeySet } from './keys/key-set.js'
+import { KeySet } from './keys/key-set.js'
+import type { ResolvedKeys } from './keys/keys-options.js'
 
 /** What is configured of one issuer, checked. */
 export interface ResolvedIssuer {
   readonly rules: TokenRules
   readonly known: KnownEndpoints
-  readonly keys: KeyOptions
+  readonly keys: ResolvedKeys
   readonly introspection: CheckedIntrospection | undefined
 }
 
