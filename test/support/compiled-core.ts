@@ -23,7 +23,8 @@ export async function compileCore(): Promise<CompiledCore> {
   const compiled = ['--outDir', join(directory, 'core'), '--tsBuildInfoFile', 'null']
   await promisify(execFile)('tsc', ['-p', core, ...flags, ...compiled], { cwd: ROOT })
   await symlink(join(core, 'node_modules'), join(directory, 'node_modules'))
-  await writeFile(join(directory, 'package.json'), '{ "type": "module" }')
+  const imports = { '#signature-engine': './core/token/signature-engine-node.js' }
+  await writeFile(join(directory, 'package.json'), JSON.stringify({ type: 'module', imports }))
   return {
     url: pathToFileURL(join(directory, 'core')).href,
     remove: () => rm(directory, { recursive: true }),

@@ -28,7 +28,8 @@ export type {
   ClientAuthentication,
   IntrospectionOptions,
 } from './issuer/introspection/introspection-options.js'
-export type { IssuerOptions, IssuerSettings, KeysOptions } from './issuer/issuer-options.js'
+export type { IssuerOptions, IssuerSettings } from './issuer/issuer-options.js'
+export type { KeysOptions } from './issuer/keys/keys-options.js'
 export type { IntrospectionWhen } from './policy/introspection-when.js'
 export type { Policy, Validate } from './policy/policy.js'
 export {

@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto'
-import type { CryptoKey } from 'jose'
 import { BoundedCache } from './base/bounded-cache.js'
 import { MemorySizes } from './base/memory-sizes.js'
 import type { TrustedIssuer } from './issuer/trusted-issuer.js'
 import type { Auth } from './token/auth.js'
 import type { TokenTimes } from './token/claims.js'
+import type { VerificationKey } from './token/signature.js'
 
 /**
  * A token whose signature and claims are good. The times are copied from the claims: with many tokens, each further object
@@ -14,7 +14,7 @@ export interface VerifiedToken extends TokenTimes {
   readonly auth: Auth
   readonly issuer: TrustedIssuer
   /** The key that made the signature. Once it leaves the issuer's set, the entry is no longer valid. */
-  readonly key: CryptoKey
+  readonly key: VerificationKey
   /** The key id in the token. */
   readonly kid: string | undefined
 }

@@ -1,4 +1,3 @@
-import type { CryptoKey } from 'jose'
 import type { Clock } from './base/clock.js'
 import type { Awaitable } from './base/maybe-async.js'
 import { InvalidTokenError } from './errors/errors.js'
@@ -10,7 +9,7 @@ import type { Trace } from './telemetry/observe.js'
 import type { Auth } from './token/auth.js'
 import { checkClaims, checkHeader, checkTimes, type TokenTimes } from './token/claims.js'
 import { hasThreeParts, isOpaqueToken, KnownHeaders, parseUnverifiedToken } from './token/parse-token.js'
-import { hasSigned } from './token/signature.js'
+import type { VerificationKey } from './token/signature.js'
 import { type VerifiedToken, VerifiedTokenCache } from './verified-token-cache.js'
 import type { ResolvedOptions } from './verifier-options.js'
 
@@ -52,7 +51,7 @@ export class VerificationPipeline {
       checkUncached?.(token)
       return this.#verify(token, digest, policy, trace)
     }
-    return cached.issuer.keySet.fresh?.holds(cached.key)
+    return cached.issuer.keySet.fresh?.has(cached.key)
       ? this.#accept(cached, now, policy, trace, true)
       : this.#recheckKey(cached, token, digest, policy, trace)
   }
@@ -68,11 +67,11 @@ export class VerificationPipeline {
     const { keySet, rules } = cached.issuer
     if (trace) trace.issuer = rules.issuer
     this.#checkTimes(cached) // J5, before any I/O
-    const { loads } = keySet.document
-    const keys = await keySet.load().catch(() => undefined)
-    if (keys?.holds(cached.key)) return this.#accept(cached, this.#clock.now(), policy, trace, true)
+    const generation = keySet.document.latestGeneration
+    const keys = await keySet.getKeys().catch(() => undefined)
+    if (keys?.has(cached.key)) return this.#accept(cached, this.#clock.now(), policy, trace, true)
     if (keys && digest !== undefined) this.#cache?.delete(digest)
-    return this.#verify(token, digest, policy, trace, loads)
+    return this.#verify(token, digest, policy, trace, generation)
   }
 
   /** Verifies a token that is not cached. */
@@ -81,7 +80,7 @@ export class VerificationPipeline {
     digest: string | undefined,
     policy: CompiledPolicy,
     trace: Trace | undefined,
-    loads?: number,
+    generation?: number,
   ): Promise<Auth> {
     const { maxTokenBytes } = this.#options
     const { opaqueTokenIssuer, first } = this.issuers
@@ -90,7 +89,8 @@ export class VerificationPipeline {
       return this.#enforce(await opaqueTokenIssuer.introspect(token), policy) // RFC 7662
     }
 
-    const { unverifiedHeader, unverifiedClaims } = parseUnverifiedToken(token, maxTokenBytes, this.#headers) // J9
+    const parsed = parseUnverifiedToken(token, maxTokenBytes, this.#headers) // J9
+    const { unverifiedHeader, unverifiedClaims, signed } = parsed
     const named = this.issuers.get(unverifiedClaims.iss) // J11
     if (named && trace) trace.issuer = named.rules.issuer
     const issuer = named ?? first
@@ -99,11 +99,9 @@ export class VerificationPipeline {
     checkSender(unverifiedClaims)
     this.#checkTimes(unverifiedClaims) // J5, before any I/O
 
-    let key: CryptoKey
+    let key: VerificationKey
     try {
-      // May fetch the keys again, once.
-      const made = (candidate: CryptoKey) => hasSigned(candidate, algorithm, token)
-      key = await issuer.keySet.find(kid, algorithm, made, loads)
+      key = await issuer.keySet.findSigner(signed, algorithm, kid, generation) // may fetch the keys again, once
     } catch (error) {
       if (!asksInstead(issuer, policy, error, kid)) throw error
       const auth = await issuer.introspect(token, error instanceof InvalidTokenError ? error : undefined)

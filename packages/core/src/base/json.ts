@@ -77,3 +77,12 @@ export function parseJson(bytes: Uint8Array): unknown {
     return undefined
   }
 }
+
+/** A copy of a value as JSON has it, whose objects have no prototype; `undefined` when JSON cannot express the value. */
+export function copyOfJson(value: unknown): unknown {
+  try {
+    return parseJson(Buffer.from(JSON.stringify(value)))
+  } catch {
+    return undefined
+  }
+}

@@ -1,7 +1,7 @@
-import { parseJson } from '../base/json.js'
+import { copyOfJson } from '../base/json.js'
 import { ownMembers } from '../base/own-members.js'
 import { flawOfUrl, isSecureUrl } from '../base/url.js'
-import { checkNames, describe, resolveNumber } from '../errors/check-options.js'
+import { checkNames, describe } from '../errors/check-options.js'
 import { ConfigurationError } from '../errors/errors.js'
 import type { Algorithm } from '../token/algorithms.js'
 import { resolveAudience } from '../token/audience-option.js'
@@ -19,34 +19,8 @@ import {
 } from './discovery/issuer-metadata.js'
 import { checkOneOpaqueIssuer } from './introspection/introspection-decision.js'
 import { checkIntrospection, type IntrospectionOptions } from './introspection/introspection-options.js'
-import { describeLeftOut, findUnusable } from './keys/json-web-key.js'
-import type { KeyOptions } from './keys/key-set.js'
+import { type KeysOptions, resolveKeys } from './keys/keys-options.js'
 import type { ResolvedIssuer } from './trusted-issuer.js'
-
-/** How the keys of an issuer are kept. */
-export interface KeysOptions {
-  /**
-   * How long a JWK Set is fresh when its response has no `Cache-Control: max-age`, in seconds, 60 to 86400.
-   *
-   * @default 300
-   */
-  readonly lifetimeSeconds?: number | undefined
-  /**
-   * How long keys, and metadata, are used past their lifetime while the issuer cannot be asked, in seconds, up to 30
-   * days. Until then a key that was withdrawn during the outage is still accepted.
-   *
-   * @default 86400
-   */
-  readonly maxStaleSeconds?: number | undefined
-  /**
-   * In which time tokens with unknown keys may have the keys fetched twice, in seconds, 1 to 3600; in a lasting flood of
-   * them once in each half. A key id that was not looked up yet is answered with 503 and `Retry-After` until then, or
-   * until the keys are refreshed anyway, so a longer time delays new keys during a flood.
-   *
-   * @default 30
-   */
-  readonly cooldownSeconds?: number | undefined
-}
 
 /** What may be different for each issuer. */
 export interface IssuerSettings {
@@ -259,42 +233,6 @@ function resolveMetadata(metadata: unknown, issuer: string, needsKeys: boolean):
   if (checked.flaw !== undefined)
     throw new ConfigurationError(`Option "metadata" is not usable: ${checked.explanation ?? checked.flaw}`)
   return checked.metadata
-}
-
-function resolveKeys({ keys, jwks }: Given, algorithms: ReadonlySet<Algorithm>): KeyOptions {
-  const given = checkNames(
-    keys === undefined ? {} : keys,
-    ['lifetimeSeconds', 'maxStaleSeconds', 'cooldownSeconds'] satisfies (keyof KeysOptions)[],
-    'member of "keys"',
-  )
-  const seconds = (name: string, range: { default: number; min: number; max: number }) =>
-    1000 * resolveNumber(given, name, range)
-  return {
-    lifetimeMs: seconds('lifetimeSeconds', { default: 300, min: 60, max: 86_400 }),
-    maxStaleMs: seconds('maxStaleSeconds', { default: 86_400, min: 0, max: 30 * 86_400 }),
-    cooldownMs: seconds('cooldownSeconds', { default: 30, min: 1, max: 3600 }),
-    jwks: resolveKeySet(jwks, algorithms),
-  }
-}
-
-function resolveKeySet(jwks: unknown, algorithms: ReadonlySet<Algorithm>): unknown {
-  if (jwks === undefined) return undefined
-  const copy = copyOfJson(jwks)
-  const unusable = findUnusable(copy, algorithms)
-  if (unusable === undefined) return copy
-  const without = typeof jwks === 'object' && jwks !== null ? ' without one' : ''
-  const why = unusable.length > 0 ? `; left out: ${describeLeftOut(unusable)}` : ''
-  throw new ConfigurationError(
-    `Option "jwks" must be a JWK Set with at least one public key that can be used to verify signatures with an allowed algorithm, not ${describe(jwks)}${without}${why}`,
-  )
-}
-
-function copyOfJson(value: unknown): unknown {
-  try {
-    return parseJson(Buffer.from(JSON.stringify(value)))
-  } catch {
-    return undefined
-  }
 }
 
 function identifierOf(option: unknown, environment: Environment): string {

@@ -24,13 +24,14 @@ import {
 } from './introspection/introspection-decision.js'
 import type { LaneName } from './introspection/introspection-failure.js'
 import type { CheckedIntrospection } from './introspection/introspection-options.js'
-import { type KeyOptions, KeySet } from './keys/key-set.js'
+import { KeySet } from './keys/key-set.js'
+import type { ResolvedKeys } from './keys/keys-options.js'
 
 /** The configuration of one issuer, checked. */
 export interface ResolvedIssuer {
   readonly rules: TokenRules
   readonly known: KnownEndpoints
-  readonly keys: KeyOptions
+  readonly keys: ResolvedKeys
   readonly introspection: CheckedIntrospection | undefined
 }
 

@@ -40,7 +40,7 @@ export class TrustedIssuers {
    * @throws {UnavailableError} the first failure, after all loads have ended
    */
   async load(): Promise<void> {
-    const loads = this.#all.map(({ keySet }) => keySet.load())
+    const loads = this.#all.map(({ keySet }) => keySet.getKeys())
     await Promise.allSettled(loads)
     await Promise.all(loads)
   }

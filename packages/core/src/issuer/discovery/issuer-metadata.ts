@@ -5,7 +5,7 @@ import { differOnlyByASlash, isSecureUrlOf } from '../../base/url.js'
 import { UnavailableError } from '../../errors/errors.js'
 import { type IssuerFailureReason, invalidDocument, quote } from '../../errors/issuer-failure.js'
 import { lifetimeOf } from '../http/cache-control.js'
-import { CachedDocument, type Loaded } from '../http/cached-document.js'
+import { CachedDocument, type Fetched } from '../http/cached-document.js'
 import type { Deadline } from '../http/deadline.js'
 import type { HttpLimits, JsonDocument } from '../http/http-json.js'
 import type { IssuerClient } from '../http/issuer-client.js'
@@ -76,9 +76,9 @@ export class AuthorizationServer {
       clock,
       timeoutMs: limits.timeoutMs,
       maxStaleMs,
-      patienceMs: PATIENCE_MS,
+      staleWaitMs: PATIENCE_MS,
       waitMs: () => client.waitMs,
-      load: (deadline) => this.#load(needsKeys && known.jwksUri === undefined, deadline),
+      fetch: (deadline) => this.#load(needsKeys && known.jwksUri === undefined, deadline),
       failed: (error) =>
         publishFailedRefresh(issuer, 'metadata', 'ERR_DISCOVERY_FAILED', error, this.document.pauseMs),
     })
@@ -168,7 +168,7 @@ export class AuthorizationServer {
   }
 
   /** D5: from RFC 8414's URL, or from that of OpenID Connect where it is not there: first where it was the last time. */
-  async #load(needsKeys: boolean, deadline: Deadline): Promise<Loaded<AuthorizationServerMetadata>> {
+  async #load(needsKeys: boolean, deadline: Deadline): Promise<Fetched<AuthorizationServerMetadata>> {
     const { document, issuer } = this
     const { client } = this.#access
     const { url: last, etag } = this.#source ?? {}

@@ -7,7 +7,7 @@ import { ConfigurationError, InvalidTokenError, UnavailableError } from '../../e
 import type { IntrospectionWhen } from '../../policy/introspection-when.js'
 import type { CompiledPolicy } from '../../policy/policy.js'
 import type { Auth } from '../../token/auth.js'
-import { isPlausibleKid } from '../keys/key-set.js'
+import { isPlausibleKid } from '../keys/key-id.js'
 import type { Introspected } from './introspection-client.js'
 
 /** An issuer and when it is asked: `undefined` when it cannot be asked. */
