@@ -17,7 +17,7 @@ import {
   type KnownEndpoints,
   validateMetadata,
 } from './discovery/issuer-metadata.js'
-import { checkIntrospection, type IntrospectionOptions } from './introspection/introspection-options.js'
+import { type IntrospectionOptions, resolveIntrospection } from './introspection/introspection-options.js'
 import { describeLeftOut, findUnusable } from './keys/json-web-key.js'
 import type { KeyOptions } from './keys/key-set.js'
 import type { ResolvedIssuer } from './trusted-issuer.js'
@@ -205,7 +205,7 @@ function resolveEntry(entry: unknown, shared: Given, environment: Environment): 
 }
 
 function resolveIssuer(given: Given, issuer: string, environment: Environment): ResolvedIssuer {
-  const introspection = checkIntrospection(given.introspection, {
+  const introspection = resolveIntrospection(given.introspection, {
     clientId: environment.TELNYX_CLIENT_ID,
     clientSecret: environment.TELNYX_CLIENT_SECRET,
   })

@@ -11,12 +11,12 @@ import {
   namesInAnswer,
   type TokenRules,
 } from '../token/claims.js'
-import { AuthorizationServer, type KnownEndpoints } from './discovery/issuer-metadata.js'
+import { IssuerMetadata, type KnownEndpoints } from './discovery/issuer-metadata.js'
 import type { HttpLimits } from './http/http-json.js'
 import { IssuerClient } from './http/issuer-client.js'
-import { type Introspected, Introspection } from './introspection/introspection-client.js'
+import { IntrospectionClient, type IntrospectionResult } from './introspection/introspection-client.js'
 import type { LaneName } from './introspection/introspection-failure.js'
-import { type CheckedIntrospection, cannotIntrospect } from './introspection/introspection-options.js'
+import { cannotIntrospect, type ResolvedIntrospection } from './introspection/introspection-options.js'
 import { type KeyOptions, KeySet } from './keys/key-set.js'
 
 /** What is configured of one issuer, checked. */
@@ -24,26 +24,26 @@ export interface ResolvedIssuer {
   readonly rules: TokenRules
   readonly known: KnownEndpoints
   readonly keys: KeyOptions
-  readonly introspection: CheckedIntrospection | undefined
+  readonly introspection: ResolvedIntrospection | undefined
 }
 
 /** One issuer whose tokens are accepted: what they are measured against, and all that only it knows. */
 export class TrustedIssuer {
   readonly rules: TokenRules
-  readonly server: AuthorizationServer
+  readonly server: IssuerMetadata
   readonly keySet: KeySet
   readonly #clock: Clock
-  readonly #options: CheckedIntrospection | undefined
-  readonly #introspection: Introspection | undefined
+  readonly #options: ResolvedIntrospection | undefined
+  readonly #introspection: IntrospectionClient | undefined
 
   constructor({ rules, known, keys, introspection }: ResolvedIssuer, limits: HttpLimits, clock: Clock) {
     const access = { client: new IssuerClient(limits, clock), limits, clock, maxStaleMs: keys.maxStaleMs }
     this.rules = rules
-    this.server = new AuthorizationServer(rules.issuer, known, keys.jwks === undefined, access)
+    this.server = new IssuerMetadata(rules.issuer, known, keys.jwks === undefined, access)
     this.keySet = new KeySet(this.server, access, keys)
     this.#clock = clock
     this.#options = introspection
-    this.#introspection = introspection && new Introspection(introspection, this.server, limits, clock)
+    this.#introspection = introspection && new IntrospectionClient(introspection, this.server, limits, clock)
   }
 
   /** For which tokens it is asked, unless a policy says otherwise; `undefined` when it cannot be asked. */
@@ -62,7 +62,7 @@ export class TrustedIssuer {
   introspect(token: string, localVerdict?: InvalidTokenError): Awaitable<AcceptedClaims> {
     return after(this.#ask(token, 'decide'), (said): Awaitable<AcceptedClaims> => {
       if (said.state === 'active') return acceptedBy(this.rules.issuer, said.claims)
-      throw (said.affair === 'token' && localVerdict) || said.error
+      throw (said.kind === 'token-refused' && localVerdict) || said.error
     })
   }
 
@@ -76,9 +76,9 @@ export class TrustedIssuer {
     const outcome = await this.#ask(token, 'confirm', claims)
     // Waiting for the answer took time.
     this.#checkTimes(claims)
-    if (outcome.state === 'undecided') {
+    if (outcome.state === 'failed') {
       // An outage passes. Refused credentials and wrong addresses stay, and revocation would never be checked.
-      if (this.#options?.onUnavailable === 'accept' && outcome.affair === 'outage') return undefined
+      if (this.#options?.onUnavailable === 'accept' && outcome.kind === 'outage') return undefined
       throw outcome.error
     }
     const said = outcome.claims
@@ -94,10 +94,10 @@ export class TrustedIssuer {
   }
 
   /** @param signed the claims of the token, where its signature was verified */
-  #ask(token: string, lane: LaneName, signed?: JwtClaims): Awaitable<Introspected> {
+  #ask(token: string, lane: LaneName, signed?: JwtClaims): Awaitable<IntrospectionResult> {
     if (!this.#introspection) throw cannotIntrospect()
-    return after(this.#introspection.claimsOf(token, lane), (outcome): Introspected => {
-      if (outcome.state === 'undecided') return outcome
+    return after(this.#introspection.claimsOf(token, lane), (outcome): IntrospectionResult => {
+      if (outcome.state === 'failed') return outcome
       const claims: Record<string, unknown> = outcome.claims
       checkIntrospectedClaims(claims, this.rules, signed)
       this.#checkTimes(claims)

@@ -7,7 +7,7 @@ import { type IssuerFailureReason, invalidDocument, quote } from '../../errors/i
 import { lifetimeOf } from '../http/cache-control.js'
 import { CachedDocument, type Loaded } from '../http/cached-document.js'
 import type { Deadline } from '../http/deadline.js'
-import type { HttpLimits, JsonDocument } from '../http/http-json.js'
+import type { HttpLimits, JsonResponse } from '../http/http-json.js'
 import type { IssuerClient } from '../http/issuer-client.js'
 import { publishFailedRefresh, unavailable } from '../http/unavailable.js'
 
@@ -58,7 +58,7 @@ export function openIdConfigurationUrl(issuer: string): string {
 }
 
 /** An issuer's metadata: discovered, checked and cached. */
-export class AuthorizationServer {
+export class IssuerMetadata {
   readonly issuer: string
   readonly document: CachedDocument<AuthorizationServerMetadata>
   readonly #known: KnownEndpoints
@@ -123,21 +123,21 @@ export class AuthorizationServer {
   }
 
   /** Where the keys are now, for when they are not where they were: `before` when nothing newer is to be had. */
-  async jwksUriAfter(before: string, deadline?: Deadline): Promise<string> {
-    const atHand = this.jwksUriAtHand(before)
+  async rediscoverJwksUri(before: string, deadline?: Deadline): Promise<string> {
+    const atHand = this.cachedJwksUri(before)
     if (atHand !== undefined) return atHand
     const metadata = (await this.#newerMetadata(deadline)) ?? this.document.value
     return metadata?.jwksUri ?? before
   }
 
   /** The same from what is at hand; `undefined` where newer metadata are to be asked for. */
-  jwksUriAtHand(before: string): string | undefined {
+  cachedJwksUri(before: string): string | undefined {
     if (this.#known.jwksUri !== undefined) return this.#known.jwksUri
     return this.#isTrusted ? (this.document.value?.jwksUri ?? before) : undefined
   }
 
   /** The same for introspection. */
-  async introspectionEndpointAfter(before: string, deadline: Deadline): Promise<string> {
+  async rediscoverIntrospectionEndpoint(before: string, deadline: Deadline): Promise<string> {
     if (this.#known.introspectionEndpoint !== undefined) return before
     const metadata = (await this.#newerMetadata(deadline)) ?? this.document.value
     return metadata?.introspectionEndpoint ?? before
@@ -176,7 +176,7 @@ export class AuthorizationServer {
     urls.sort((a, b) => Number(b === last) - Number(a === last))
     const requests = urls.map((url) => ({
       url,
-      headers: conditional('application/json', document.value && url === last ? etag : undefined),
+      headers: conditionalHeaders('application/json', document.value && url === last ? etag : undefined),
     }))
     const { answer, place } = await client.getFirst(requests, deadline)
     const lifetimeMs = lifetimeOf(answer, DEFAULT_LIFETIME_MS)
@@ -248,12 +248,12 @@ export function validateMetadata(
 }
 
 /** An entity tag that can be sent back as it came (RFC 9110 §8.8.3). */
-export function etagOf({ etag }: JsonDocument): string | undefined {
+export function etagOf({ etag }: JsonResponse): string | undefined {
   return etag !== null && /^(W\/)?"[\x21\x23-\x7e]{0,256}"$/.test(etag) ? etag : undefined
 }
 
 /** The headers of a request that is content with hearing that a document is still the same (RFC 9110 §13.1.2). */
-export function conditional(accept: string, etag: string | undefined): Record<string, string> {
+export function conditionalHeaders(accept: string, etag: string | undefined): Record<string, string> {
   if (etag === undefined) return { accept }
   // Else the `fetch` of Node sends `no-cache`, for which some servers answer with the whole document in any case.
   return { accept, 'if-none-match': etag, 'cache-control': 'max-age=0' }

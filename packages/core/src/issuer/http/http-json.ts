@@ -56,7 +56,7 @@ export interface JsonRequest {
 }
 
 /** A JSON document and what says how long it may be kept. */
-export interface JsonDocument {
+export interface JsonResponse {
   /** `undefined` where the document is still the one that `If-None-Match` named (RFC 9110 §15.4.5). */
   readonly value: unknown
   readonly cacheControl: string | null
@@ -83,7 +83,7 @@ export async function requestJson(
   deadline: Deadline,
   clock: Clock,
   retries: number = limits.retries,
-): Promise<JsonDocument> {
+): Promise<JsonResponse> {
   for (let attempts = 1; ; attempts++) {
     try {
       const document = await attempt(withoutInheritance(await prepare()), limits, deadline, clock)
@@ -108,7 +108,7 @@ async function attempt(
   { fetch, timeoutMs, maxResponseBytes }: HttpLimits,
   deadline: Deadline,
   clock: Clock,
-): Promise<JsonDocument> {
+): Promise<JsonResponse> {
   const started = performance.now()
   const { host } = new URL(url)
   const failure = (
@@ -132,7 +132,7 @@ async function attempt(
   let reader: BodyReader | undefined
   // An async function, so that what a `fetch` of the user's throws at once is a rejection too.
   const send = async () => fetch(url, init)
-  const work = async (): Promise<JsonDocument> => {
+  const work = async (): Promise<JsonResponse> => {
     const response = await send().catch((cause: unknown) => {
       throw broken('The request failed', cause)
     })

@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.js'
-import { IssuerFailure, quote, unasked } from '../../errors/issuer-failure.js'
+import { IssuerFailure, quote, suppressedFailure } from '../../errors/issuer-failure.js'
 import type { Deadline } from './deadline.js'
-import { type HttpLimits, type JsonDocument, type JsonRequest, requestJson } from './http-json.js'
+import { type HttpLimits, type JsonRequest, type JsonResponse, requestJson } from './http-json.js'
 import { Budget } from './pacing.js'
 
 /** How many requests for its documents an issuer gets while it fails, and in which time. */
@@ -29,7 +29,7 @@ export class IssuerClient {
   }
 
   /** @throws {IssuerFailure} the last one, without asking, when it is not to be asked now */
-  async get(request: JsonRequest, deadline: Deadline): Promise<JsonDocument> {
+  async get(request: JsonRequest, deadline: Deadline): Promise<JsonResponse> {
     const { answer } = await this.getFirst([request], deadline)
     return answer
   }
@@ -44,9 +44,9 @@ export class IssuerClient {
   async getFirst(
     requests: readonly JsonRequest[],
     deadline: Deadline,
-  ): Promise<{ answer: JsonDocument; place: number }> {
+  ): Promise<{ answer: JsonResponse; place: number }> {
     const left = this.#failures.left - this.#underWay
-    if (this.#lastFailure && left <= 0) throw unasked(this.#lastFailure)
+    if (this.#lastFailure && left <= 0) throw suppressedFailure(this.#lastFailure)
     // Where not all places may be asked any more, the likeliest one is.
     const places = requests.slice(0, Math.max(1, left))
     // Once more is for a hiccup, not for an outage.

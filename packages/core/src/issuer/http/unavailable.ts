@@ -24,7 +24,7 @@ export function unavailable(
 /** The reason of an error that is due to a failed request. */
 export function reasonOf(code: UnavailableCode, error: unknown): Reason {
   if (error instanceof UnavailableError && error.reason !== undefined) return error.reason
-  const { reason, status } = describeFailure(error)
+  const { reason, status } = summarizeFailure(error)
   if (code === 'ERR_DISCOVERY_FAILED' && reason === 'status' && status === 404) return 'no-metadata'
   return reason === 'too-large' ? 'response-too-large' : reason
 }
@@ -40,14 +40,14 @@ const LASTING: ReadonlySet<Reason> = new Set<Reason>([
 ])
 
 /** What operators are told of a failure. */
-export interface FailureDescription {
+export interface FailureSummary {
   readonly reason: IssuerFailureReason | 'error'
   readonly host?: string
   readonly status?: number
   readonly durationMs?: number
 }
 
-export function describeFailure(error: unknown): FailureDescription {
+export function summarizeFailure(error: unknown): FailureSummary {
   const cause = error instanceof UnavailableError ? error.cause : error
   if (!(cause instanceof IssuerFailure)) return { reason: 'error' }
   const { reason, host, durationMs } = cause
@@ -62,7 +62,7 @@ export function publishFailedRefresh(
   error: unknown,
   pauseMs: number,
 ): void {
-  const failure = describeFailure(error)
+  const failure = summarizeFailure(error)
   watched('refreshFailed')?.publish({ issuer, document, code, ...failure, pauseMs })
   debug('refreshFailed', { issuer, document, code, ...failure, pauseMs })
   const reason = reasonOf(code, error)

@@ -5,10 +5,10 @@ import { watched } from '../../telemetry/events.js'
 import type { KeyLeftOut } from '../../telemetry/keys-left-out.js'
 import type { Algorithm } from '../../token/algorithms.js'
 import {
-  type AuthorizationServer,
-  conditional,
+  conditionalHeaders,
   etagOf,
   type IssuerAccess,
+  type IssuerMetadata,
 } from '../discovery/issuer-metadata.js'
 import { lifetimeOf } from '../http/cache-control.js'
 import { CachedDocument, type Loaded } from '../http/cached-document.js'
@@ -51,7 +51,7 @@ export class KeySet {
   readonly document: CachedDocument<VerificationKeys>
   /** Whether the set was given, and never changes. */
   readonly fixed: boolean
-  readonly #server: AuthorizationServer
+  readonly #server: IssuerMetadata
   readonly #access: IssuerAccess
   readonly #options: KeyOptions
   /** For refetches: two within the cooldown, for any number of tokens. */
@@ -63,7 +63,7 @@ export class KeySet {
   /** The last load whose keys were seen to be used past their lifetime. */
   #staleLoad = 0
 
-  constructor(server: AuthorizationServer, access: IssuerAccess, options: KeyOptions) {
+  constructor(server: IssuerMetadata, access: IssuerAccess, options: KeyOptions) {
     const { client, limits, clock } = access
     const { jwks } = options
     this.#server = server
@@ -239,11 +239,11 @@ export class KeySet {
     const uri = this.#source?.uri
     if (uri === undefined) return false
     // Nearly always, and then a timer for each token would be too much.
-    const uriAtHand = this.#server.jwksUriAtHand(uri)
+    const uriAtHand = this.#server.cachedJwksUri(uri)
     if (uriAtHand !== undefined) return uriAtHand !== uri
     // No longer than for anything else that is probably as it was: there may be a flood of tokens that wait.
     const uriNow = await Deadline.within(PATIENCE_MS, ({ over }) =>
-      Promise.race([this.#server.jwksUriAfter(uri), over.then(() => uri)]),
+      Promise.race([this.#server.rediscoverJwksUri(uri), over.then(() => uri)]),
     )
     return uriNow !== uri
   }
@@ -254,7 +254,7 @@ export class KeySet {
       return await this.#fetch(uri, deadline)
     } catch (failure) {
       if (!(failure instanceof IssuerFailure) || !mayHaveMoved(failure)) throw failure
-      const uriNow = await this.#server.jwksUriAfter(uri, deadline)
+      const uriNow = await this.#server.rediscoverJwksUri(uri, deadline)
       if (uriNow === uri) throw failure
       return this.#fetch(uriNow, deadline)
     }
@@ -264,7 +264,7 @@ export class KeySet {
     const { client } = this.#access
     const before = this.document.value
     const etag = before && this.#source?.uri === uri ? this.#source.etag : undefined
-    const headers = conditional('application/jwk-set+json, application/json', etag)
+    const headers = conditionalHeaders('application/jwk-set+json, application/json', etag)
     const answer = await client.get({ url: uri, headers }, deadline)
     const lifetimeMs = lifetimeOf(answer, this.#options.lifetimeMs)
     if (answer.value === undefined && before) return { value: before, lifetimeMs }
