@@ -12,11 +12,8 @@ import {
   resolveClaimNames,
   resolveProfile,
 } from '../token/token-rules-options.js'
-import {
-  type AuthorizationServerMetadata,
-  type KnownEndpoints,
-  validateMetadata,
-} from './discovery/issuer-metadata.js'
+import type { KnownEndpoints } from './discovery/issuer-metadata.js'
+import { type AuthorizationServerMetadata, validateMetadata } from './discovery/metadata-document.js'
 import { type IntrospectionOptions, resolveIntrospection } from './introspection/introspection-options.js'
 import { describeLeftOut, findUnusable } from './keys/json-web-key.js'
 import type { KeyOptions } from './keys/key-set.js'

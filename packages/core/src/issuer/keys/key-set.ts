@@ -4,14 +4,10 @@ import { IssuerFailure, invalidDocument, mayHaveMoved } from '../../errors/issue
 import { watched } from '../../telemetry/events.js'
 import type { KeyLeftOut } from '../../telemetry/keys-left-out.js'
 import type { Algorithm } from '../../token/algorithms.js'
-import {
-  conditionalHeaders,
-  etagOf,
-  type IssuerAccess,
-  type IssuerMetadata,
-} from '../discovery/issuer-metadata.js'
+import type { IssuerAccess, IssuerMetadata } from '../discovery/issuer-metadata.js'
 import { lifetimeOf } from '../http/cache-control.js'
 import { CachedDocument, type Loaded } from '../http/cached-document.js'
+import { conditionalHeaders, etagOf } from '../http/conditional-request.js'
 import { Deadline } from '../http/deadline.js'
 import { SpreadBudget } from '../http/pacing.js'
 import { publishFailedRefresh, unavailable } from '../http/unavailable.js'
