@@ -1,5 +1,3 @@
-import { pbkdf2 } from 'node:crypto'
-import { promisify } from 'node:util'
 import type { ErrorCode, FetchFunction, VerifierOptions } from '@telnyx-auth/core'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { TokenVerifier } from '../../packages/core/src/testing.js'
@@ -152,15 +150,7 @@ class Service {
     await settle()
     this.clock.advance(seconds)
     vi.advanceTimersByTime(seconds * 1000)
-    await quiet()
-  }
-
-  /** The same, where no more is due than what this process answers by itself. */
-  async passQuickly(seconds: number): Promise<void> {
-    await breathe()
-    this.clock.advance(seconds)
-    vi.advanceTimersByTime(seconds * 1000)
-    await breathe()
+    await settle()
   }
 
   /** The same for every so many seconds: what is due at a timer happens at its time. */
@@ -205,7 +195,7 @@ class Service {
     const work = this.verifyAtOnce(each).then((result) => {
       outcome = result
     })
-    await quiet()
+    await settle()
     while (outcome === undefined) {
       if (this.now - from > limitSeconds) expect.fail(`Nothing within ${limitSeconds} s`)
       await this.pass(0.05)
@@ -216,19 +206,6 @@ class Service {
 }
 
 type Place = 'metadata' | 'jwks' | 'both'
-
-const turn = promisify(pbkdf2)
-/** Everything has happened that needs no timer; what others do beside this thread too. */
-async function quiet(): Promise<void> {
-  await settle()
-  await turn('', '', 200, 16, 'sha256')
-  await settle()
-}
-
-/** A few turns: enough for what is answered in this process. */
-async function breathe(): Promise<void> {
-  for (let turns = 0; turns < 4; turns++) await new Promise((resolve) => setImmediate(resolve))
-}
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
@@ -308,11 +285,11 @@ describe('rotation in quiet times', () => {
         return answer
       }
       const before = service.verifyAtOnce(kind === 'a refetch' ? unknownToken('another') : token)
-      await quiet()
+      await settle()
       expect(service.count(JWKS_URL)).toBe(1)
       service.issuer.jwks = setOf(key, next)
       const joining = Promise.all(Array.from({ length: 100 }, () => service.verifyAtOnce(newToken)))
-      await quiet()
+      await settle()
       expect(service.count(JWKS_URL)).toBe(1)
       held.resolve()
       expect(new Set(await joining)).toEqual(new Set(['accepted']))
@@ -384,7 +361,7 @@ describe('a flood of tokens with unknown kids', () => {
         if (step % 50 === 7) await service.verifyAtOnce(unknownToken(`another-${step}`))
         expect(await service.verifyAtOnce(token)).toBe('accepted')
         service.clock.advance(1)
-        await breathe()
+        await settle()
       }
       const most = service.busiestMinute(({ url }) => url === JWKS_URL)
       expect(most).toBeGreaterThan(1)
@@ -475,8 +452,8 @@ describe('the issuer is down, keys at hand', () => {
         unknown.then((outcome) => outcomes.add(outcome))
       }
       expect(await service.verifyAtOnce(token)).toBe('accepted')
-      await breathe()
-      await service.passQuickly(gap)
+      await settle()
+      await service.pass(gap)
     }
     return outcomes
   }
@@ -521,7 +498,7 @@ describe('the issuer is down, keys at hand', () => {
       service.clock.chance = place === 'jwks' ? 0.999 : 0
       // The keys must last: those of an hour ago are refreshed before the outage.
       await service.verifyAtOnce(token)
-      await quiet()
+      await settle()
       service.asked.length = 0
       service.fail(place, fault)
       const outcomes = await outlast(service, day(), withUnknown)
@@ -543,7 +520,7 @@ describe('the issuer is down, keys at hand', () => {
           service.clock.chance = chance
           service.fail('both', fault)
           const first = service.verifyAtOnce(token)
-          await quiet()
+          await settle()
           // Where it is silent, that is how long the first one waits after a quiet time.
           if (name === 'silence') await service.pass(1)
           expect(await first).toBe('accepted')
@@ -626,11 +603,11 @@ describe('the issuer is down, no keys', () => {
           expectRefusal(service.verifier.verify(each), 'U', code),
         )
         // Only who has the issuer asked waits for it, and only where it is silent.
-        if (name === 'silence') await quiet()
+        if (name === 'silence') await settle()
         if (name === 'silence' && service.asked.length > length) await service.passBySteps(6)
         const [refusal] = await Promise.all(refusals)
         expect(Number(refusal?.headers['Retry-After'])).toBeLessThanOrEqual(76)
-        await service.passQuickly(1)
+        await service.pass(1)
       }
       expect(service.busiestMinute(({ failing }) => failing)).toBeLessThanOrEqual(4)
       expect(service.asked.length).toBeGreaterThan(5)
@@ -812,7 +789,7 @@ describe('silence, and a body of one byte a second', () => {
     for (let n = 0; n < 4320; n++) {
       expect(await service.verifyAtOnce(token)).toBe('accepted')
       oldest = Math.max(oldest, service.keysAge)
-      await service.passQuickly(10)
+      await service.pass(10)
     }
     expect(service.asked.filter(({ failing }) => failing).length).toBeGreaterThan(100)
     expect(oldest).toBeLessThanOrEqual(330)
@@ -834,7 +811,7 @@ describe('silence, and a body of one byte a second', () => {
     for (let n = 0; n < 2160; n++) {
       expect(await service.verifyAtOnce(token)).toBe('accepted')
       oldest = Math.max(oldest, service.verifier.health().metadataAgeSeconds ?? 0)
-      await service.passQuickly(10)
+      await service.pass(10)
     }
     expect(oldest).toBeLessThanOrEqual(HOUR)
     expect(service.count(METADATA_URL)).toBeGreaterThanOrEqual(5)
@@ -970,7 +947,7 @@ describe('ETag (RFC 9110 §13.1.2)', () => {
     expect(service.asked).toHaveLength(1)
     await service.pass(1)
     await service.verifyAtOnce(token)
-    await quiet()
+    await settle()
     expect(service.count(JWKS_URL)).toBe(2)
     expect(service.keysAge).toBe(0)
 
@@ -1190,7 +1167,7 @@ describe('the metadata', () => {
       let oldest = 0
       for (let n = 0; n < 1440; n++) {
         expect(await service.verifyAtOnce(token)).toBe('accepted')
-        await service.passQuickly(MINUTE)
+        await service.pass(MINUTE)
         oldest = Math.max(oldest, service.keysAge)
       }
       expect(service.count(METADATA_URL)).toBeGreaterThan(200)
@@ -1259,7 +1236,7 @@ describe('the option "keys"', () => {
       return answer
     }
     await service.verifyAtOnce(token)
-    await quiet()
+    await settle()
     expect(service.count(JWKS_URL)).toBe(1)
     await service.pass(80)
     await service.verifyAtOnce(token)

@@ -6,6 +6,7 @@ import {
   type Signed,
   TrustedIssuer,
 } from '../../packages/core/src/testing.js'
+import { settle } from '../support/event-loop.js'
 import { codeOf, createPair, errorOf, thrownBy } from '../support/outcome.js'
 import { replaceVerify } from '../support/signature-checks.js'
 
@@ -99,7 +100,7 @@ describe('lifetime', () => {
     for (let minutes = 4; minutes < 60; minutes += 4) {
       clock.advance(4 * MINUTE)
       await verifier.verify(await issuer.issueToken())
-      await new Promise((resolve) => setImmediate(resolve))
+      await settle()
     }
     expect(issuer.requests.metadata.count).toBeGreaterThan(1)
     clock.advance(60 * MINUTE)

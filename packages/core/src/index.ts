@@ -22,7 +22,7 @@ export {
 export { IssuerFailure, type IssuerFailureReason } from './errors/issuer-failure.js'
 export type { Reason } from './errors/reasons.js'
 export type { Health, IssuerHealth } from './issuer/health.js'
-export type { FetchFunction, FetchInit, FetchResponse } from './issuer/http/http-json.js'
+export type { FetchFunction, FetchInit, FetchResponse } from './issuer/http/fetch.js'
 export type {
   AuthenticateClient,
   ClientAuthentication,

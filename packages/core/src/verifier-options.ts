@@ -1,6 +1,7 @@
 import { checkNames, describe, isPlainObject, resolveNumber } from './errors/check-options.js'
 import { ConfigurationError } from './errors/errors.js'
-import type { FetchFunction, HttpLimits } from './issuer/http/http-json.js'
+import type { FetchFunction } from './issuer/http/fetch.js'
+import type { HttpLimits } from './issuer/http/http-json.js'
 import {
   type Environment,
   ISSUER_OPTIONS,

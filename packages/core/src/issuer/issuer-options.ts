@@ -12,13 +12,10 @@ import {
   resolveClaimNames,
   resolveProfile,
 } from '../token/token-rules-options.js'
-import {
-  type AuthorizationServerMetadata,
-  type KnownEndpoints,
-  validateMetadata,
-} from './discovery/issuer-metadata.js'
+import type { KnownEndpoints } from './discovery/issuer-metadata.js'
+import { type AuthorizationServerMetadata, validateMetadata } from './discovery/metadata-document.js'
 import { checkOneOpaqueIssuer } from './introspection/introspection-decision.js'
-import { checkIntrospection, type IntrospectionOptions } from './introspection/introspection-options.js'
+import { type IntrospectionOptions, resolveIntrospection } from './introspection/introspection-options.js'
 import { type KeysOptions, resolveKeys } from './keys/keys-options.js'
 import type { ResolvedIssuer } from './trusted-issuer.js'
 
@@ -176,7 +173,7 @@ function resolveEntry(entry: unknown, shared: Given, environment: Environment): 
 }
 
 function resolveIssuer(given: Given, issuer: string, environment: Environment): ResolvedIssuer {
-  const introspection = checkIntrospection(given.introspection, {
+  const introspection = resolveIntrospection(given.introspection, {
     clientId: environment.TELNYX_CLIENT_ID,
     clientSecret: environment.TELNYX_CLIENT_SECRET,
   })

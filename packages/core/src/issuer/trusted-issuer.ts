@@ -13,17 +13,17 @@ import {
   namesInAnswer,
   type TokenRules,
 } from '../token/claims.js'
-import { AuthorizationServer, type KnownEndpoints } from './discovery/issuer-metadata.js'
+import { IssuerMetadata, type KnownEndpoints } from './discovery/issuer-metadata.js'
 import type { HttpLimits } from './http/http-json.js'
 import { IssuerClient } from './http/issuer-client.js'
-import { type Introspected, Introspection } from './introspection/introspection-client.js'
+import { IntrospectionClient, type IntrospectionResult } from './introspection/introspection-client.js'
 import {
   acceptsUnconfirmed,
   errorWithoutAnswer,
   type IntrospectableIssuer,
 } from './introspection/introspection-decision.js'
 import type { LaneName } from './introspection/introspection-failure.js'
-import type { CheckedIntrospection } from './introspection/introspection-options.js'
+import type { ResolvedIntrospection } from './introspection/introspection-options.js'
 import { KeySet } from './keys/key-set.js'
 import type { ResolvedKeys } from './keys/keys-options.js'
 
@@ -32,7 +32,7 @@ export interface ResolvedIssuer {
   readonly rules: TokenRules
   readonly known: KnownEndpoints
   readonly keys: ResolvedKeys
-  readonly introspection: CheckedIntrospection | undefined
+  readonly introspection: ResolvedIntrospection | undefined
 }
 
 /** What all issuers of a verifier share. */
@@ -46,21 +46,21 @@ export interface SharedByIssuers {
 /** One issuer whose tokens are accepted: the rules for its tokens, its keys, and its answers to introspection. */
 export class TrustedIssuer implements IntrospectableIssuer {
   readonly rules: TokenRules
-  readonly server: AuthorizationServer
+  readonly server: IssuerMetadata
   readonly keySet: KeySet
   readonly #shared: SharedByIssuers
-  readonly #options: CheckedIntrospection | undefined
-  readonly #introspection: Introspection | undefined
+  readonly #options: ResolvedIntrospection | undefined
+  readonly #introspection: IntrospectionClient | undefined
 
   constructor({ rules, known, keys, introspection }: ResolvedIssuer, shared: SharedByIssuers) {
     const { limits, clock } = shared
     const access = { client: new IssuerClient(limits, clock), limits, clock, maxStaleMs: keys.maxStaleMs }
     this.rules = rules
-    this.server = new AuthorizationServer(rules.issuer, known, keys.jwks === undefined, access)
+    this.server = new IssuerMetadata(rules.issuer, known, keys.jwks === undefined, access)
     this.keySet = new KeySet(this.server, access, keys)
     this.#shared = shared
     this.#options = introspection
-    this.#introspection = introspection && new Introspection(introspection, this.server, limits, clock)
+    this.#introspection = introspection && new IntrospectionClient(introspection, this.server, limits, clock)
   }
 
   /** For which tokens it is asked, unless a policy says otherwise; `undefined` when it cannot be asked. */
@@ -85,7 +85,7 @@ export class TrustedIssuer implements IntrospectableIssuer {
    */
   introspect(token: string, localVerdict?: InvalidTokenError): Awaitable<Auth> {
     return after(this.#ask(token, 'decide'), (answer): Auth => {
-      if (answer.state === 'undecided') throw errorWithoutAnswer(answer, localVerdict)
+      if (answer.state === 'failed') throw errorWithoutAnswer(answer, localVerdict)
       return this.createAuth(token, acceptedClaims(this.rules.issuer, answer.claims), 'introspection')
     })
   }
@@ -102,7 +102,7 @@ export class TrustedIssuer implements IntrospectableIssuer {
     const answer = await this.#ask(auth.token, 'confirm', signed)
     // Waiting for the answer took time.
     this.#checkTimes(signed)
-    if (answer.state === 'undecided') {
+    if (answer.state === 'failed') {
       if (acceptsUnconfirmed(answer, this.#options?.onUnavailable)) return auth
       throw answer.error
     }
@@ -119,11 +119,11 @@ export class TrustedIssuer implements IntrospectableIssuer {
   }
 
   /** @param signed the claims of the token, where its signature was verified */
-  #ask(token: string, lane: LaneName, signed?: JwtClaims): Awaitable<Introspected> {
+  #ask(token: string, lane: LaneName, signed?: JwtClaims): Awaitable<IntrospectionResult> {
     // Policies and options were checked when they were compiled: this is a mistake in this library.
     if (!this.#introspection) throw new ConfigurationError('Introspection is not configured')
-    return after(this.#introspection.claimsOf(token, lane), (answer): Introspected => {
-      if (answer.state === 'undecided') return answer
+    return after(this.#introspection.claimsOf(token, lane), (answer): IntrospectionResult => {
+      if (answer.state === 'failed') return answer
       const claims: Record<string, unknown> = answer.claims
       checkIntrospectedClaims(claims, this.rules, signed)
       checkSender(claims)

@@ -8,7 +8,7 @@ import type { IntrospectionWhen } from '../../policy/introspection-when.js'
 import type { CompiledPolicy } from '../../policy/policy.js'
 import type { Auth } from '../../token/auth.js'
 import { isPlausibleKid } from '../keys/key-id.js'
-import type { Introspected } from './introspection-client.js'
+import type { IntrospectionResult } from './introspection-client.js'
 
 /** An issuer and when it is asked: `undefined` when it cannot be asked. */
 export interface IntrospectableIssuer {
@@ -100,7 +100,7 @@ export function asksAgain(auth: Auth, policy: CompiledPolicy): boolean {
 }
 
 /** What a request for introspection came to without an answer about the token. */
-type Unanswered = Extract<Introspected, { state: 'undecided' }>
+type Unanswered = Extract<IntrospectionResult, { state: 'failed' }>
 
 /**
  * The error for a token that the issuer did not judge and that the local check could not judge either. Where the endpoint
@@ -110,7 +110,7 @@ export function errorWithoutAnswer(
   unanswered: Unanswered,
   localVerdict: InvalidTokenError | undefined,
 ): InvalidTokenError | UnavailableError {
-  return (unanswered.affair === 'token' && localVerdict) || unanswered.error
+  return (unanswered.kind === 'token-refused' && localVerdict) || unanswered.error
 }
 
 /**
@@ -121,5 +121,5 @@ export function acceptsUnconfirmed(
   unanswered: Unanswered,
   onUnavailable: 'reject' | 'accept' | undefined,
 ): boolean {
-  return onUnavailable === 'accept' && unanswered.affair === 'outage'
+  return onUnavailable === 'accept' && unanswered.kind === 'outage'
 }

@@ -67,7 +67,7 @@ export interface IntrospectionOptions {
 }
 
 /** The option, checked and copied. */
-export interface CheckedIntrospection {
+export interface ResolvedIntrospection {
   readonly when: IntrospectionWhen
   readonly authenticate: AuthenticateClient
   readonly cacheMs: number
@@ -93,10 +93,10 @@ const MEMBERS: readonly string[] = [
  * @param credentials what the environment says, where it speaks of this issuer
  * @throws {ConfigurationError}
  */
-export function checkIntrospection(
+export function resolveIntrospection(
   option: unknown,
   credentials: { readonly clientId?: string | undefined; readonly clientSecret?: string | undefined },
-): CheckedIntrospection | undefined {
+): ResolvedIntrospection | undefined {
   if (option === undefined) return undefined
   if (typeof option === 'string')
     throw new ConfigurationError(

@@ -1,12 +1,8 @@
 import { IssuerFailure, invalidDocument, mayHaveMoved } from '../../errors/issuer-failure.js'
-import {
-  type AuthorizationServer,
-  conditional,
-  etagOf,
-  type IssuerAccess,
-} from '../discovery/issuer-metadata.js'
+import type { IssuerAccess, IssuerMetadata } from '../discovery/issuer-metadata.js'
 import { lifetimeOf } from '../http/cache-control.js'
 import type { Fetched } from '../http/cached-document.js'
+import { conditionalHeaders, etagOf } from '../http/conditional-request.js'
 import { Deadline } from '../http/deadline.js'
 import { describeLeftOut, keysOf } from './json-web-key.js'
 import type { ResolvedKeys } from './keys-options.js'
@@ -21,13 +17,13 @@ export interface FetchedKeys extends Fetched<VerificationKeys> {
 export class JwksSource {
   /** Whether the key set is configured: then it never changes, and nothing is fetched. */
   readonly fixed: boolean
-  readonly #server: AuthorizationServer
+  readonly #server: IssuerMetadata
   readonly #access: IssuerAccess
   readonly #options: ResolvedKeys
   /** Where the newest set was fetched from, and its entity tag. */
   #fetchedFrom: { readonly uri: string; readonly etag: string | undefined } | undefined
 
-  constructor(server: AuthorizationServer, access: IssuerAccess, options: ResolvedKeys) {
+  constructor(server: IssuerMetadata, access: IssuerAccess, options: ResolvedKeys) {
     this.#server = server
     this.#access = access
     this.#options = options
@@ -52,7 +48,7 @@ export class JwksSource {
       return await this.#fetchFrom(uri, deadline, previous)
     } catch (failure) {
       if (!(failure instanceof IssuerFailure) || !mayHaveMoved(failure)) throw failure
-      const newUri = await this.#server.jwksUriAfter(uri, deadline)
+      const newUri = await this.#server.rediscoverJwksUri(uri, deadline)
       if (newUri === uri) throw failure
       return this.#fetchFrom(newUri, deadline, previous)
     }
@@ -67,10 +63,10 @@ export class JwksSource {
     const uri = this.#fetchedFrom?.uri
     if (uri === undefined) return false
     // The common case, without a timer per token.
-    const cachedUri = this.#server.jwksUriAtHand(uri)
+    const cachedUri = this.#server.cachedJwksUri(uri)
     if (cachedUri !== undefined) return cachedUri !== uri
     const newUri = await Deadline.within(waitMs, ({ over }) =>
-      Promise.race([this.#server.jwksUriAfter(uri), over.then(() => uri)]),
+      Promise.race([this.#server.rediscoverJwksUri(uri), over.then(() => uri)]),
     )
     return newUri !== uri
   }
@@ -83,7 +79,7 @@ export class JwksSource {
     const { client } = this.#access
     // RFC 9110 §13.1.2: an entity tag is only good at the address that it came from.
     const etag = previous && this.#fetchedFrom?.uri === uri ? this.#fetchedFrom.etag : undefined
-    const headers = conditional('application/jwk-set+json, application/json', etag)
+    const headers = conditionalHeaders('application/jwk-set+json, application/json', etag)
     const answer = await client.get({ url: uri, headers }, deadline)
     const lifetimeMs = lifetimeOf(answer, this.#options.lifetimeMs)
     if (answer.value === undefined && previous) return { value: previous, lifetimeMs, retries: 0 }

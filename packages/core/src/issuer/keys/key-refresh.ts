@@ -1,7 +1,7 @@
 import { UnavailableError } from '../../errors/errors.js'
 import { IssuerFailure } from '../../errors/issuer-failure.js'
 import { watched } from '../../telemetry/events.js'
-import type { AuthorizationServer, IssuerAccess } from '../discovery/issuer-metadata.js'
+import type { IssuerAccess, IssuerMetadata } from '../discovery/issuer-metadata.js'
 import { CachedDocument } from '../http/cached-document.js'
 import { SpreadBudget } from '../http/pacing.js'
 import { publishFailedRefresh, unavailable } from '../http/unavailable.js'
@@ -37,7 +37,7 @@ export class KeyRefresh {
   /** Key ids that were looked up in keys fetched for their token and were not there, the oldest first. */
   readonly #absentKids = new Set<string>()
 
-  constructor(server: AuthorizationServer, access: IssuerAccess, options: ResolvedKeys) {
+  constructor(server: IssuerMetadata, access: IssuerAccess, options: ResolvedKeys) {
     const { client, limits, clock } = access
     this.#issuer = server.issuer
     this.#source = new JwksSource(server, access, options)

@@ -4,7 +4,7 @@ import { watched } from '../../telemetry/events.js'
 import type { KeyLeftOut } from '../../telemetry/keys-left-out.js'
 import type { Algorithm } from '../../token/algorithms.js'
 import { type Signed, type VerificationKey, verifySignature } from '../../token/signature.js'
-import type { AuthorizationServer, IssuerAccess } from '../discovery/issuer-metadata.js'
+import type { IssuerAccess, IssuerMetadata } from '../discovery/issuer-metadata.js'
 import type { CachedDocument } from '../http/cached-document.js'
 import { KeyRefresh, type KeySearch } from './key-refresh.js'
 import type { ResolvedKeys } from './keys-options.js'
@@ -18,7 +18,7 @@ export class KeySet {
   /** The last generation that was reported as stale. */
   #reportedStale = 0
 
-  constructor(server: AuthorizationServer, access: IssuerAccess, options: ResolvedKeys) {
+  constructor(server: IssuerMetadata, access: IssuerAccess, options: ResolvedKeys) {
     this.#issuer = server.issuer
     this.#refresh = new KeyRefresh(server, access, options)
     this.document = this.#refresh.document
