@@ -236,7 +236,12 @@ describe.each([
     ]).toEqual([401, '*', `Bearer realm="api", ${METADATA}`])
   })
 
-  it.each([Object.freeze({}), undefined])(
+  const throwing = {
+    set auth(_: unknown) {
+      throw undefined
+    },
+  }
+  it.each([Object.freeze({}), undefined, 'text', throwing])(
     'a state that cannot be written changes nothing: %j',
     async (state) => {
       const app = createApp()

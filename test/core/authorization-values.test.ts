@@ -5,10 +5,11 @@ import {
   type Reason,
   watch,
 } from '@telnyx-auth/core'
-import { Gate } from '@telnyx-auth/core/adapter'
+import { createAuthenticator } from '@telnyx-auth/core/adapter'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { AUDIENCE, expectRefusal, ForgedIssuer, goodToken, makeKey, makeVerifier } from '../support/forge.js'
 import { thrownBy } from '../support/outcome.js'
+import { handleFor } from '../support/request-handle.js'
 
 /** Attack 49: what programs put where the Authorization header should be; and why a token is missing. */
 
@@ -50,8 +51,8 @@ describe('attack 49: an Authorization value that is no string', () => {
       for (const name of ['authorization', 'Authorization']) {
         const request = withHeaders({ [name]: value })
         await expectRefusal(verifier.authenticate(request), 'Q', 'ERR_REQUEST_MALFORMED', [token])
-        const gate = new Gate({ verifier, optional: true })
-        expect(await gate.authenticate({}, request)).toMatchObject({ status: 400 })
+        const authenticator = createAuthenticator({ verifier, optional: true })
+        expect(await authenticator.authenticate(handleFor(), request)).toMatchObject({ status: 400 })
       }
     },
   )
@@ -156,7 +157,9 @@ describe('why a token is missing, for the operator', () => {
     const { headers, body } = await expectRefusal(verifier.authenticate(request), 'N', 'ERR_TOKEN_MISSING')
     // Nothing of it in the answer.
     expect(JSON.stringify([headers, body])).not.toContain(reason)
-    expect(await new Gate({ verifier }).authenticate({}, request)).toMatchObject({ status: 401 })
+    expect(await createAuthenticator({ verifier }).authenticate(handleFor(), request)).toMatchObject({
+      status: 401,
+    })
     expect(events).toMatchObject([
       { code: 'ERR_TOKEN_MISSING', reason },
       { code: 'ERR_TOKEN_MISSING', reason },

@@ -8,7 +8,7 @@ import {
   type VerifierOptions,
   watch,
 } from '@telnyx-auth/core'
-import { createGuards, Gate } from '@telnyx-auth/core/adapter'
+import { createAuthenticator, createGuards } from '@telnyx-auth/core/adapter'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { settle } from '../support/event-loop.js'
 import {
@@ -28,6 +28,7 @@ import {
   TestClock,
 } from '../support/forge.js'
 import { untilTimeout } from '../support/outcome.js'
+import { handleFor } from '../support/request-handle.js'
 
 /** What operators can watch, and what they cannot: nothing of a token but its issuer, one that was configured. */
 
@@ -326,13 +327,17 @@ describe('tokenRejected', () => {
     await expectRefusal(Reflect.apply(verifier.verify, verifier, [undefined]), 'N', 'ERR_TOKEN_MISSING')
     expect(take()).toEqual(missing)
     const options = { issuer: ISSUER, audience: AUDIENCE, fetch }
-    expect(await new Gate(options).authenticate({}, { headers: {} })).toMatchObject({ status: 401 })
+    expect(await createAuthenticator(options).authenticate(handleFor(), { headers: {} })).toMatchObject({
+      status: 401,
+    })
     expect(take()).toEqual(missing)
     const anonymous = {}
-    const optional = new Gate({ ...options, optional: true })
-    expect(await optional.authenticate(anonymous, { headers: {} })).toBeUndefined()
+    const optional = createAuthenticator({ ...options, optional: true })
+    expect(await optional.authenticate(handleFor(anonymous), { headers: {} })).toBeUndefined()
     expect(take()).toEqual([])
-    const { requireAuth } = createGuards((authorize) => (carrier: object) => authorize(carrier))
+    const { requireAuth } = createGuards(
+      (authorize) => (requestKey: object) => authorize(handleFor(requestKey)),
+    )
     expect(await requireAuth()(anonymous)).toMatchObject({ status: 401 })
     expect(take()).toEqual(missing)
   })
@@ -347,7 +352,9 @@ describe('tokenRejected', () => {
 })
 
 describe('an adapter', () => {
-  const { requireAuth, requireScopes } = createGuards((authorize) => (carrier: object) => authorize(carrier))
+  const { requireAuth, requireScopes } = createGuards(
+    (authorize) => (requestKey: object) => authorize(handleFor(requestKey)),
+  )
   const request = () => ({ headers: { authorization: `Bearer ${markedToken()}` } })
   const accepted = [
     'tokenAccepted',
@@ -358,12 +365,14 @@ describe('an adapter', () => {
     const { verifier } = createWorld()
     await verifier.preload()
     const { take } = record()
-    const carrier = {}
-    expect(await new Gate({ verifier }).authenticate(carrier, request())).toBeUndefined()
+    const requestKey = {}
+    expect(
+      await createAuthenticator({ verifier }).authenticate(handleFor(requestKey), request()),
+    ).toBeUndefined()
     expect(take()).toEqual([accepted])
-    expect(await requireScopes('messaging.read')(carrier)).toBeUndefined()
+    expect(await requireScopes('messaging.read')(requestKey)).toBeUndefined()
     expect(take()).toEqual([])
-    expect(await requireScopes('admin')(carrier)).toMatchObject({ status: 403 })
+    expect(await requireScopes('admin')(requestKey)).toMatchObject({ status: 403 })
     expect(take()).toEqual([
       ['tokenRejected', { code: 'ERR_SCOPE_INSUFFICIENT', issuer: ISSUER, durationMs: 0 }],
     ])
@@ -373,24 +382,24 @@ describe('an adapter', () => {
     const { verifier } = createWorld()
     await verifier.preload()
     const { take } = record()
-    const carrier = {}
-    const gate = new Gate({ verifier, scopes: ['admin'] })
-    expect(await gate.authenticate(carrier, request())).toMatchObject({ status: 403 })
-    expect(await requireAuth()(carrier)).toMatchObject({ status: 403 })
+    const requestKey = {}
+    const authenticator = createAuthenticator({ verifier, scopes: ['admin'] })
+    expect(await authenticator.authenticate(handleFor(requestKey), request())).toMatchObject({ status: 403 })
+    expect(await requireAuth()(requestKey)).toMatchObject({ status: 403 })
     expect(take()).toEqual([
       ['tokenRejected', { code: 'ERR_SCOPE_INSUFFICIENT', issuer: ISSUER, durationMs: 0 }],
     ])
   })
 
-  it('a gate that defers: when a guard asks, once', async () => {
+  it('a authenticator that defers: when a guard asks, once', async () => {
     const { verifier } = createWorld()
     await verifier.preload()
     const { take } = record()
-    const carrier = {}
-    new Gate({ verifier }).defer(carrier, request())
+    const requestKey = {}
+    createAuthenticator({ verifier }).defer(handleFor(requestKey), request())
     expect(take()).toEqual([])
-    await requireAuth()(carrier)
-    await requireAuth()(carrier)
+    await requireAuth()(requestKey)
+    await requireAuth()(requestKey)
     expect(take()).toEqual([accepted])
   })
 
@@ -398,11 +407,11 @@ describe('an adapter', () => {
     const world = createWorld({ introspection: { ...introspection, when: 'opaque' } })
     await world.verifier.preload()
     const { take } = record()
-    const carrier = {}
-    await new Gate({ verifier: world.verifier }).authenticate(carrier, request())
+    const requestKey = {}
+    await createAuthenticator({ verifier: world.verifier }).authenticate(handleFor(requestKey), request())
     take()
     world.introspection = () => Response.json({ active: false })
-    expect(await requireAuth({ introspection: 'always' })(carrier)).toMatchObject({ status: 401 })
+    expect(await requireAuth({ introspection: 'always' })(requestKey)).toMatchObject({ status: 401 })
     expect(take()).toEqual([
       ['introspectionAsked', { issuer: ISSUER, outcome: 'inactive', durationMs: 0 }],
       ['tokenRejected', { code: 'ERR_TOKEN_INACTIVE', issuer: ISSUER, durationMs: 0 }],

@@ -6,7 +6,7 @@ import {
   watch,
 } from '@telnyx-auth/core'
 import type { AdapterOptions } from '@telnyx-auth/core/adapter'
-import { Gate } from '@telnyx-auth/core/adapter'
+import { createAuthenticator, getAuth } from '@telnyx-auth/core/adapter'
 import { describe, expect, expectTypeOf, it, onTestFinished, vi } from 'vitest'
 import type { VerifierOptions } from '../../packages/core/src/testing.js'
 import {
@@ -19,6 +19,7 @@ import {
   NOW,
 } from '../support/forge.js'
 import { thrownBy } from '../support/outcome.js'
+import { handleFor } from '../support/request-handle.js'
 
 /** The option `getToken`: where else a request has its token. */
 
@@ -37,7 +38,9 @@ describe('what it returns', () => {
     const verifier = verifierWith(fromHeader)
     for (let turn = 0; turn < 3; turn++) {
       await expect(verifier.authenticate(withToken(token))).resolves.toMatchObject({ token })
-      expect(await new Gate({ verifier }).authenticate({}, withToken(token))).toBeUndefined()
+      expect(
+        await createAuthenticator({ verifier }).authenticate(handleFor(), withToken(token)),
+      ).toBeUndefined()
     }
     await expectRefusal(
       verifier.authenticate({ headers: { authorization: `Bearer ${token}` } }),
@@ -78,8 +81,8 @@ describe('what it returns', () => {
     [goodToken(key, { aud: 'https://other.example' }), 'ERR_AUDIENCE_NOT_ALLOWED'],
   ] as const)('R: is checked like any token: case %#', async (value, code) => {
     await expectRefusal(verifierWith(fromHeader).authenticate(withToken(value)), 'R', code, [token])
-    const gate = new Gate({ verifier: verifierWith(() => value), optional: true })
-    expect(await gate.authenticate({}, { headers: {} })).toMatchObject({ status: 401 })
+    const authenticator = createAuthenticator({ verifier: verifierWith(() => value), optional: true })
+    expect(await authenticator.authenticate(handleFor(), { headers: {} })).toMatchObject({ status: 401 })
   })
 
   it('N: undefined is a request without a token, and operators are told', async () => {
@@ -87,8 +90,10 @@ describe('what it returns', () => {
     onTestFinished(watch('tokenRejected', (event) => events.push(event)))
     await expectRefusal(verifierWith(() => undefined).authenticate({ headers: {} }), 'N', 'ERR_TOKEN_MISSING')
     expect(events).toMatchObject([{ code: 'ERR_TOKEN_MISSING', reason: 'get-token-empty' }])
-    const gate = new Gate({ verifier: verifierWith(() => undefined), optional: true })
-    expect(await gate.authenticate({}, { headers: { authorization: `Bearer ${token}` } })).toBeUndefined()
+    const authenticator = createAuthenticator({ verifier: verifierWith(() => undefined), optional: true })
+    expect(
+      await authenticator.authenticate(handleFor(), { headers: { authorization: `Bearer ${token}` } }),
+    ).toBeUndefined()
   })
 
   it('lets API keys pass by, which another middleware judges', async () => {
@@ -96,8 +101,9 @@ describe('what it returns', () => {
       const credential = getBearerToken(request)
       return credential?.startsWith('KEY') ? undefined : credential
     })
-    const gate = new Gate({ verifier, optional: true })
-    const ask = (authorization: string) => gate.authenticate({}, { headers: { authorization } })
+    const authenticator = createAuthenticator({ verifier, optional: true })
+    const ask = (authorization: string) =>
+      authenticator.authenticate(handleFor(), { headers: { authorization } })
     expect(await ask('Bearer KEY0123456789_abc')).toBeUndefined()
     expect(await ask(`Bearer ${token}`)).toBeUndefined()
     expect(await ask('Bearer abc')).toMatchObject({ status: 401 })
@@ -114,12 +120,14 @@ describe('what is a mistake in the program', () => {
       await expect(verifier.authenticate({ headers: {} })).rejects.toMatchObject({
         code: 'ERR_CONFIGURATION',
       })
-      const gate = new Gate({ verifier, optional: true })
-      const carrier = {}
-      await expect((async () => gate.authenticate(carrier, { headers: {} }))()).rejects.toMatchObject({
+      const authenticator = createAuthenticator({ verifier, optional: true })
+      const requestKey = {}
+      await expect(
+        (async () => authenticator.authenticate(handleFor(requestKey), { headers: {} }))(),
+      ).rejects.toMatchObject({
         code: 'ERR_CONFIGURATION',
       })
-      expect(thrownBy(() => Gate.identify(carrier))).toMatchObject({ code: 'ERR_CONFIGURATION' })
+      expect(thrownBy(() => getAuth(requestKey))).toMatchObject({ code: 'ERR_CONFIGURATION' })
     },
   )
 
@@ -152,7 +160,7 @@ describe('what is a mistake in the program', () => {
 
   it('an option beside a verifier is refused: what a verifier checks is said where it is made', () => {
     const verifier = makeVerifier(issuer)
-    expect(thrownBy(() => new Gate({ verifier, getToken: fromHeader }))).toMatchObject({
+    expect(thrownBy(() => createAuthenticator({ verifier, getToken: fromHeader }))).toMatchObject({
       code: 'ERR_CONFIGURATION',
     })
   })
@@ -163,8 +171,8 @@ describe('what is a mistake in the program', () => {
       throw mine
     })
     await expect(verifier.authenticate({ headers: {} })).rejects.toBe(mine)
-    const gate = new Gate({ verifier, optional: true })
-    await expect((async () => gate.authenticate({}, { headers: {} }))()).rejects.toBe(mine)
+    const authenticator = createAuthenticator({ verifier, optional: true })
+    await expect((async () => authenticator.authenticate(handleFor(), { headers: {} }))()).rejects.toBe(mine)
   })
 
   it('R: an error of ours that it throws is a refusal', async () => {
@@ -172,9 +180,9 @@ describe('what is a mistake in the program', () => {
     const verifier = verifierWith(() => {
       throw shared
     })
-    const gate = new Gate({ verifier, optional: true, scopes: ['a'] })
+    const authenticator = createAuthenticator({ verifier, optional: true, scopes: ['a'] })
     for (let turn = 0; turn < 2; turn++) {
-      const decision = await gate.authenticate({}, { headers: {} })
+      const decision = await authenticator.authenticate(handleFor(), { headers: {} })
       expect(decision).toMatchObject({ status: 401 })
     }
     expect(shared.requiredScopes).toEqual([])

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import { ConfigurationError, createVerifier } from '@telnyx-auth/core'
-import { createGuards, Gate } from '@telnyx-auth/core/adapter'
+import { createAuthenticator, createGuards } from '@telnyx-auth/core/adapter'
 import { describe, expect, it, vi } from 'vitest'
 import { closest, resolveOptions, VERIFIER_OPTIONS } from '../../packages/core/src/testing.js'
 import { thrownBy } from '../support/outcome.js'
@@ -272,7 +272,7 @@ describe('environment', () => {
 })
 
 describe('an adapter', () => {
-  const gate = (options: unknown) => () => new Gate(options)
+  const creating = (options: unknown) => () => createAuthenticator(options)
 
   it.each([
     [{ audience, optional: 'yes' }, /"optional".*true or false/],
@@ -285,37 +285,37 @@ describe('an adapter', () => {
     [{ verifier: createVerifier({ audience: 'urn:api' }), protectedResource: {} }, /needs a "resource"/],
     [{ audience, global: false }, /no option "global"/],
   ])('refuses %j', (options, message) => {
-    const error = thrownBy(gate(options))
+    const error = thrownBy(creating(options))
     expect(error).toBeInstanceOf(ConfigurationError)
     expect(error.message).toMatch(message)
   })
 
   it('refuses null, whatever the environment says', () => {
     vi.stubEnv('TELNYX_AUTH_AUDIENCE', audience)
-    expect(thrownBy(gate(null))).toBeInstanceOf(ConfigurationError)
+    expect(thrownBy(creating(null))).toBeInstanceOf(ConfigurationError)
   })
 
   it('refuses a verifier together with what one is made from', () => {
     const verifier = createVerifier({ audience })
-    const error = thrownBy(gate({ verifier, audience }))
+    const error = thrownBy(creating({ verifier, audience }))
     expect(error).toBeInstanceOf(ConfigurationError)
     expect(error.message).toMatch(/"verifier" and "audience" exclude each other/)
-    expect(gate({ verifier, scopes: ['a'], optional: true, errors: 'throw' })).not.toThrow()
+    expect(creating({ verifier, scopes: ['a'], optional: true, errors: 'throw' })).not.toThrow()
     expect(
-      gate({ verifier, acrValues: ['urn:gold'], maxAgeSeconds: 5, protectedResource: false }),
+      creating({ verifier, acrValues: ['urn:gold'], maxAgeSeconds: 5, protectedResource: false }),
     ).not.toThrow()
-    expect(gate({ audience, verifier: undefined })).not.toThrow()
-    expect(gate({ verifier, audience: undefined })).not.toThrow()
+    expect(creating({ audience, verifier: undefined })).not.toThrow()
+    expect(creating({ verifier, audience: undefined })).not.toThrow()
   })
 
   it('has switches of its own, which are true or false', () => {
-    const options = (global: unknown) => () => new Gate({ audience, global }, { global: 'switch' })
+    const options = (global: unknown) => () => createAuthenticator({ audience, global }, { global: 'switch' })
     for (const value of [true, false, undefined]) expect(options(value)).not.toThrow()
     for (const value of ['no', 0, null])
       expect(thrownBy(options(value)).message).toMatch(/^Option "global" must be true or false, not /)
-    expect(thrownBy(() => new Gate({ audience, globl: false }, { global: 'switch' })).message).toMatch(
-      /did you mean "global"/,
-    )
+    expect(
+      thrownBy(() => createAuthenticator({ audience, globl: false }, { global: 'switch' })).message,
+    ).toMatch(/did you mean "global"/)
   })
 
   it('refuses policies in which something would be overlooked', () => {
@@ -546,7 +546,7 @@ describe('issuers, keys and introspection: what is refused, at once and in one s
     expect(error.message).not.toMatch(/\. [A-Z]|\n/)
     const shown = inspect(error, { depth: Infinity, showHidden: true, maxStringLength: null })
     expect(shown).not.toContain(SECRET)
-    expect(thrownBy(() => new Gate({ audience, ...options })).message).toBe(error.message)
+    expect(thrownBy(() => createAuthenticator({ audience, ...options })).message).toBe(error.message)
   })
 })
 
@@ -575,7 +575,7 @@ describe('issuers, keys and introspection: what is accepted', () => {
   ])('%j', (options) => {
     clearEnvironment()
     expect(() => make({ audience, ...options })).not.toThrow()
-    expect(() => new Gate({ audience, ...options })).not.toThrow()
+    expect(() => createAuthenticator({ audience, ...options })).not.toThrow()
   })
 
   it('is not told by what a verifier shows of itself', () => {
@@ -779,11 +779,11 @@ describe('introspection in policies', () => {
 
   it.each(['fallback', 'always', 'opaque'] as const)('%s needs a verifier that can ask', (introspection) => {
     const verifier = createVerifier({ audience })
-    const error = thrownBy(() => new Gate({ verifier, introspection }))
+    const error = thrownBy(() => createAuthenticator({ verifier, introspection }))
     expect(error).toBeInstanceOf(ConfigurationError)
     expect(error.message).toMatch(/set its option "introspection"/)
     const asking = createVerifier({ audience, introspection: credentials })
-    expect(() => new Gate({ verifier: asking, introspection })).not.toThrow()
+    expect(() => createAuthenticator({ verifier: asking, introspection })).not.toThrow()
   })
 })
 

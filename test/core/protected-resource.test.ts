@@ -1,7 +1,8 @@
 import { createVerifier, type ProtectedResourceOptions, type VerifierOptions } from '@telnyx-auth/core'
-import { Gate } from '@telnyx-auth/core/adapter'
+import { createAuthenticator } from '@telnyx-auth/core/adapter'
 import { describe, expect, it } from 'vitest'
 import { AUDIENCE } from '../support/outcome.js'
+import { handleFor } from '../support/request-handle.js'
 
 const describeApi = (options: VerifierOptions) => createVerifier(options).protectedResourceMetadata()
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'
@@ -189,7 +190,11 @@ describe('the answer', () => {
 
 describe('an adapter', () => {
   const ask = async (options: unknown, path: string) => {
-    const answer = await new Gate(options).authenticate({}, { method: 'GET', url: path, headers: {} })
+    const answer = await createAuthenticator(options).authenticate(handleFor(), {
+      method: 'GET',
+      url: path,
+      headers: {},
+    })
     return answer?.status === 200 && answer.body ? JSON.parse(answer.body) : undefined
   }
 
@@ -199,7 +204,7 @@ describe('an adapter', () => {
       url: WELL_KNOWN,
       headers: { 'access-control-request-method': 'GET' },
     }
-    const answer = await new Gate({ audience: AUDIENCE }).authenticate({}, request)
+    const answer = await createAuthenticator({ audience: AUDIENCE }).authenticate(handleFor(), request)
     expect(answer).toMatchObject({ status: 204, body: undefined })
   })
 

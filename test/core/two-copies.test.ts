@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { runInNewContext } from 'node:vm'
 import * as core from '@telnyx-auth/core'
-import { Gate } from '@telnyx-auth/core/adapter'
+import { createAuthenticator } from '@telnyx-auth/core/adapter'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type BundledCore, bundleCore } from '../support/bundled-core.js'
 import { AUDIENCE, ForgedIssuer, goodToken, makeKey, makeVerifier, rejectionOf } from '../support/forge.js'
@@ -234,7 +234,9 @@ describe('a validate that throws errors of the other copy', () => {
 describe('a verifier of the other copy', () => {
   it('is refused by an adapter, which says what the matter is', () => {
     const verifier = other.createVerifier({ issuer: 'https://issuer.example', audience: AUDIENCE })
-    expect(thrownBy(() => new Gate({ verifier })).message).toMatch(/another copy of @telnyx-auth\/core/)
-    expect(thrownBy(() => new Gate({ verifier: {} })).message).not.toMatch(/another copy/)
+    expect(thrownBy(() => createAuthenticator({ verifier })).message).toMatch(
+      /another copy of @telnyx-auth\/core/,
+    )
+    expect(thrownBy(() => createAuthenticator({ verifier: {} })).message).not.toMatch(/another copy/)
   })
 })

@@ -1,11 +1,12 @@
 import { createVerifier } from '@telnyx-auth/core'
-import { createGuards, decideThen, Gate } from '@telnyx-auth/core/adapter'
+import { createAuthenticator, createGuards, getAuth, respondOrNext } from '@telnyx-auth/core/adapter'
 import { telnyxAuth as expressAuth, requireAuth as expressGuard } from '@telnyx-auth/express'
 import { telnyxAuth as koaAuth } from '@telnyx-auth/koa'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { expectNothingUnhandled, settle, until } from '../support/event-loop.js'
 import { AUDIENCE, goodToken, ISSUER, makeKey, NOW, rejectionOf } from '../support/forge.js'
 import { thrownBy } from '../support/outcome.js'
+import { handleFor } from '../support/request-handle.js'
 import { createService } from '../support/token-cache.js'
 
 /** Attacks 29 and 34 where nothing has to be waited for: what adapters rely on is the same at once and later. */
@@ -16,37 +17,43 @@ const token = goodToken(key, { exp: NOW + 86_400 })
 expectNothingUnhandled()
 afterEach(() => vi.unstubAllGlobals())
 
-describe('a gate', () => {
-  const { requireAuth, requireScopes } = createGuards((authorize) => (carrier: object) => authorize(carrier))
+describe('an authenticator', () => {
+  const { requireAuth, requireScopes } = createGuards(
+    (authorize) => (requestKey: object) => authorize(handleFor(requestKey)),
+  )
   const request = (authorization?: string) => ({ headers: { authorization } })
 
   it('decides at once about a token that is known; a bad one and none are refused as ever', async () => {
-    const gate = new Gate({ verifier: createService(key).verifier, optional: true })
+    const authenticator = createAuthenticator({ verifier: createService(key).verifier, optional: true })
     const good = request(`Bearer ${token}`)
-    expect(await gate.authenticate({}, good)).toBeUndefined()
-    const carrier = {}
-    expect(gate.authenticate(carrier, good)).toBeUndefined()
-    expect(requireScopes('messaging.read')(carrier)).toBeUndefined()
-    expect(requireScopes('admin')(carrier)).toMatchObject({ status: 403 })
-    expect(Gate.identify(carrier).subject).toBe('user-1')
-    const refused = await gate.authenticate(carrier, request(`Bearer ${token}x`))
+    expect(await authenticator.authenticate(handleFor(), good)).toBeUndefined()
+    const requestKey = {}
+    expect(authenticator.authenticate(handleFor(requestKey), good)).toBeUndefined()
+    expect(requireScopes('messaging.read')(requestKey)).toBeUndefined()
+    expect(requireScopes('admin')(requestKey)).toMatchObject({ status: 403 })
+    expect(getAuth(requestKey).subject).toBe('user-1')
+    const refused = await authenticator.authenticate(handleFor(requestKey), request(`Bearer ${token}x`))
     expect(refused).toMatchObject({ status: 401 })
-    expect(requireAuth()(carrier)).toMatchObject({ status: 401 })
+    expect(requireAuth()(requestKey)).toMatchObject({ status: 401 })
     const nobody = {}
-    expect(gate.authenticate(nobody, request())).toBeUndefined()
+    expect(authenticator.authenticate(handleFor(nobody), request())).toBeUndefined()
     expect(requireAuth()(nobody)).toMatchObject({ status: 401 })
-    expect(thrownBy(() => Gate.identify(nobody))).toMatchObject({ code: 'ERR_TOKEN_MISSING' })
+    expect(thrownBy(() => getAuth(nobody))).toMatchObject({ code: 'ERR_TOKEN_MISSING' })
   })
 
   it('with a policy of its own shares what is known, and nothing more', async () => {
     const { verifier } = createService(key)
     const good = request(`Bearer ${token}`)
     await verifier.verify(token)
-    expect(new Gate({ verifier, scopes: ['admin'] }).authenticate({}, good)).toMatchObject({ status: 403 })
-    expect(new Gate({ verifier, scopes: ['messaging.read'] }).authenticate({}, good)).toBeUndefined()
+    expect(
+      createAuthenticator({ verifier, scopes: ['admin'] }).authenticate(handleFor(), good),
+    ).toMatchObject({ status: 403 })
+    expect(
+      createAuthenticator({ verifier, scopes: ['messaging.read'] }).authenticate(handleFor(), good),
+    ).toBeUndefined()
     const validate = vi.fn(() => false)
     for (let n = 1; n < 4; n++) {
-      const decision = new Gate({ verifier, validate }).authenticate({}, good)
+      const decision = createAuthenticator({ verifier, validate }).authenticate(handleFor(), good)
       expect(await decision).toMatchObject({ status: 401 })
       expect(validate).toHaveBeenCalledTimes(n)
     }
@@ -68,7 +75,7 @@ describe('attack 34: at once or later, a request goes on once, and nothing escap
   const boom = new Error('boom')
 
   it.each(thrown.map((each) => [each]))(
-    'a validate that throws %o, also behind a gate that decides at once',
+    'a validate that throws %o, also behind a authenticator that decides at once',
     async (each) => {
       const verifier = createVerifier(options)
       await verifier.verify(lasting)
@@ -101,7 +108,7 @@ describe('attack 34: at once or later, a request goes on once, and nothing escap
   it.each([false, true])('whatever a request throws when it is looked at (known: %s)', async (known) => {
     const verifier = createVerifier(options)
     if (known) await verifier.verify(lasting)
-    const gate = new Gate({ verifier })
+    const authenticator = createAuthenticator({ verifier })
     const throwing = (each: unknown) => () => {
       throw each
     }
@@ -116,7 +123,7 @@ describe('attack 34: at once or later, a request goes on once, and nothing escap
         expect(await outcome).toEqual({ error: each })
         const next = vi.fn()
         const write = vi.fn()
-        decideThen(() => gate.authenticate({}, hostile), write, next)
+        respondOrNext(authenticator.authenticate, hostile, { ...handleFor(), write, next })
         await settle()
         expect(next).toHaveBeenCalledTimes(1)
         expect(next.mock.calls[0]?.[0]).toBeInstanceOf(Error)
@@ -125,30 +132,26 @@ describe('attack 34: at once or later, a request goes on once, and nothing escap
   })
 
   it('a next that throws is told so to who called it, and is not called again', async () => {
-    const gate = new Gate(options)
-    await gate.authenticate({}, request(lasting))
+    const authenticator = createAuthenticator(options)
+    await authenticator.authenticate(handleFor(), request(lasting))
     const next = vi.fn(() => {
       throw boom
     })
     expect(() =>
-      decideThen(
-        () => gate.authenticate({}, request(lasting)),
-        () => {},
-        next,
-      ),
+      respondOrNext(authenticator.authenticate, request(lasting), { ...handleFor(), write() {}, next }),
     ).toThrow(boom)
     await settle()
     expect(next).toHaveBeenCalledTimes(1)
   })
 
   it('a write that throws is told to next, at once or later', async () => {
-    const gate = new Gate({ ...options, scopes: ['admin'] })
+    const authenticator = createAuthenticator({ ...options, scopes: ['admin'] })
     for (let n = 0; n < 2; n++) {
       const next = vi.fn()
       const write = () => {
         throw boom
       }
-      decideThen(() => gate.authenticate({}, request(lasting)), write, next)
+      respondOrNext(authenticator.authenticate, request(lasting), { ...handleFor(), write, next })
       await until(() => next.mock.calls.length > 0)
       expect(next.mock.calls).toEqual([[boom]])
     }
@@ -156,14 +159,21 @@ describe('attack 34: at once or later, a request goes on once, and nothing escap
 
   // As zone.js and bluebird do: async functions go on making promises of the language's own.
   it('B6: where somebody has replaced the global Promise, nobody bad gets in', async () => {
-    const { requireScopes } = createGuards((authorize) => (carrier: object) => authorize(carrier))
-    const gate = new Gate(options)
-    const carrier = {}
-    await gate.authenticate(carrier, request(lasting))
+    const { requireScopes } = createGuards(
+      (authorize) => (requestKey: object) => authorize(handleFor(requestKey)),
+    )
+    const authenticator = createAuthenticator(options)
+    const requestKey = {}
+    await authenticator.authenticate(handleFor(requestKey), request(lasting))
     vi.stubGlobal('Promise', class Replaced<T> extends Promise<T> {})
-    const decisions = [bad, 'x.y.z', lasting].map((each) => gate.authenticate({}, request(each)))
-    const validating = new Gate({ ...options, validate: () => false }).authenticate({}, request(lasting))
-    const scoped = requireScopes('admin')(carrier)
+    const decisions = [bad, 'x.y.z', lasting].map((each) =>
+      authenticator.authenticate(handleFor(), request(each)),
+    )
+    const validating = createAuthenticator({ ...options, validate: () => false }).authenticate(
+      handleFor(),
+      request(lasting),
+    )
+    const scoped = requireScopes('admin')(requestKey)
     const verifying = rejectionOf(createVerifier(options).verify(bad))
     vi.unstubAllGlobals()
     const [forged, malformed, good] = await Promise.all(decisions)

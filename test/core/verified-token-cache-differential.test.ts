@@ -1,5 +1,5 @@
 import { type Auth, TelnyxAuthError, toResponse } from '@telnyx-auth/core'
-import { Gate } from '@telnyx-auth/core/adapter'
+import { type Authenticator, createAuthenticator } from '@telnyx-auth/core/adapter'
 import { describe, expect, it } from 'vitest'
 import type { AuthenticatableRequest, Policy, TokenVerifier } from '../../packages/core/src/testing.js'
 import { expectNothingUnhandled, settle } from '../support/event-loop.js'
@@ -13,6 +13,7 @@ import {
   NOW,
   segmentsOf,
 } from '../support/forge.js'
+import { handleFor } from '../support/request-handle.js'
 import { JumpingClock } from '../support/token-cache.js'
 
 /**
@@ -115,7 +116,7 @@ class World {
   readonly clock = new JumpingClock()
   readonly issuer = new ForgedIssuer(a, b)
   readonly verifier: TokenVerifier
-  readonly gate: Gate
+  readonly authenticator: Authenticator
   readonly revoked = new Set<string>()
   /** Whether the issuer is asked about tokens. */
   readonly asks: boolean
@@ -137,7 +138,7 @@ class World {
       options,
       this.clock,
     )
-    this.gate = new Gate({ verifier: this.verifier, optional: true, scopes: ['a'] })
+    this.authenticator = createAuthenticator({ verifier: this.verifier, optional: true, scopes: ['a'] })
   }
 }
 
@@ -208,8 +209,8 @@ function createStep(chance: (below: number) => number): { name: string; run(worl
   const request = () => forms[form]?.(spelled) ?? expect.fail('There is no such form')
   if (kind < 75)
     return {
-      name: `gate ${form} ${named}`,
-      run: ({ gate }) => outcomeOf(() => gate.authenticate({}, request())),
+      name: `authenticator ${form} ${named}`,
+      run: ({ authenticator }) => outcomeOf(() => authenticator.authenticate(handleFor(), request())),
     }
   const run = ({ verifier }: World) => outcomeOf(() => verifier.authenticate(request(), policy))
   if (kind < 95) return { name: `authenticate ${form} ${named}`, run }

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { ConfigurationError, createVerifier, watch } from '@telnyx-auth/core'
-import { Gate } from '@telnyx-auth/core/adapter'
+import { createAuthenticator } from '@telnyx-auth/core/adapter'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { VerifiedTokenCache } from '../../packages/core/src/testing.js'
 import { expectNothingUnhandled } from '../support/event-loop.js'
@@ -72,7 +72,7 @@ describe('the option', () => {
       { verifier, cache: false },
       { ...base, issuer: [{ issuer: ISSUER, cache: false }] },
     ])
-      expect(thrownBy(() => new Gate(options))).toBeInstanceOf(ConfigurationError)
+      expect(thrownBy(() => createAuthenticator(options))).toBeInstanceOf(ConfigurationError)
   })
 
   it('false: nothing is kept', async () => {

@@ -7,7 +7,7 @@ export * from '@telnyx-auth/core'
 declare global {
   namespace Express {
     interface Request {
-      /** Who calls; set by `telnyxAuth()`, `undefined` for anonymous callers. */
+      /** The caller; set by `telnyxAuth()`, `undefined` for anonymous callers. */
       auth?: Auth | undefined
     }
   }
@@ -16,7 +16,7 @@ declare global {
 /** The options of {@link telnyxAuth}. */
 export type TelnyxAuthOptions<Claims extends object = JwtClaims> = core.AdapterOptions<Claims>
 
-/** What is used of a request; its route, once one was found, holds the middlewares. */
+/** The part of a request that is used. Its route, once Express has found one, holds the middlewares. */
 type Request = IncomingMessage & {
   auth?: unknown
   readonly route?: { stack?: readonly { handle?: unknown; method?: string | undefined }[] } | undefined
@@ -34,8 +34,7 @@ export type Middleware = (request: Request, response: ServerResponse, next: (err
 export function telnyxAuth<Claims extends object = JwtClaims>(
   options?: TelnyxAuthOptions<Claims>,
 ): Middleware {
-  const gate = new core.Gate(options)
-  return middleware((request, handlers) => gate.authenticate(request, request, handlers))
+  return middleware(core.createAuthenticator(options).authenticate)
 }
 
 const guards: core.Guards<Middleware> = core.createGuards(middleware)
@@ -47,34 +46,34 @@ export const requireAuth: core.Guards<Middleware>['requireAuth'] = guards.requir
 export const requireScopes: core.Guards<Middleware>['requireScopes'] = guards.requireScopes
 
 /**
- * Who calls. Right whatever else declares or writes `req.auth`.
+ * The caller. Right even if other code declares or writes `req.auth`.
  *
  * @throws {MissingTokenError} when the caller is anonymous
  * @throws {ConfigurationError} when `telnyxAuth()` does not come before this route
  */
 export function getAuth<Claims extends object = JwtClaims>(request: object): Auth<Claims>
 export function getAuth(request: object): Auth {
-  return core.Gate.identify(request)
+  return core.getAuth(request)
 }
 
-function middleware(
-  decide: (request: Request, handlers: core.Handlers) => core.Awaitable<core.Decision>,
-): Middleware {
-  const self: Middleware = (request, response, next) => {
-    const write = (answer: core.Answer) => core.writeAnswer(response, answer)
-    const decideHere = () => decide(request, handlersOf(self, request))
-    core.decideThen(() => core.attachAuth(request, request, decideHere, response), write, next)
-  }
+function middleware(decide: core.Authenticator['authenticate']): Middleware {
+  const self: Middleware = (request, response, next) =>
+    core.respondOrNext(decide, request, {
+      requestKey: request,
+      setAuth: (auth) => Reflect.set(request, 'auth', auth),
+      routePolicies: () => core.policiesOf(handlersOf(self, request)),
+      responseHeaders: () => [response],
+      write: (answer) => core.writeAnswer(response, answer),
+      next,
+    })
   return self
 }
 
-/** The middlewares in the same route as `self`, as far as they are for this method. */
-function handlersOf(self: Middleware, { route, method }: Request): core.Handlers {
-  return () => {
-    const layers = route?.stack ?? []
-    const isGet = method === 'HEAD' && !layers.some((layer) => layer.method === 'head')
-    const methods = [undefined, isGet ? 'get' : method?.toLowerCase()]
-    const handlers = layers.filter((layer) => methods.includes(layer.method)).map((layer) => layer.handle)
-    return handlers.includes(self) ? handlers : []
-  }
+/** The middlewares in the same route as `self` that are for this method. */
+function handlersOf(self: Middleware, { route, method }: Request): readonly unknown[] {
+  const layers = route?.stack ?? []
+  const isGet = method === 'HEAD' && !layers.some((layer) => layer.method === 'head')
+  const methods = [undefined, isGet ? 'get' : method?.toLowerCase()]
+  const handlers = layers.filter((layer) => methods.includes(layer.method)).map((layer) => layer.handle)
+  return handlers.includes(self) ? handlers : []
 }

@@ -7,7 +7,7 @@ export * from '@telnyx-auth/core'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who calls; `undefined` for anonymous callers, `null` until authentication has run. */
+    /** The caller; `undefined` for anonymous callers, `null` until authentication has run. */
     auth: Auth | null | undefined
   }
 }
@@ -16,14 +16,13 @@ declare module 'fastify' {
 export type TelnyxAuthOptions = core.AdapterOptions & {
   /** Whether all routes of the scope are protected, or only those with a guard as a hook. Default: true. */
   readonly global?: boolean | undefined
-  /** The property of requests that says who calls, or `false` for none. Default: `'auth'`. */
+  /** The property of requests that holds the caller, or `false` for none. Default: `'auth'`. */
   readonly decorator?: string | false | undefined
 }
 
 /** Where a route's config keeps the hooks that were given with the route. */
 const HANDLERS = Symbol('handlers')
-/** Hooks in which guards would protect nothing. */
-const UNFIT = 'preParsing preSerialization onSend onError onResponse onTimeout onRequestAbort'.split(' ')
+const UNGUARDED = 'preParsing preSerialization onSend onError onResponse onTimeout onRequestAbort'.split(' ')
 
 /** A hook for `onRequest`, `preValidation` or `preHandler`, in a form that suits every server and type provider. */
 export type Hook = (
@@ -49,16 +48,14 @@ export const telnyxAuth: FastifyPluginAsync<TelnyxAuthOptions> = fastifyPlugin(p
 })
 
 async function protect(fastify: FastifyInstance, options: TelnyxAuthOptions): Promise<void> {
-  const gate = new core.Gate(options, { global: 'switch', decorator: 'property' })
-  core.claimProperty(gate, fastify)
+  const auth = core.createAuthenticator(options, { global: 'switch', decorator: 'property' })
+  core.claimProperty(auth.own.decorator ?? 'auth', fastify)
   fastify.addHook('onRoute', (route) => {
-    core.refuseGuardsIn(route, UNFIT)
+    core.refuseGuardsIn(route, UNGUARDED)
     const { onRequest, preValidation, preHandler } = route
     route.config = { ...route.config, [HANDLERS]: [onRequest, preValidation, preHandler].flat() }
   })
-  const decide = (raw: NodeRequest, handlers?: core.Handlers) =>
-    gate.own.global === false ? gate.defer(raw, raw) : gate.authenticate(raw, raw, handlers)
-  fastify.addHook('onRequest', hook(decide))
+  fastify.addHook('onRequest', hook(auth.own.global === false ? auth.defer : auth.authenticate))
 }
 
 const guards: core.Guards<Hook> = core.createGuards(hook)
@@ -70,30 +67,33 @@ export const requireAuth: core.Guards<Hook>['requireAuth'] = guards.requireAuth
 export const requireScopes: core.Guards<Hook>['requireScopes'] = guards.requireScopes
 
 /**
- * Who calls. Right whatever else writes to `request.auth`.
+ * The caller. Right even if other code writes to `request.auth`.
  * @throws {MissingTokenError} when the caller is anonymous
  * @throws {ConfigurationError} when neither `telnyxAuth` nor `requireAuth()` comes before
  */
 export function getAuth<Claims extends object = JwtClaims>(request: { readonly raw: object }): Auth<Claims>
 export function getAuth(request: { readonly raw: object }): Auth {
-  return core.Gate.identify(request?.raw, request)
+  return core.getAuth(request?.raw, request)
 }
 
-/** Not an async function: Fastify goes on as soon as that is done, also when a reply could not be sent. */
-function hook(decide: core.Decide<NodeRequest>): Hook {
+/** Not an async function: Fastify continues as soon as that is done, also when a reply could not be sent. */
+function hook(decide: core.Authenticator['authenticate']): Hook {
   return (request, reply, done) => {
-    // In time, Fastify calls no hook once there is a reply.
-    if (typeof done !== 'function' || reply.sent) core.throwWrongFramework()
-    const write = (answer: core.Answer) => {
-      if (reply.sent) return
-      core.clearForAnswer(reply, reply.raw)
-      // The status is not for errors on the way. Bytes, because Fastify adds a charset to the type of a text.
-      reply.headers(answer.headers)
-      reply.code(answer.status)
-      reply.send(answer.body === undefined ? undefined : Buffer.from(answer.body))
-    }
-    const handlers = () => Reflect.get({ ...request.routeOptions.config }, HANDLERS)
-    const decideHere = () => decide(request.raw, handlers, request)
-    core.decideThen(() => core.attachAuth(request.raw, request, decideHere, reply, reply.raw), write, done)
+    if (reply.sent) core.throwWrongFramework() // a hook that runs after the reply protects nothing
+    core.respondOrNext(decide, request.raw, {
+      requestKey: request.raw,
+      context: request,
+      setAuth: (auth, { decorator = 'auth' }) => decorator && Reflect.set(request, String(decorator), auth),
+      routePolicies: () => core.policiesOf(Reflect.get({ ...request.routeOptions.config }, HANDLERS)),
+      responseHeaders: () => [reply, reply.raw],
+      write(answer) {
+        if (reply.sent) return
+        // The status is not set for errors on the way. Bytes, because Fastify adds a charset to the type of a string.
+        reply.headers(answer.headers)
+        reply.code(answer.status)
+        reply.send(answer.body === undefined ? undefined : Buffer.from(answer.body))
+      },
+      next: done,
+    })
   }
 }

@@ -9,11 +9,11 @@ export type TelnyxAuthOptions<Claims extends object = JwtClaims> = core.AdapterO
 
 /** What {@link telnyxAuth} adds to `ctx.state`. */
 export interface TelnyxAuthState<Claims extends object = JwtClaims> {
-  /** Who calls; `undefined` for anonymous callers. */
+  /** The caller; `undefined` for anonymous callers. */
   auth?: Auth<Claims> | undefined
 }
 
-/** What is used of a Koa context. Routers put the layers whose paths fit into `matched`. */
+/** The part of a Koa context that is used. Routers put the layers whose paths match into `matched`. */
 interface Context<State> {
   readonly req: IncomingMessage
   readonly res: core.HeaderStore
@@ -35,24 +35,19 @@ export type Middleware<State = object> = (
 /**
  * Protects everything that comes after it: only requests with a good access token go on, as `ctx.state.auth`. Serves
  * the metadata of the protected resource (RFC 9728) where it sees requests for them.
- *
  * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
  */
 export function telnyxAuth<Claims extends object = JwtClaims>(
   options?: TelnyxAuthOptions<Claims>,
 ): Middleware<object & TelnyxAuthState<Claims>>
 export function telnyxAuth(options?: TelnyxAuthOptions): Middleware<TelnyxAuthState> {
-  const gate = new core.Gate(options)
-  return middleware((ctx, handlers) => {
-    const { req, method, originalUrl: url } = ctx
-    const request = { headers: req.headers, rawHeaders: req.rawHeaders, method, url }
-    return gate.authenticate(req, request, handlers)
-  })
+  const { authenticate } = core.createAuthenticator(options)
+  return middleware((handle, { req, method, originalUrl: url }) =>
+    authenticate(handle, { headers: req.headers, rawHeaders: req.rawHeaders, method, url }),
+  )
 }
 
-const guards: core.Guards<Middleware> = core.createGuards((authorize) =>
-  middleware((ctx, handlers) => authorize(ctx.req, handlers, ctx)),
-)
+const guards: core.Guards<Middleware> = core.createGuards(middleware)
 
 /** Lets only those pass that {@link telnyxAuth} authenticated and whose token satisfies the policy. */
 export const requireAuth: core.Guards<Middleware>['requireAuth'] = guards.requireAuth
@@ -61,39 +56,44 @@ export const requireAuth: core.Guards<Middleware>['requireAuth'] = guards.requir
 export const requireScopes: core.Guards<Middleware>['requireScopes'] = guards.requireScopes
 
 /**
- * Who calls. Right whatever else writes to `ctx.state.auth`.
+ * The caller. Right even if other code writes to `ctx.state.auth`.
  * @throws {MissingTokenError} when the caller is anonymous
  * @throws {ConfigurationError} when `telnyxAuth()` does not come before this middleware
  */
 export function getAuth<Claims extends object = JwtClaims>(ctx: { readonly req: object }): Auth<Claims>
 export function getAuth(ctx: { readonly req: object }): Auth {
-  return core.Gate.identify(ctx?.req, ctx)
+  return core.getAuth(ctx?.req, ctx)
 }
 
 function middleware<State>(
-  decide: (ctx: Context<State>, handlers: core.Handlers) => core.Awaitable<core.Decision>,
+  decide: (handle: core.RequestHandle, ctx: Context<State>) => core.Awaitable<core.Decision>,
 ): Middleware<State> {
   const enforce = async (ctx: Context<State>, next: () => Promise<unknown>) => {
-    const decision = core.attachAuth(ctx.req, ctx.state, () => decide(ctx, handlersOf(self, ctx)), ctx.res)
+    const handle: core.RequestHandle = {
+      requestKey: ctx.req,
+      context: ctx,
+      setAuth: (auth) => Reflect.set(Object(ctx.state), 'auth', auth),
+      routePolicies: () => core.policiesOf(handlersOf(self, ctx)),
+      responseHeaders: () => [ctx.res],
+    }
+    const decision = decide(handle, ctx)
     const answer = core.isPending(decision) ? await decision : decision
     if (!answer) return next()
-    core.clearForAnswer(ctx.res)
     ctx.set(answer.headers)
     core.cancelStream(ctx.body)
     Object.assign(ctx, { status: answer.status, body: answer.body })
     if (!ctx.res.headersSent) Reflect.set(ctx, 'respond', true) // as with errors: where it is false, nothing is sent
     return undefined
   }
-  // Another framework would not wait for a promise, nor hear of its error.
+  // Another framework would neither wait for a promise nor see its error.
   const self: Middleware<State> = (ctx, next) => (ctx.req ? enforce(ctx, next) : core.throwWrongFramework())
   return self
 }
 
-/** The middlewares in the same route as `self`. Others whose paths fit need not run. */
-function handlersOf(self: unknown, { matched, method }: Context<unknown>): core.Handlers {
-  return () =>
-    matched?.find(
-      ({ methods = [], stack = [] }) =>
-        (methods.length === 0 || methods.includes(method)) && stack.includes(self),
-    )?.stack
+/** The middlewares in the same route as `self`. Other routes whose paths match need not run. */
+function handlersOf(self: unknown, { matched, method }: Context<unknown>): readonly unknown[] | undefined {
+  return matched?.find(
+    ({ methods = [], stack = [] }) =>
+      (methods.length === 0 || methods.includes(method)) && stack.includes(self),
+  )?.stack
 }

@@ -1,53 +1,77 @@
 import type { CompiledPolicy } from '../policy/policy.js'
 import type { AuthenticatableRequest } from '../request/authorization-header.js'
 import type { Auth } from '../token/auth.js'
-import type { Gate } from './authenticator.js'
+import type { ResolvedAuthenticatorOptions } from './authenticator-options.js'
 
-/**
- * Who was admitted with a request, or was not. Every member is there, with `undefined` where there is nothing: one that
- * is left out would be looked up in `Object.prototype`, which can be polluted.
- */
-export interface Admission {
-  readonly gate: Gate
-  /** `undefined` for an anonymous caller, `null` as long as nobody looked. */
-  readonly auth: Auth | null | undefined
-  /** The policies that were satisfied on the way: of gates, then of guards. */
+/** The authentication state of one request. Every kind has exactly the members that it needs, all of them its own. */
+export type AuthState = Deferred | SettledState
+
+/** The state once an authenticator has decided. */
+export type SettledState = Anonymous | Authenticated | Refused
+
+/** Authentication runs when the first guard asks for it. */
+export interface Deferred {
+  readonly kind: 'deferred'
+  readonly authenticator: ResolvedAuthenticatorOptions
+  readonly request: AuthenticatableRequest
+  /** What another authenticator decided before. It stands until a guard asks. */
+  readonly earlier: SettledState | undefined
+}
+
+/** The request carries no token, and the authenticator lets such requests pass. */
+export interface Anonymous {
+  readonly kind: 'anonymous'
+  readonly authenticator: ResolvedAuthenticatorOptions
+  /** Tells operators why there is no token, once a guard needs one. */
+  readonly request: AuthenticatableRequest
+  readonly satisfied: readonly CompiledPolicy[]
+}
+
+/** The token was accepted. */
+export interface Authenticated {
+  readonly kind: 'authenticated'
+  readonly authenticator: ResolvedAuthenticatorOptions
+  readonly auth: Auth
+  /** The policies that the token satisfied so far: those of authenticators, then those of guards. */
   readonly satisfied: CompiledPolicy[]
-  /** Who is to authenticate what, as soon as a guard asks for it. */
-  readonly deferred: { readonly gate: Gate; readonly request: AuthenticatableRequest } | undefined
-  /** Why the gate refused: an application may go on nevertheless, and nobody asks a `validate` twice. */
-  readonly refusal: { readonly error: unknown } | undefined
-  /** The request of an anonymous caller: it tells operators why there is no token, once one is needed. */
-  readonly anonymous: AuthenticatableRequest | undefined
 }
 
-/** Returns what it is given, so that a class derived from it can put a private member on an object of others. */
-class Given {
-  constructor(given: object) {
-    // biome-ignore lint/correctness/noConstructorReturn: this is what it is for
-    return given
+/** The request was refused. An application may go on all the same; the refusal is then repeated, not decided again. */
+export interface Refused {
+  readonly kind: 'refused'
+  readonly authenticator: ResolvedAuthenticatorOptions
+  readonly error: unknown
+}
+
+/** The constructor returns its argument, so that a subclass can add a private field to it. */
+class ReturnOverride {
+  constructor(object: object) {
+    // biome-ignore lint/correctness/noConstructorReturn: returning the argument is the purpose of this class
+    return object
   }
 }
 
 /**
- * The admission that a request carries. Not a property, because others write to `req.auth` too: nobody can see, forge or lose
- * this one. A `WeakMap` could do the same, but costs every request as much as half of all that is decided about it.
+ * Keeps the state in a private field of the request key. A property would be visible: other middleware writes to `req.auth`
+ * too, and could forge it. A `WeakMap` has the same effect, but costs half as much as all other decisions about a request.
  */
-export class Admissions extends Given {
-  #admission: Admission
+export class AuthStates extends ReturnOverride {
+  #state: AuthState
 
-  private constructor(carrier: object, admission: Admission) {
-    super(carrier)
-    this.#admission = admission
+  private constructor(requestKey: object, state: AuthState) {
+    super(requestKey)
+    this.#state = state
   }
 
-  static get(carrier: unknown): Admission | undefined {
-    return isObject(carrier) && #admission in carrier ? carrier.#admission : undefined
+  /** @param requestKey any value; one that is not an object has no state */
+  static get(requestKey: unknown): AuthState | undefined {
+    return isObject(requestKey) && #state in requestKey ? requestKey.#state : undefined
   }
 
-  static set(carrier: object, admission: Admission): void {
-    if (#admission in carrier) carrier.#admission = admission
-    else new Admissions(carrier, admission)
+  static set<State extends AuthState>(requestKey: object, state: State): State {
+    if (#state in requestKey) requestKey.#state = state
+    else new AuthStates(requestKey, state)
+    return state
   }
 }
 

@@ -1,367 +1,412 @@
-import { systemClock } from '../base/clock.js'
-import { type Awaitable, after, attempt } from '../base/maybe-async.js'
+import { type Awaitable, isPending } from '../base/maybe-async.js'
 import { ownMembers } from '../base/own-members.js'
-import { isVerifierOfAnotherCopy, TokenVerifier } from '../create-verifier.js'
 import { asError, copyOf, withChallengeContext } from '../errors/challenge-context.js'
-import { checkNames, describe, isPlainObject } from '../errors/check-options.js'
 import { ConfigurationError, InvalidTokenError, MissingTokenError, toResponse } from '../errors/errors.js'
-import { CompiledPolicy } from '../policy/policy.js'
+import type { CompiledPolicy } from '../policy/policy.js'
+import { unionOfScopes } from '../policy/required-scopes.js'
 import type { AuthenticatableRequest } from '../request/authorization-header.js'
-import type { ProtectedResourceMetadata } from '../resource/protected-resource.js'
-import { checkProtectedResource } from '../resource/protected-resource-options.js'
-import { missingToken } from '../telemetry/observe.js'
 import type { Auth } from '../token/auth.js'
-import { resolveOptions, VERIFIER_OPTIONS } from '../verifier-options.js'
-import { type Admission, Admissions } from './auth-state.js'
+import type { Answer } from './answer.js'
+import {
+  type Anonymous,
+  type Authenticated,
+  type AuthState,
+  AuthStates,
+  type Deferred,
+  type SettledState,
+} from './auth-state.js'
+import {
+  ONE_COPY,
+  type OwnOptions,
+  type OwnOptionValues,
+  type ResolvedAuthenticatorOptions,
+  resolveAuthenticatorOptions,
+} from './authenticator-options.js'
 import { announceCopy, isKnownToAnotherCopy } from './copies.js'
-import { demandsOf, type Handlers } from './guards.js'
-import { type Answer, clearForError, type HeaderStore } from './response-headers.js'
+import type { Decision, RequestHandle } from './request-handle.js'
+import { clearForAnswer, clearForError } from './response-headers.js'
 
-/** What is decided about a request: go on, or write this. */
-export type Decision = Answer | undefined
-
-const BEHAVIOUR = ['optional', 'errors'] as const
-
-/** The options of one adapter alone, by name: true or false, or the name of a property or false. */
-export type OwnOptions = Readonly<Record<string, 'switch' | 'property'>>
-
-const KINDS: Readonly<Record<OwnOptions[string], { words: string; accepts(value: unknown): boolean }>> = {
-  switch: { words: 'true or false', accepts: (value) => typeof value === 'boolean' },
-  property: {
-    words: 'the name of a property, or false for none',
-    accepts: (value) => value === false || (typeof value === 'string' && isPropertyName(value)),
-  },
+/** What `telnyxAuth()` is in every framework. */
+export interface Authenticator {
+  /** The values of the options that only this adapter has. */
+  readonly own: OwnOptionValues
+  /**
+   * Answers a request for the metadata of the protected resource (RFC 9728); authenticates every other request. Synchronous for a
+   * cached token.
+   *
+   * @param request headers, method and URL: a web `Request`, or a request of Node
+   * @returns the answer to write, or `undefined` to continue
+   * @throws an error for the error handling of the framework: with `errors: 'throw'` every refusal; in any case what is not
+   *   an error of this library, and a {@link ConfigurationError}
+   * @example
+   * ```ts
+   * const answer = await authenticator.authenticate(handle, request)
+   * if (answer) return new Response(answer.body, answer)
+   * ```
+   */
+  readonly authenticate: (handle: RequestHandle, request: AuthenticatableRequest) => Awaitable<Decision>
+  /**
+   * The same, but authentication runs when the first guard asks for it.
+   *
+   * @example
+   * ```ts
+   * const answer = authenticator.defer(handle, request)
+   * ```
+   */
+  readonly defer: (handle: RequestHandle, request: AuthenticatableRequest) => Decision
 }
 
-/** What `telnyxAuth()` is in every adapter. */
-export class Gate {
-  /** The options of this adapter alone, as they were given. */
-  readonly own: Readonly<Record<string, unknown>>
-  /** The property of what handlers are given that says who calls; `false` for none. */
-  readonly property: string | false
-  readonly #verifier: TokenVerifier
-  readonly #policy: CompiledPolicy
-  readonly #resource: ProtectedResourceMetadata | undefined
-  readonly #optional: boolean
-  readonly #throws: boolean
-
-  /** @throws {ConfigurationError} */
-  constructor(options: unknown, own: OwnOptions = {}) {
-    if (isRequest(options))
-      throw new ConfigurationError(
-        'telnyxAuth was given a request in place of options: call it, as in app.use(telnyxAuth())',
-      )
-    const names = [...Object.keys(own), ...BEHAVIOUR, 'verifier', ...VERIFIER_OPTIONS]
-    const given = checkNames(options === undefined ? {} : options, names, 'option')
-    for (const [name, kind] of Object.entries({ optional: 'switch', ...own } satisfies OwnOptions))
-      if (given[name] !== undefined && !KINDS[kind].accepts(given[name]))
-        throw new ConfigurationError(
-          `Option "${name}" must be ${KINDS[kind].words}, not ${describe(given[name])}`,
-        )
-    this.own = pick(given, (name) => Object.hasOwn(own, name))
-    this.property =
-      typeof this.own.decorator === 'string' || this.own.decorator === false ? this.own.decorator : 'auth'
-    const { verifier, optional, errors = 'respond' } = given
-    const rest = pick(
-      given,
-      (name) => !Object.hasOwn(own, name) && !['verifier', ...BEHAVIOUR].includes(name),
-    )
-    if (errors !== 'respond' && errors !== 'throw')
-      throw new ConfigurationError(`Option "errors" must be "respond" or "throw", not ${describe(errors)}`)
-    if (isVerifierOfAnotherCopy(verifier))
-      throw new ConfigurationError(
-        `Option "verifier" was made by another copy of @telnyx-auth/core than this adapter uses. ${ONE_COPY}`,
-      )
-    if (verifier !== undefined && !(verifier instanceof TokenVerifier))
-      throw new ConfigurationError(
-        `Option "verifier" must be what createVerifier() of the same @telnyx-auth/core returned, not ${describe(verifier)}`,
-      )
-
-    const excluded = Object.keys(rest).find(
-      (name) =>
-        rest[name] !== undefined && name !== 'protectedResource' && !CompiledPolicy.MEMBERS.includes(name),
-    )
-    if (verifier && excluded)
-      throw new ConfigurationError(
-        `Options "verifier" and "${excluded}" exclude each other: what a verifier checks is said where it is made`,
-      )
-
-    this.#verifier = verifier ?? new TokenVerifier(resolveOptions(rest, process.env), systemClock)
-    this.#policy = this.#verifier.supporting(
-      CompiledPolicy.fromMembers(verifier ? rest : ownMembers(), this.#verifier.compile(undefined)),
-    )
-    this.#resource = this.#verifier.describeResource(
-      this.#policy,
-      checkProtectedResource(rest.protectedResource),
-    )
-    this.#optional = optional === true
-    this.#throws = errors === 'throw'
-    announceCopy((request) => Admissions.get(request) !== undefined)
-  }
-
-  /**
-   * Answers a request for the metadata of the protected resource; authenticates every other one, and remembers who
-   * it was.
-   *
-   * @param carrier the object that the framework hands to everything that handles this request
-   * @returns what to write, or `undefined` to go on
-   * @throws what the framework's own error handling is to get
-   */
-  authenticate(carrier: object, request: AuthenticatableRequest, handlers?: Handlers): Awaitable<Decision> {
-    const metadata = this.#respond(request)
-    if (metadata) return metadata
-    return attempt(
-      () => this.#admit(carrier, request),
-      () => undefined,
-      (error) => this.#refuse(error, demandsOf(handlers)),
-    )
-  }
-
-  /** The same, but nobody is authenticated before {@link Gate.authorize} asks for it. */
-  defer(carrier: object, request: AuthenticatableRequest): Decision {
-    const metadata = this.#respond(request)
-    if (metadata) return metadata
-    // Another gate may have admitted somebody already, who stays that; what it refused, this one is to judge by itself.
-    const { gate, auth, satisfied } = Admissions.get(carrier) ?? { gate: this, auth: null, satisfied: [] }
-    Admissions.set(carrier, {
-      gate,
-      auth,
-      satisfied,
-      deferred: { gate: this, request },
-      refusal: undefined,
-      anonymous: undefined,
-    })
-    return undefined
-  }
-
-  /**
-   * Applies a policy to whom a gate admitted with this request.
-   *
-   * @param given what the framework gave to the guard, in which the carrier should be
-   */
-  static authorize(
-    carrier: object,
-    policy: CompiledPolicy,
-    handlers?: Handlers,
-    given?: object,
-  ): Awaitable<Decision> {
-    const { deferred, gate: admitting } = admissionOf(carrier, given)
-    const gate = deferred?.gate ?? admitting
-    return attempt(
-      () => gate.#authorize(carrier, policy),
-      () => undefined,
-      (error) => gate.#refuse(error, [policy, ...demandsOf(handlers)]),
-    )
-  }
-
-  /**
-   * Who was authenticated with this request.
-   *
-   * @param given what `getAuth()` was given, in which the carrier should be
-   * @throws {MissingTokenError} when the caller is anonymous
-   * @throws {ConfigurationError} when nobody looked
-   * @throws what the request was refused with, in an application that went on nevertheless
-   */
-  static identify(carrier: object, given?: object): Auth {
-    const { gate, auth, refusal } = admissionOf(carrier, given)
-    if (refusal) throw gate.#explain(asError(copyOf(refusal.error)), [])
-    if (auth === null)
-      throw new ConfigurationError('Nobody was authenticated: requireAuth() must come before getAuth()')
-    if (auth) return auth
-    throw gate.#explain(new MissingTokenError(), [])
-  }
-
-  #authorize(carrier: object, policy: CompiledPolicy): Awaitable<unknown> {
-    const { refusal, deferred, auth: admitted } = admissionOf(carrier)
-    if (refusal) throw copyOf(refusal.error)
-    const apply = (auth: Auth | null | undefined) => {
-      if (!auth) {
-        const { anonymous } = admissionOf(carrier)
-        throw anonymous ? this.#verifier.missingToken(anonymous) : missingToken()
+/**
+ * Creates what `telnyxAuth()` is in every framework.
+ *
+ * @param options the options that the application gave; see `AdapterOptions`
+ * @param ownOptions the options that only this adapter has
+ * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
+ * @example
+ * ```ts
+ * export function telnyxAuth(options?: AdapterOptions) {
+ *   const authenticator = createAuthenticator(options)
+ *   return middleware((handle, request) => authenticator.authenticate(handle, request))
+ * }
+ * ```
+ */
+export function createAuthenticator(options: unknown, ownOptions: OwnOptions = {}): Authenticator {
+  const authenticator = resolveAuthenticatorOptions(options, ownOptions)
+  announceCopy((request) => AuthStates.get(request) !== undefined)
+  return {
+    own: authenticator.own,
+    authenticate(handle, request) {
+      try {
+        const metadata = respondWithMetadata(authenticator, handle, request)
+        if (metadata) return metadata
+        const state = authenticate(authenticator, handle, request, AuthStates.get(handle.requestKey))
+        return isPending(state)
+          ? state.then(toContinue, (error) => refuse(authenticator, handle, error))
+          : undefined
+      } catch (error) {
+        return refuse(authenticator, handle, error)
       }
-      return this.#apply(carrier, auth, policy)
-    }
-    const auth = deferred ? this.#admit(carrier, deferred.request) : admitted
-    return after(auth, apply)
-  }
-
-  #apply(carrier: object, auth: Auth, policy: CompiledPolicy): Awaitable<unknown> {
-    const enforce = (confirmed: Auth) => {
-      const { satisfied } = admissionOf(carrier)
-      // Scopes that the issuer has withdrawn since may have been what satisfied others.
-      const narrowed = auth.scopes.some((scope) => !confirmed.scopes.includes(scope))
-      const enforced = this.#verifier.enforce(confirmed, narrowed ? [...satisfied, policy] : [policy])
-      return after(enforced, () => {
-        if (!satisfied.includes(policy)) satisfied.push(policy)
-      })
-    }
-    return after(this.#confirm(carrier, auth, policy), enforce)
-  }
-
-  /** Lets the issuer say about a token what the policy wants to hear, and whatever comes after this know it. */
-  #confirm(carrier: object, auth: Auth, policy: CompiledPolicy): Awaitable<Auth> {
-    const { satisfied } = admissionOf(carrier)
-    return attempt(
-      () => this.#verifier.confirm(auth, policy),
-      (confirmed) => {
-        if (confirmed !== auth) this.#admitted(carrier, confirmed, satisfied)
-        return confirmed
-      },
-      (error) => {
-        if (error instanceof InvalidTokenError) this.#refused(carrier, error)
-        throw error
-      },
-    )
-  }
-
-  #respond(request: AuthenticatableRequest): Decision {
-    const response = this.#resource?.respond(request)
-    if (!response) return undefined
-    const { status, headers, body } = response
-    return { status, headers, body: body && JSON.stringify(body) }
-  }
-
-  #admit(carrier: object, request: AuthenticatableRequest): Awaitable<Auth | undefined> {
-    const before = Admissions.get(carrier)?.satisfied ?? []
-    const refuse = (error: unknown): never => {
-      // Who is refused here is nobody, whatever another gate said before.
-      this.#refused(carrier, error)
-      throw error
-    }
-    return attempt(
-      () => this.#verifier.authenticateIfPresent(request, this.#policy),
-      (auth) => {
-        if (!auth && !this.#optional) return refuse(this.#verifier.missingToken(request))
-        this.#admitted(carrier, auth, [...before, this.#policy], auth ? undefined : request)
-        return auth
-      },
-      refuse,
-    )
-  }
-
-  #admitted(
-    carrier: object,
-    auth: Auth | undefined,
-    satisfied: CompiledPolicy[],
-    anonymous?: AuthenticatableRequest,
-  ): void {
-    Admissions.set(carrier, {
-      gate: this,
-      auth,
-      satisfied,
-      deferred: undefined,
-      refusal: undefined,
-      anonymous,
-    })
-  }
-
-  #refused(carrier: object, error: unknown): void {
-    Admissions.set(carrier, {
-      gate: this,
-      auth: undefined,
-      satisfied: [],
-      deferred: undefined,
-      refusal: { error },
-      anonymous: undefined,
-    })
-  }
-
-  #refuse(error: unknown, demands: readonly CompiledPolicy[]): Answer {
-    try {
-      const explained = this.#explain(asError(error), demands)
-      if (this.#throws) throw explained
-      const response = toResponse(explained)
-      return { ...response, body: JSON.stringify(response.body) }
-    } catch (thrown) {
-      // An error may itself throw when it is looked at.
-      throw asError(thrown)
-    }
-  }
-
-  /** Lets an error say in its challenge all that the operation needs. */
-  #explain(error: Error, demands: readonly CompiledPolicy[]): unknown {
-    return withChallengeContext(error, {
-      requiredScopes: [this.#policy, ...demands].flatMap((policy) => policy.requiredScopes),
-      resourceMetadata: this.#resource?.url,
-    })
+    },
+    defer(handle, request) {
+      try {
+        const metadata = respondWithMetadata(authenticator, handle, request)
+        if (metadata) return metadata
+      } catch (error) {
+        return refuse(authenticator, handle, error)
+      }
+      const earlier = settledState(AuthStates.get(handle.requestKey))
+      AuthStates.set(handle.requestKey, { kind: 'deferred', authenticator, request, earlier })
+      publishAuth(handle, earlier?.authenticator ?? authenticator, earlier ? authOf(earlier) : null)
+      return undefined
+    },
   }
 }
 
 /**
- * Decides about a request, and then updates the property of what handlers are given that says who calls. Another program may
- * have made it unwritable, or an accessor that throws: `getAuth()` does not depend on it, and neither does what is decided.
+ * Applies the policy of a guard to the caller that an authenticator found.
  *
- * @param responses where the framework keeps the headers of the response, from which an error takes what frames a body
- * @returns the decision itself where nothing had to be waited for, as with most tokens that are known
- * @throws what the framework's own error handling is to get, at once or by the promise
+ * @throws {ConfigurationError} when no authenticator saw this request
  */
-export function attachAuth(
-  carrier: object,
-  holder: unknown,
-  decide: () => Awaitable<Decision>,
-  ...responses: HeaderStore[]
-): Awaitable<Decision> {
-  const before = Admissions.get(carrier)
-  const attach = () => {
-    const now = Admissions.get(carrier)
-    try {
-      // A guard that found nobody new leaves what others have made of it.
-      if (now && now !== before && now.gate.property !== false && isObject(holder))
-        holder[now.gate.property] = now.auth
-    } catch {}
+export function authorize(handle: RequestHandle, policy: CompiledPolicy): Awaitable<Decision> {
+  const state = knownState(handle)
+  const { authenticator } = state
+  try {
+    const enforced = enforceGuard(state, handle, policy)
+    return isPending(enforced)
+      ? enforced.then(toContinue, (error) => refuse(authenticator, handle, error, policy))
+      : undefined
+  } catch (error) {
+    return refuse(authenticator, handle, error, policy)
   }
-  return attempt(
-    decide,
-    (decision) => {
-      attach()
-      return decision
-    },
-    (thrown) => {
-      attach()
-      clearForError(...responses)
-      throw asError(thrown)
-    },
+}
+
+/**
+ * The caller of a request: what `getAuth()` is in every framework.
+ *
+ * @param requestKey see {@link RequestHandle.requestKey}
+ * @param context what `getAuth()` was given, where the request key is only a part of it
+ * @throws {MissingTokenError} when the caller is anonymous
+ * @throws {ConfigurationError} when no authenticator has run for this request
+ * @throws {TelnyxAuthError} the refusal, in an application that went on after it
+ * @example
+ * ```ts
+ * export const getAuth = (ctx) => core.getAuth(ctx.req, ctx) // as in Koa
+ * ```
+ */
+export function getAuth(requestKey: unknown, context?: unknown): Auth {
+  const state = settledState(stateOf(requestKey, context))
+  if (!state)
+    throw new ConfigurationError(
+      'Authentication was deferred and has not run: requireAuth() must come before getAuth()',
+    )
+  if (state.kind === 'authenticated') return state.auth
+  const error = state.kind === 'refused' ? asError(copyOf(state.error)) : new MissingTokenError()
+  throw withContextOf(state.authenticator, error, [])
+}
+
+/** Runs an authenticator, and keeps the outcome as the state of the request. */
+function authenticate(
+  authenticator: ResolvedAuthenticatorOptions,
+  handle: RequestHandle,
+  request: AuthenticatableRequest,
+  before: AuthState | undefined,
+): Awaitable<Anonymous | Authenticated> {
+  try {
+    const auth = authenticator.verifier.authenticateIfPresent(request, authenticator.policy)
+    return isPending(auth)
+      ? authenticateLater(authenticator, handle, request, before, auth)
+      : accept(authenticator, handle, request, before, auth)
+  } catch (error) {
+    throw becomeRefused(authenticator, handle, error)
+  }
+}
+
+async function authenticateLater(
+  authenticator: ResolvedAuthenticatorOptions,
+  handle: RequestHandle,
+  request: AuthenticatableRequest,
+  before: AuthState | undefined,
+  auth: Promise<Auth | undefined>,
+): Promise<Anonymous | Authenticated> {
+  try {
+    return accept(authenticator, handle, request, before, await auth)
+  } catch (error) {
+    throw becomeRefused(authenticator, handle, error)
+  }
+}
+
+/** @throws {MissingTokenError} when there is no token, and the authenticator needs one */
+function accept(
+  authenticator: ResolvedAuthenticatorOptions,
+  handle: RequestHandle,
+  request: AuthenticatableRequest,
+  before: AuthState | undefined,
+  auth: Auth | undefined,
+): Anonymous | Authenticated {
+  if (!auth && !authenticator.optional) throw authenticator.verifier.missingToken(request)
+  const satisfied = satisfiedPolicies(before)
+  const state = AuthStates.set<Anonymous | Authenticated>(
+    handle.requestKey,
+    auth
+      ? { kind: 'authenticated', authenticator, auth, satisfied: [...satisfied, authenticator.policy] }
+      : { kind: 'anonymous', authenticator, request, satisfied },
   )
+  publishAuth(handle, authenticator, auth)
+  return state
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
+/** Keeps a refusal. It replaces what another authenticator found before. */
+function becomeRefused(
+  authenticator: ResolvedAuthenticatorOptions,
+  handle: RequestHandle,
+  error: unknown,
+): unknown {
+  AuthStates.set(handle.requestKey, { kind: 'refused', authenticator, error })
+  publishAuth(handle, authenticator, undefined)
+  return error
 }
 
-/** Some members of an object, in one that inherits nothing. */
-function pick(
-  object: Readonly<Record<string, unknown>>,
-  isWanted: (name: string) => boolean,
-): Record<string, unknown> {
-  return ownMembers(Object.fromEntries(Object.entries(object).filter(([name]) => isWanted(name))))
+function enforceGuard(state: AuthState, handle: RequestHandle, policy: CompiledPolicy): Awaitable<unknown> {
+  switch (state.kind) {
+    case 'authenticated':
+      return confirmAndEnforce(state, handle, policy)
+    case 'anonymous':
+      throw state.authenticator.verifier.missingToken(state.request)
+    case 'refused':
+      throw copyOf(state.error)
+    case 'deferred':
+      return authenticateAndEnforce(state, handle, policy)
+  }
 }
 
-function isPropertyName(name: string): boolean {
-  return /^[A-Za-z_$][\w$]*$/.test(name) && name !== '__proto__'
+function authenticateAndEnforce(
+  { authenticator, request, earlier }: Deferred,
+  handle: RequestHandle,
+  policy: CompiledPolicy,
+): Awaitable<unknown> {
+  const state = authenticate(authenticator, handle, request, earlier)
+  return isPending(state)
+    ? state.then((settled) => enforceGuard(settled, handle, policy))
+    : enforceGuard(state, handle, policy)
 }
 
-/** Whether a framework has called a function that makes middleware, as if it were middleware. */
-export function isRequest(value: unknown): boolean {
-  return isObject(value) && !isPlainObject(value) && 'headers' in value
+/** Asks the issuer about the token where the policy demands it, then applies the policy. */
+function confirmAndEnforce(
+  state: Authenticated,
+  handle: RequestHandle,
+  policy: CompiledPolicy,
+): Awaitable<unknown> {
+  let confirmed: Awaitable<Auth>
+  try {
+    confirmed = state.authenticator.verifier.confirm(state.auth, policy)
+  } catch (error) {
+    throw becomeUnconfirmed(state, handle, error)
+  }
+  return isPending(confirmed)
+    ? enforceLater(state, handle, policy, confirmed)
+    : enforce(becomeConfirmed(state, handle, confirmed), state.auth, policy)
 }
 
-const ONE_COPY = 'Install one only: npm ls @telnyx-auth/core shows where they are'
+async function enforceLater(
+  state: Authenticated,
+  handle: RequestHandle,
+  policy: CompiledPolicy,
+  pending: Promise<Auth>,
+): Promise<unknown> {
+  let confirmed: Auth
+  try {
+    confirmed = await pending
+  } catch (error) {
+    throw becomeUnconfirmed(state, handle, error)
+  }
+  return enforce(becomeConfirmed(state, handle, confirmed), state.auth, policy)
+}
 
-function admissionOf(carrier: object, given: unknown = carrier): Admission {
-  const admission = Admissions.get(carrier)
-  if (admission) return admission
-  const known = (isKnown: (request: unknown) => boolean) =>
-    // Node's request, and where Koa and Fastify keep it.
-    isKnown(given) || (isObject(given) && (isKnown(given.req) || isKnown(given.raw)))
-  if (known((request) => Admissions.get(request) !== undefined))
+/** Keeps what the issuer said about an accepted token, for guards and handlers that come later. */
+function becomeConfirmed(state: Authenticated, handle: RequestHandle, auth: Auth): Authenticated {
+  if (auth === state.auth) return state
+  const { kind, authenticator, satisfied } = state
+  publishAuth(handle, authenticator, auth)
+  return AuthStates.set(handle.requestKey, { kind, authenticator, auth, satisfied })
+}
+
+/** A token that the issuer no longer accepts is refused by every later guard too. An outage refuses this guard only. */
+function becomeUnconfirmed({ authenticator }: Authenticated, handle: RequestHandle, error: unknown): unknown {
+  return error instanceof InvalidTokenError ? becomeRefused(authenticator, handle, error) : error
+}
+
+/** @param before the caller before the issuer was asked */
+function enforce(
+  { authenticator, auth, satisfied }: Authenticated,
+  before: Auth,
+  policy: CompiledPolicy,
+): Awaitable<unknown> {
+  // Scopes that the issuer has withdrawn since may have satisfied earlier policies: these apply again.
+  const narrowed = auth !== before && before.scopes.some((scope) => !auth.scopes.includes(scope))
+  const enforced = authenticator.verifier.enforce(auth, narrowed ? [...satisfied, policy] : [policy])
+  if (satisfied.includes(policy)) return enforced
+  if (isPending(enforced)) return enforced.then(() => satisfied.push(policy))
+  return satisfied.push(policy)
+}
+
+function respondWithMetadata(
+  { resource }: ResolvedAuthenticatorOptions,
+  handle: RequestHandle,
+  request: AuthenticatableRequest,
+): Decision {
+  const response = resource?.respond(request)
+  if (!response) return undefined
+  clearForAnswer(handle.responseHeaders())
+  const { status, headers, body } = response
+  return { status, headers, body: body && JSON.stringify(body) }
+}
+
+/**
+ * Makes the answer of a refusal, or the error for the framework.
+ *
+ * @param policy the policy of the guard that refused
+ */
+function refuse(
+  authenticator: ResolvedAuthenticatorOptions,
+  handle: RequestHandle,
+  error: unknown,
+  policy?: CompiledPolicy,
+): Answer {
+  try {
+    const scopes = [...(policy ? [policy.requiredScopes] : []), ...scopesOfRoute(handle)]
+    const refusal = withContextOf(authenticator, asError(error), scopes)
+    if (authenticator.throws) throw refusal
+    const response = toResponse(refusal)
+    clearForAnswer(handle.responseHeaders())
+    return { ...response, body: JSON.stringify(response.body) }
+  } catch (thrown) {
+    clearForError(handle.responseHeaders())
+    // Reading an error may throw anything: classes of the application can be derived from ours.
+    throw asError(thrown)
+  }
+}
+
+function withContextOf(
+  { policy, resource }: ResolvedAuthenticatorOptions,
+  error: Error,
+  scopes: readonly (readonly string[])[],
+): unknown {
+  return withChallengeContext(error, {
+    requiredScopes: unionOfScopes([policy.requiredScopes, ...scopes]),
+    resourceMetadata: resource?.url,
+  })
+}
+
+function scopesOfRoute(handle: RequestHandle): readonly (readonly string[])[] {
+  try {
+    return handle.routePolicies().map((policy) => {
+      const { scopes, anyScope } = ownMembers(policy)
+      return [scopes, anyScope].flat().filter((scope) => typeof scope === 'string')
+    })
+  } catch {
+    // Other packages may put something else where a framework has its routes. The challenge then names fewer scopes.
+    return []
+  }
+}
+
+function publishAuth(
+  handle: RequestHandle,
+  { own }: ResolvedAuthenticatorOptions,
+  auth: Auth | undefined | null,
+): void {
+  try {
+    handle.setAuth(auth, own)
+  } catch {
+    // The property may be unwritable, or an accessor that throws. The decision does not depend on it.
+  }
+}
+
+function settledState(state: AuthState | undefined): SettledState | undefined {
+  return state?.kind === 'deferred' ? state.earlier : state
+}
+
+function authOf(state: SettledState): Auth | undefined {
+  return state.kind === 'authenticated' ? state.auth : undefined
+}
+
+function satisfiedPolicies(before: AuthState | undefined): readonly CompiledPolicy[] {
+  const state = settledState(before)
+  return state === undefined || state.kind === 'refused' ? [] : state.satisfied
+}
+
+function toContinue(): undefined {
+  return undefined
+}
+
+function knownState(handle: RequestHandle): AuthState {
+  try {
+    return stateOf(handle.requestKey, handle.context)
+  } catch (error) {
+    clearForError(handle.responseHeaders())
+    throw error
+  }
+}
+
+/** @throws {ConfigurationError} that names the likeliest cause, when no authenticator saw this request */
+function stateOf(requestKey: unknown, context: unknown = requestKey): AuthState {
+  const state = AuthStates.get(requestKey)
+  if (state) return state
+  const isKnown = (hasState: (request: unknown) => boolean) =>
+    // Node's request, and the properties in which Koa and Fastify keep it.
+    hasState(context) || (isRecord(context) && (hasState(context.req) || hasState(context.raw)))
+  if (isKnown((request) => AuthStates.get(request) !== undefined))
     throw new ConfigurationError(
       'getAuth(), requireAuth() and requireScopes() must be of the package for the framework that called them, and be given its request',
     )
-  if (known(isKnownToAnotherCopy))
+  if (isKnown(isKnownToAnotherCopy))
     throw new ConfigurationError(
       `telnyxAuth() is of another copy of @telnyx-auth/core than the guard or getAuth() after it. ${ONE_COPY}`,
     )
   throw new ConfigurationError(
     'telnyxAuth() did not see this request: it is missing, or stands after requireAuth(), requireScopes() or getAuth(), and must come before them',
   )
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
 }

@@ -1,30 +1,30 @@
 /**
- * Several copies of this package in one process (two versions, or one bundled and one not) do not know each other's
- * requests. So that a copy can say so, each tells the others how to ask it.
+ * A process may hold several copies of this package: two versions, or one that was bundled and one that was not. They do not see
+ * each other's requests. So that an error can name this cause, each copy tells the others how to ask it.
  */
 
-type Admitted = (request: unknown) => boolean
+type HasState = (request: unknown) => boolean
 
 const KEY = Symbol.for('@telnyx-auth/core.copies')
 
 /** How this copy answers; set once. */
-let own: Admitted | undefined
+let own: HasState | undefined
 
-/** Lets other copies ask whether this one has admitted or refused a request. */
-export function announceCopy(admitted: Admitted): void {
+/** Lets other copies ask whether this one has authenticated or refused a request. */
+export function announceCopy(hasState: HasState): void {
   if (own) return
-  own = admitted
+  own = hasState
   const copies = announced()
-  if (copies) copies.push(admitted)
-  else Object.defineProperty(globalThis, KEY, { value: [admitted] })
+  if (copies) copies.push(hasState)
+  else Object.defineProperty(globalThis, KEY, { value: [hasState] })
 }
 
-/** Whether another copy has admitted or refused a request. */
+/** Whether another copy has authenticated or refused a request. */
 export function isKnownToAnotherCopy(request: unknown): boolean {
-  return announced()?.some((admitted) => admitted !== own && admitted(request)) === true
+  return announced()?.some((hasState) => hasState !== own && hasState(request)) === true
 }
 
-function announced(): Admitted[] | undefined {
+function announced(): HasState[] | undefined {
   // Only copies of this package write there.
-  return Object.getOwnPropertyDescriptor(globalThis, KEY)?.value as Admitted[] | undefined
+  return Object.getOwnPropertyDescriptor(globalThis, KEY)?.value as HasState[] | undefined
 }

@@ -1,27 +1,28 @@
-import type { ServerResponse } from 'node:http'
 import { isPollution } from '../base/own-members.js'
 import { FRAMING_HEADERS } from '../errors/writable-headers.js'
 
-/** What to answer, ready to be written. */
-export interface Answer {
-  readonly status: number
-  readonly headers: Record<string, string>
-  /** JSON. */
-  readonly body: string | undefined
-}
-
-/** Where a framework keeps the headers of a response. Node's response is such a place too. */
+/**
+ * Where a framework keeps the headers of a response. Node's response is one.
+ *
+ * @example
+ * ```ts
+ * const store: HeaderStore = {
+ *   hasHeader: (name) => c.res.headers.has(name),
+ *   removeHeader: (name) => c.header(name),
+ * }
+ * ```
+ */
 export interface HeaderStore {
   readonly headersSent?: boolean | undefined
   hasHeader(name: string): boolean
   removeHeader(name: string): unknown
-  /** Where trailers are kept apart from headers, as in Fastify. */
+  /** For frameworks that keep trailers apart from headers, as Fastify does. */
   removeTrailer?(name: string): unknown
 }
 
 /**
- * All that earlier middleware may have said about the body of a response, or about keeping it. It is not true of the
- * answers of this library. The vendors' fields count for more than `Cache-Control` (RFC 9213 §2.2, nginx).
+ * Every header with which earlier middleware may have described the body of a response, or how long it may be stored. None of
+ * them is true of an answer of this library. The fields of vendors override `Cache-Control` (RFC 9213 §2.2, nginx).
  */
 const ABOUT_A_BODY: readonly string[] = [
   ...FRAMING_HEADERS,
@@ -49,67 +50,46 @@ const ABOUT_A_BODY: readonly string[] = [
   'Surrogate-Control',
   'Edge-Control',
   'X-Accel-Expires',
-  // A body that a proxy is to send instead.
+  // A body that a proxy sends in place of this one.
   'X-Accel-Redirect',
   'X-Sendfile',
 ]
 
-/** Removes what earlier middleware said about the body, before an answer of this library is written. */
-export function clearForAnswer(...stores: HeaderStore[]): void {
-  clear(ABOUT_A_BODY, stores)
-  // The reason phrase of another status. HTTP/2 has none: there, this is an accessor of the class that warns.
+type Stores = readonly (HeaderStore | undefined)[]
+
+/** Removes what earlier middleware has set about the body, before an answer of this library is written. */
+export function clearForAnswer(given: Stores): void {
+  const stores = unsent(given)
+  remove(ABOUT_A_BODY, stores)
+  // The reason phrase of another status. In HTTP/2 there is none: there, this is an accessor of the class that warns.
   for (const store of stores)
     if (Object.hasOwn(store, 'statusMessage')) Reflect.deleteProperty(store, 'statusMessage')
 }
 
 /**
- * Removes what frames or encodes a body, before the framework's error handling writes one. All else stays: it may go
- * on instead, and the error's own headers replace `Cache-Control`.
+ * Removes what frames or encodes a body, before the error handling of the framework writes one. Everything else stays: the
+ * application may go on instead, and the headers of the error replace `Cache-Control`.
  */
-export function clearForError(...stores: HeaderStore[]): void {
-  clear(FRAMING_HEADERS, stores)
+export function clearForError(given: Stores): void {
+  remove(FRAMING_HEADERS, unsent(given))
 }
 
-function clear(names: readonly string[], given: readonly HeaderStore[]): void {
-  // In another framework's hands, an adapter is given something else.
-  const stores = given.filter((store) => typeof store?.hasHeader === 'function')
-  if (stores.some((store) => store.headersSent && !isPollution(store, 'headersSent'))) return
+/** None at all once one of them has sent its headers. */
+function unsent(given: Stores): readonly HeaderStore[] {
+  const stores = given.filter(isHeaderStore)
+  return stores.some((store) => store.headersSent && !isPollution(store, 'headersSent')) ? [] : stores
+}
+
+/** An adapter that another framework calls passes something else. */
+function isHeaderStore(store: HeaderStore | undefined): store is HeaderStore {
+  return typeof store?.hasHeader === 'function'
+}
+
+function remove(names: readonly string[], stores: readonly HeaderStore[]): void {
   for (const store of stores)
     for (const name of names) {
-      // Only what is there: Node does not add a length by itself once one was removed.
+      // Only headers that are set: Node does not add a length by itself once one was removed.
       if (store.hasHeader(name)) store.removeHeader(name)
       if (typeof store.removeTrailer === 'function') store.removeTrailer(name)
     }
-}
-
-/** Ends a stream that earlier middleware has left as the body. Koa destroys those of Node, but not those of the web. */
-export function cancelStream(body: unknown): void {
-  const stream = body instanceof Response ? body.body : body
-  // A reader may have locked it: then its end is the reader's affair.
-  if (stream instanceof ReadableStream) stream.cancel().catch(() => undefined)
-}
-
-/**
- * Writes an answer to Node's response.
- *
- * @throws what kept it from being written; the response is then as good as untouched
- */
-export function writeAnswer(response: ServerResponse, answer: Answer): void {
-  // Something else may have answered meanwhile, or begun to.
-  if (response.writableEnded) return
-  if (response.headersSent) throw new Error('The refusal came after the response had begun')
-  const { status, body } = answer
-  const headers = Object.entries(answer.headers)
-  if (body !== undefined) headers.push(['Content-Length', String(Buffer.byteLength(body))])
-  try {
-    clearForAnswer(response)
-    response.statusCode = status
-    for (const [name, value] of headers) response.setHeader(name, value)
-    response.end(body)
-  } catch (error) {
-    // The framework would answer the error with the status and the headers that are set already.
-    response.statusCode = 500
-    if (!response.headersSent) for (const [name] of headers) response.removeHeader(name)
-    throw error
-  }
 }

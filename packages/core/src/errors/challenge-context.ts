@@ -1,47 +1,54 @@
-import { copyOfError, isTelnyxAuthError, stateOf, TelnyxAuthError } from './errors.js'
+import { copyOfError, isTelnyxAuthError, scopesBeforeContext, stateOf, TelnyxAuthError } from './errors.js'
 
-/** What was attempted, whatever it was refused for: every challenge says it. */
-export interface Operation {
-  /** All the scopes that it needs. */
+/** What the refused operation needs. A challenge names it for every refusal, so that one new token is enough. */
+export interface ChallengeContext {
+  /** All the scopes that the operation needs. */
   readonly requiredScopes: readonly string[]
-  /** Where the protected resource describes itself (RFC 9728). */
+  /** The URL of the metadata of the protected resource (RFC 9728 §5.1). */
   readonly resourceMetadata: string | undefined
 }
 
-/** Lets an error of ours say what it was thrown in. */
-export function withChallengeContext(
-  error: unknown,
-  { requiredScopes, resourceMetadata }: Operation,
-): unknown {
+/**
+ * Adds the required scopes and the metadata URL to an error of this library. A context that was added before is replaced,
+ * never extended: one error may refuse several requests.
+ *
+ * @returns the same error; errors of others as they are
+ */
+export function withChallengeContext(error: unknown, context: ChallengeContext): unknown {
   if (!isTelnyxAuthError(error)) return error
-  // One of a class that was derived from another copy's is told all the same, as far as it can be.
-  const state = error instanceof TelnyxAuthError ? stateOf(error) : undefined
-  const scopes = new Set([...requiredScopes, ...(state?.scopes ?? error.requiredScopes)])
-  // What cannot be written stays as it is.
+  const scopes = new Set([...context.requiredScopes, ...scopesBeforeContext(error)])
+  // Set, not assigned: the error may be frozen, and then it stays as it is.
   Reflect.set(error, 'requiredScopes', Object.freeze([...scopes]))
-  Reflect.set(error, 'resourceMetadata', resourceMetadata)
-  if (!state) return error
-  // The headers are made anew, without what was added to them for another request.
+  Reflect.set(error, 'resourceMetadata', context.resourceMetadata)
+  // An error of a class that was derived from another copy of this package keeps its own state.
+  if (!(error instanceof TelnyxAuthError)) return error
+  const state = stateOf(error)
+  // The headers are created again, without those that were added while it refused another request.
   state.headers = undefined
-  if (state.placed) state.added = undefined
-  state.placed = true
+  if (state.hasChallengeContext) state.added = undefined
+  state.hasChallengeContext = true
   return error
 }
 
-/** An error of ours, of its own for this request where that is possible; anything else as it is. */
+/** A copy of an error of this library for this request alone, where a copy is possible; any other error as it is. */
 export function copyOf(error: unknown): unknown {
   return isTelnyxAuthError(error) ? (copyOfError(error) ?? error) : error
 }
 
 /**
- * What a framework can be told. Some of what can be thrown (`undefined`, `'route'`), by a `validate` or by whatever else
- * is asked on the way, it would take for an order to go on.
+ * What a framework can be given as an error. Frameworks treat some thrown values (`undefined`, `'route'`) as "continue", so
+ * everything that is not an `Error` becomes the `cause` of one.
+ *
+ * @example
+ * ```ts
+ * asError(undefined) // Error: The request could not be authorized
+ * ```
  */
 export function asError(thrown: unknown): Error {
   try {
     if (thrown instanceof Error) return thrown
   } catch {
-    // A proxy can make the question itself throw, and anything.
+    // `instanceof` runs code of a proxy, which may throw.
   }
   return new Error('The request could not be authorized', { cause: thrown })
 }

@@ -132,19 +132,19 @@ interface State {
   readonly answer: Answer
   /** The scopes that it was made with. */
   readonly scopes: readonly string[]
-  /** Its headers, once somebody has read or written them: what is added to them must stay. */
+  /** Its headers, once they were read or assigned: what the application adds to them must stay. */
   headers: Record<string, string> | undefined
-  /** Those of them that somebody has assigned. */
+  /** The headers that the application assigned. */
   added: Record<string, string> | undefined
-  /** Whether it says what it was thrown in. */
-  placed: boolean
+  /** Whether the required scopes and the metadata URL of an operation were added. */
+  hasChallengeContext: boolean
 }
 
 /** With every member: one that is left out would be looked up in `Object.prototype`, which can be polluted. */
 function stateOfNew(code: ErrorCode, scopes: readonly string[]): State {
   // An object that only has the prototype of an error can have any code.
   const answer = Object.hasOwn(answers, code) ? answers[code] : answers.ERR_CONFIGURATION
-  return { answer, scopes, headers: undefined, added: undefined, placed: false }
+  return { answer, scopes, headers: undefined, added: undefined, hasChallengeContext: false }
 }
 
 const states = new WeakMap<TelnyxAuthError, State>()
@@ -152,10 +152,21 @@ const states = new WeakMap<TelnyxAuthError, State>()
 export function stateOf(error: TelnyxAuthError): State {
   const known = states.get(error)
   if (known) return known
-  // One that no constructor has made: a proxy, or an object with the prototype of an error.
+  // No constructor has made this one: it is a proxy, or an object with the prototype of an error.
   const state = stateOfNew(error.code, [])
   states.set(error, state)
   return state
+}
+
+/** The scopes of errors whose class was derived from another copy of this package, as they were at first. */
+const scopesOfOtherCopies = new WeakMap<TelnyxAuthError, readonly string[]>()
+
+/** The scopes that an error was created with, without those that a challenge context has added since. */
+export function scopesBeforeContext(error: TelnyxAuthError): readonly string[] {
+  if (isOfThisCopy(error)) return stateOf(error).scopes
+  const known = scopesOfOtherCopies.get(error) ?? listOfStrings(error.requiredScopes)
+  scopesOfOtherCopies.set(error, known)
+  return known
 }
 
 /** The errors can be made by anybody, of anything; the answer must be possible all the same. */

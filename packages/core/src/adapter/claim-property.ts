@@ -1,0 +1,32 @@
+import { ConfigurationError } from '../errors/errors.js'
+
+/** The part of a framework in which properties of requests are declared, as Fastify demands it. */
+interface RequestDecorators {
+  hasRequestDecorator(name: string | symbol): boolean
+  decorateRequest(name: string | symbol, value: null | (() => void)): unknown
+}
+
+/**
+ * Declares the property of requests that holds the caller, in frameworks where properties are declared.
+ *
+ * @param property its name; a boolean declares none
+ * @throws {ConfigurationError} when another plugin has declared it
+ * @example
+ * ```ts
+ * claimProperty('auth', fastify)
+ * ```
+ */
+export function claimProperty(property: string | boolean, requests: RequestDecorators): void {
+  if (typeof property !== 'string') return
+  // Tells our own declaration, of an earlier registration, from that of another plugin. A function stands on the prototype of
+  // requests, and makes no request larger.
+  const mark = Symbol.for(`@telnyx-auth:${property}`)
+  if (requests.hasRequestDecorator(mark)) return
+  // A name that `Object.prototype` was polluted with is not a declaration.
+  if (requests.hasRequestDecorator(property) && !(property in Object.prototype))
+    throw new ConfigurationError(
+      `The property "${property}" of requests is taken by another plugin: set the option "decorator" to another name, or to false for none`,
+    )
+  requests.decorateRequest(property, null)
+  requests.decorateRequest(mark, () => undefined)
+}
