@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { FetchResponse } from '@telnyx-auth/core'
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { compileCore } from '../support/compiled-core.js'
-import { turnOfEventLoop } from '../support/event-loop.js'
+import { settle } from '../support/event-loop.js'
 import { NOW } from '../support/forge.js'
 import {
   createIntrospectionWorld,
@@ -46,19 +46,14 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** Lets every promise settle that waits for no timer. */
-async function settleAll(): Promise<void> {
-  for (let turn = 0; turn < 3; turn++) await turnOfEventLoop()
-}
-
 /** Simulated time: timers, `performance.now()` and the clock of the verifier move together. */
 function simulateTime(world: IntrospectionWorld): (ms: number) => Promise<void> {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
   return async (ms) => {
-    await settleAll()
+    await settle()
     world.clock.advance(ms / 1000)
     vi.advanceTimersByTime(ms)
-    await settleAll()
+    await settle()
   }
 }
 

@@ -1,5 +1,6 @@
 import type { FetchFunction } from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
+import { settle } from '../support/event-loop.js'
 import { ForgedIssuer, JWKS_URL, METADATA_URL, makeVerifier, TestClock } from '../support/forge.js'
 import {
   type Answer,
@@ -9,7 +10,6 @@ import {
   metadataOf,
   newToken,
   next,
-  quiet,
   Service,
   setOf,
   status,
@@ -66,7 +66,7 @@ describe('ETag (RFC 9110 §13.1.2)', () => {
     expect(service.asked).toHaveLength(1)
     await service.pass(1)
     await service.verifyAtOnce(token)
-    await quiet()
+    await settle()
     expect(service.count(JWKS_URL)).toBe(2)
     expect(service.keysAge).toBe(0)
 

@@ -1,8 +1,8 @@
 import type { ErrorCode } from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
+import { settle } from '../support/event-loop.js'
 import { expectRefusal, JWKS_URL } from '../support/forge.js'
 import {
-  breathe,
   DAY,
   drop,
   faults,
@@ -12,7 +12,6 @@ import {
   newToken,
   next,
   places,
-  quiet,
   Service,
   setOf,
   status,
@@ -40,8 +39,7 @@ describe('the issuer is down, keys at hand', () => {
         unknown.then((outcome) => outcomes.add(outcome))
       }
       expect(await service.verifyAtOnce(token)).toBe('accepted')
-      await breathe()
-      await service.passQuickly(gap)
+      await service.pass(gap)
     }
     return outcomes
   }
@@ -86,7 +84,7 @@ describe('the issuer is down, keys at hand', () => {
       service.clock.chance = place === 'jwks' ? 0.999 : 0
       // The keys must last: those of an hour ago are refreshed before the outage.
       await service.verifyAtOnce(token)
-      await quiet()
+      await settle()
       service.asked.length = 0
       service.fail(place, fault)
       const outcomes = await outlast(service, day(), withUnknown)
@@ -108,7 +106,7 @@ describe('the issuer is down, keys at hand', () => {
           service.clock.chance = chance
           service.fail('both', fault)
           const first = service.verifyAtOnce(token)
-          await quiet()
+          await settle()
           // Where it is silent, that is how long the first one waits after a quiet time.
           if (name === 'silence') await service.pass(1)
           expect(await first).toBe('accepted')
@@ -191,11 +189,11 @@ describe('the issuer is down, no keys', () => {
           expectRefusal(service.verifier.verify(each), 'U', code),
         )
         // Only who has the issuer asked waits for it, and only where it is silent.
-        if (name === 'silence') await quiet()
+        if (name === 'silence') await settle()
         if (name === 'silence' && service.asked.length > length) await service.passBySteps(6)
         const [refusal] = await Promise.all(refusals)
         expect(Number(refusal?.headers['Retry-After'])).toBeLessThanOrEqual(76)
-        await service.passQuickly(1)
+        await service.pass(1)
       }
       expect(service.busiestMinute(({ failing }) => failing)).toBeLessThanOrEqual(4)
       expect(service.asked.length).toBeGreaterThan(5)

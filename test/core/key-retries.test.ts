@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { settle } from '../support/event-loop.js'
 import { JWKS_URL, METADATA_URL } from '../support/forge.js'
 import {
   type Answer,
@@ -7,7 +8,6 @@ import {
   firstly,
   html,
   MOVED_URL,
-  quiet,
   Service,
   status,
   token,
@@ -117,7 +117,7 @@ describe('the option "keys"', () => {
       return answer
     }
     await service.verifyAtOnce(token)
-    await quiet()
+    await settle()
     expect(service.count(JWKS_URL)).toBe(1)
     await service.pass(80)
     await service.verifyAtOnce(token)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { settle } from '../support/event-loop.js'
 import { JWKS_URL, METADATA_URL } from '../support/forge.js'
 import { createSignal } from '../support/http.js'
 import {
@@ -9,7 +10,6 @@ import {
   late,
   newToken,
   next,
-  quiet,
   Service,
   setOf,
   status,
@@ -94,11 +94,11 @@ describe('rotation in quiet times', () => {
         return answer
       }
       const before = service.verifyAtOnce(kind === 'a refetch' ? unknownToken('another') : token)
-      await quiet()
+      await settle()
       expect(service.count(JWKS_URL)).toBe(1)
       service.issuer.jwks = setOf(key, next)
       const joining = Promise.all(Array.from({ length: 100 }, () => service.verifyAtOnce(newToken)))
-      await quiet()
+      await settle()
       expect(service.count(JWKS_URL)).toBe(1)
       held.resolve()
       expect(new Set(await joining)).toEqual(new Set(['accepted']))

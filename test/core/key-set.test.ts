@@ -1,6 +1,7 @@
 import type { CryptoKey } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { lifetimeOf, resolveOptions, TrustedIssuer } from '../../packages/core/src/testing.js'
+import { settle } from '../support/event-loop.js'
 import { codeOf, createPair, errorOf } from '../support/outcome.js'
 
 const MINUTE = 60
@@ -87,7 +88,7 @@ describe('lifetime', () => {
     for (let minutes = 4; minutes < 60; minutes += 4) {
       clock.advance(4 * MINUTE)
       await verifier.verify(await issuer.issueToken())
-      await new Promise((resolve) => setImmediate(resolve))
+      await settle()
     }
     expect(issuer.requests.metadata.count).toBeGreaterThan(1)
     clock.advance(60 * MINUTE)

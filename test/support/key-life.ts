@@ -1,5 +1,3 @@
-import { pbkdf2 } from 'node:crypto'
-import { promisify } from 'node:util'
 import type { ErrorCode, FetchFunction, VerifierOptions } from '@telnyx-auth/core'
 import { afterEach, beforeEach, expect, vi } from 'vitest'
 import type { TokenVerifier } from '../../packages/core/src/testing.js'
@@ -147,15 +145,7 @@ export class Service {
     await settle()
     this.clock.advance(seconds)
     vi.advanceTimersByTime(seconds * 1000)
-    await quiet()
-  }
-
-  /** The same, where no more is due than what this process answers by itself. */
-  async passQuickly(seconds: number): Promise<void> {
-    await breathe()
-    this.clock.advance(seconds)
-    vi.advanceTimersByTime(seconds * 1000)
-    await breathe()
+    await settle()
   }
 
   /** The same for every so many seconds: what is due at a timer happens at its time. */
@@ -200,7 +190,7 @@ export class Service {
     const work = this.verifyAtOnce(each).then((result) => {
       outcome = result
     })
-    await quiet()
+    await settle()
     while (outcome === undefined) {
       if (this.now - from > limitSeconds) expect.fail(`Nothing within ${limitSeconds} s`)
       await this.pass(0.05)
@@ -211,19 +201,6 @@ export class Service {
 }
 
 export type Place = 'metadata' | 'jwks' | 'both'
-
-const turn = promisify(pbkdf2)
-/** Everything has happened that needs no timer; what others do beside this thread too. */
-export async function quiet(): Promise<void> {
-  await settle()
-  await turn('', '', 200, 16, 'sha256')
-  await settle()
-}
-
-/** A few turns: enough for what is answered in this process. */
-export async function breathe(): Promise<void> {
-  for (let turns = 0; turns < 4; turns++) await new Promise((resolve) => setImmediate(resolve))
-}
 
 export const faults: readonly (readonly [string, Answer])[] = [
   ['status 500', status(500)],
