@@ -37,12 +37,11 @@ export { warnOnce } from './telemetry/warnings.js'
 export { ALGORITHMS, algorithmsOf, isAlgorithm } from './token/algorithms.js'
 export {
   bindKey,
-  type PublicKey,
-  parsePublicKey,
   type Signed,
   type VerificationKey,
   verifySignature,
 } from './token/signature.js'
+export type { SignatureEngine } from './token/signature-engine.js'
 export { signatureEngine as nodeSignatureEngine } from './token/signature-engine-node.js'
 export { signatureEngine as webSignatureEngine } from './token/signature-engine-web.js'
 export { VerifiedTokenCache } from './verified-token-cache.js'

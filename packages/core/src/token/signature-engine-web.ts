@@ -39,7 +39,7 @@ export const signatureEngine: SignatureEngine = {
 async function bind(pem: string, algorithm: Algorithm): Promise<BoundKey | undefined> {
   const key = await importSPKI(pem, algorithm).catch(() => undefined)
   if (!key) return undefined
-  const signatureBytes = signatureBytesOf(algorithm, modulusBitsOf(key))
+  const signatureBytes = signatureBytesOf(algorithm, modulusBytesOf(key))
   if (signatureBytes === undefined) return undefined
   return {
     signatureBytes,
@@ -48,7 +48,7 @@ async function bind(pem: string, algorithm: Algorithm): Promise<BoundKey | undef
   }
 }
 
-function modulusBitsOf({ algorithm }: CryptoKey): number | undefined {
-  const modulusLength: unknown = ownMembers(algorithm).modulusLength
-  return typeof modulusLength === 'number' ? modulusLength : undefined
+function modulusBytesOf({ algorithm }: CryptoKey): number | undefined {
+  const modulusBits: unknown = ownMembers(algorithm).modulusLength
+  return typeof modulusBits === 'number' ? Math.ceil(modulusBits / 8) : undefined
 }

@@ -42,11 +42,10 @@ const SIGNATURE_BYTES: ReadonlyMap<Algorithm, number> = new Map([
 ])
 
 /**
- * The length of the signatures of a key: that of the modulus for RSA, that of the algorithm for all others.
+ * The length of every signature of a key: that of the algorithm, or for RSA that of the modulus.
  *
- * @param modulusBits the length of the modulus, where the key has one
+ * @param modulusBytes the length of the modulus; `undefined` for a key that has none
  */
-export function signatureBytesOf(algorithm: Algorithm, modulusBits: number | undefined): number | undefined {
-  const fixed = SIGNATURE_BYTES.get(algorithm)
-  return fixed ?? (modulusBits === undefined ? undefined : Math.ceil(modulusBits / 8))
+export function signatureBytesOf(algorithm: Algorithm, modulusBytes: number | undefined): number | undefined {
+  return SIGNATURE_BYTES.get(algorithm) ?? modulusBytes
 }
