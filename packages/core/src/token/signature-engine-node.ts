@@ -7,7 +7,7 @@ import {
   verify,
 } from 'node:crypto'
 import { attempt } from '../base/maybe-async.js'
-import { withoutInheritance } from '../base/own-members.js'
+import { ownMembers } from '../base/own-members.js'
 import type { Algorithm } from './algorithms.js'
 import { type BoundKey, type PublicKey, type SignatureEngine, signatureBytesOf } from './signature-engine.js'
 
@@ -62,7 +62,7 @@ export const signatureEngine: SignatureEngine = {
     try {
       const input: PublicKeyInput = { key: Buffer.from(spki), format: 'der', type: 'spki' }
       // Node reads further members, such as `passphrase`: none may come from a polluted `Object.prototype`.
-      key = createPublicKey(withoutInheritance(input))
+      key = createPublicKey(ownMembers(input))
     } catch {
       return undefined
     }
@@ -74,12 +74,12 @@ export const signatureEngine: SignatureEngine = {
 function bind(key: KeyObject, algorithm: Algorithm): ReturnType<PublicKey['bindTo']> {
   const { keyType, curve, digest, options } = SCHEMES[algorithm]
   if (key.asymmetricKeyType !== keyType) return undefined
-  const { namedCurve, modulusLength } = withoutInheritance(key.asymmetricKeyDetails ?? {})
+  const { namedCurve, modulusLength } = ownMembers(key.asymmetricKeyDetails ?? {})
   const signatureBytes = signatureBytesOf(algorithm, modulusLength)
   if (namedCurve !== curve || signatureBytes === undefined) return undefined
 
   // Without a prototype: Node looks for `padding`, `saltLength`, `dsaEncoding`, `context` and others with every algorithm.
-  const input: VerifyKeyObjectInput = withoutInheritance({ ...options, key })
+  const input: VerifyKeyObjectInput = ownMembers({ ...options, key })
   const isSlow = SLOW_ALGORITHMS.has(algorithm) || (modulusLength ?? 0) > MAX_SYNC_RSA_BITS
   const bound: BoundKey = {
     signatureBytes,
