@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { BoundedCache } from './base/bounded-cache.js'
 import { MemorySizes } from './base/memory-sizes.js'
+import { isPlainObject, numberIn, objectWith, wholeNumberIn, wrongKind } from './errors/check-options.js'
 import type { TrustedIssuer } from './issuer/trusted-issuer.js'
 import type { Auth } from './token/auth.js'
 import type { TokenTimes } from './token/claims.js'
@@ -19,10 +20,46 @@ export interface VerifiedToken extends TokenTimes {
   readonly kid: string | undefined
 }
 
-/** The limits of the cache. */
+/** The limits of the cache of verified tokens. */
+export interface CacheOptions {
+  /**
+   * The number of tokens, 1 to 1000000. Each takes about 1 KiB beside its own length; all together take at most 4 KiB for each
+   * permitted entry, or 1 MiB if that is more.
+   *
+   * @default 10000
+   */
+  readonly maxEntries?: number | undefined
+  /**
+   * How long a token is cached, in seconds, 1 to 86400; never past its `exp`.
+   *
+   * @default 600
+   */
+  readonly maxAgeSeconds?: number | undefined
+}
+
+/** The limits of the cache, with the defaults. */
 export interface CacheLimits {
   readonly maxEntries: number
   readonly maxAgeMs: number
+}
+
+const checkLimits = objectWith<Record<keyof CacheOptions, number>>({
+  maxEntries: wholeNumberIn({ default: 10_000, min: 1, max: 1_000_000 }),
+  maxAgeSeconds: numberIn({ default: 600, min: 1, max: 86_400 }),
+})
+
+/**
+ * Checks the option `cache`, and fills in defaults.
+ *
+ * @returns `undefined` where the cache is off
+ * @throws {ConfigurationError}
+ */
+export function resolveCacheOptions(option: unknown): CacheLimits | undefined {
+  if (option === false) return undefined
+  if (option !== undefined && !isPlainObject(option))
+    throw wrongKind('cache', 'an object with "maxEntries" and "maxAgeSeconds", or false', option)
+  const { maxEntries, maxAgeSeconds } = checkLimits(option, 'cache')
+  return { maxEntries, maxAgeMs: 1000 * maxAgeSeconds }
 }
 
 /** The memory of an entry without token and claims: the result, the entry of the map, the digest. */

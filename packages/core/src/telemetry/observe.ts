@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.js'
 import { type Awaitable, attempt } from '../base/maybe-async.js'
-import { withoutInheritance } from '../base/own-members.js'
+import { ownMembers } from '../base/own-members.js'
 import { InvalidTokenError, isTelnyxAuthError, MissingTokenError } from '../errors/errors.js'
 import { hints, type Reason } from '../errors/reasons.js'
 import type { Auth } from '../token/auth.js'
@@ -80,8 +80,8 @@ export function missingToken(reason: Reason = 'no-credentials'): MissingTokenErr
  */
 function publishRefusal(error: unknown, issuer: string | undefined, durationMs: number): void {
   if (!isTelnyxAuthError(error) || error.code === 'ERR_CONFIGURATION') return
-  const { code, reason: given } = withoutInheritance(error)
-  const { claim: named } = error instanceof InvalidTokenError ? withoutInheritance(error) : {}
+  const { code, reason: given } = ownMembers(error)
+  const { claim: named } = error instanceof InvalidTokenError ? ownMembers(error) : {}
   // A `validate` may have put words of its own into both.
   const claim = typeof named === 'string' && CLAIM_NAME.test(named) ? named : undefined
   const reason = given !== undefined && Object.hasOwn(hints, given) ? given : undefined

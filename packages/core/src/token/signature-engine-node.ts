@@ -8,7 +8,7 @@ import {
   verify,
 } from 'node:crypto'
 import { type Awaitable, attempt } from '../base/maybe-async.js'
-import { withoutInheritance } from '../base/own-members.js'
+import { ownMembers } from '../base/own-members.js'
 import type { Algorithm } from './algorithms.js'
 import { type BoundKey, type PublicKey, type SignatureEngine, signatureBytesOf } from './signature-engine.js'
 
@@ -84,9 +84,9 @@ function parse(spki: Uint8Array): ParsedKey {
   const input: PublicKeyInput = { key: Buffer.from(spki), format: 'der', type: 'spki' }
   const asJwk: JwkKeyExportOptions = { format: 'jwk' }
   // Node reads further members, such as `passphrase`: none may come from a polluted `Object.prototype`.
-  const key = createPublicKey(withoutInheritance(input))
+  const key = createPublicKey(ownMembers(input))
   // Not from `asymmetricKeyDetails`: for some keys, that reads a `publicExponent` by inheritance.
-  const { crv, n } = withoutInheritance(key.export(withoutInheritance(asJwk)))
+  const { crv, n } = ownMembers(key.export(ownMembers(asJwk)))
   return { key, curve: crv, modulusBytes: n === undefined ? undefined : Buffer.from(n, 'base64url').length }
 }
 
@@ -100,7 +100,7 @@ function bind(
   if (key.asymmetricKeyType !== scheme.keyType || curve !== scheme.curve || signatureBytes === undefined)
     return undefined
   // Without a prototype: Node looks for `padding`, `saltLength`, `dsaEncoding`, `context` and others with every algorithm.
-  const input: VerifyKeyObjectInput = withoutInheritance({ ...scheme.options, key })
+  const input: VerifyKeyObjectInput = ownMembers({ ...scheme.options, key })
   const { digest } = scheme
   const isSlow = SLOW_ALGORITHMS.has(algorithm) || (modulusBytes ?? 0) > MAX_SYNC_MODULUS_BYTES
   return tryOut({

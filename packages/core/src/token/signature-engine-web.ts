@@ -1,5 +1,5 @@
 import { type CryptoKey, importSPKI } from 'jose'
-import { ownMembers, withoutInheritance } from '../base/own-members.js'
+import { ownMembers } from '../base/own-members.js'
 import type { Algorithm } from './algorithms.js'
 import { type BoundKey, type SignatureEngine, signatureBytesOf } from './signature-engine.js'
 
@@ -14,18 +14,18 @@ interface SignatureParameters {
  * it parses the header again, into an object that finds `crit` on a polluted `Object.prototype`.
  */
 const PARAMETERS: Readonly<Record<Algorithm, SignatureParameters>> = {
-  RS256: withoutInheritance({ name: 'RSASSA-PKCS1-v1_5' }),
-  RS384: withoutInheritance({ name: 'RSASSA-PKCS1-v1_5' }),
-  RS512: withoutInheritance({ name: 'RSASSA-PKCS1-v1_5' }),
+  RS256: ownMembers({ name: 'RSASSA-PKCS1-v1_5' }),
+  RS384: ownMembers({ name: 'RSASSA-PKCS1-v1_5' }),
+  RS512: ownMembers({ name: 'RSASSA-PKCS1-v1_5' }),
   // RFC 7518 §3.5: the salt is as long as the digest.
-  PS256: withoutInheritance({ name: 'RSA-PSS', saltLength: 32 }),
-  PS384: withoutInheritance({ name: 'RSA-PSS', saltLength: 48 }),
-  PS512: withoutInheritance({ name: 'RSA-PSS', saltLength: 64 }),
-  ES256: withoutInheritance({ name: 'ECDSA', hash: 'SHA-256' }),
-  ES384: withoutInheritance({ name: 'ECDSA', hash: 'SHA-384' }),
-  ES512: withoutInheritance({ name: 'ECDSA', hash: 'SHA-512' }),
-  EdDSA: withoutInheritance({ name: 'Ed25519' }),
-  Ed25519: withoutInheritance({ name: 'Ed25519' }),
+  PS256: ownMembers({ name: 'RSA-PSS', saltLength: 32 }),
+  PS384: ownMembers({ name: 'RSA-PSS', saltLength: 48 }),
+  PS512: ownMembers({ name: 'RSA-PSS', saltLength: 64 }),
+  ES256: ownMembers({ name: 'ECDSA', hash: 'SHA-256' }),
+  ES384: ownMembers({ name: 'ECDSA', hash: 'SHA-384' }),
+  ES512: ownMembers({ name: 'ECDSA', hash: 'SHA-512' }),
+  EdDSA: ownMembers({ name: 'Ed25519' }),
+  Ed25519: ownMembers({ name: 'Ed25519' }),
 }
 
 /** For runtimes whose `node:crypto` cannot verify. Web Crypto only works by promises, so a malformed key is noticed when it is bound. */
@@ -49,6 +49,6 @@ async function bind(pem: string, algorithm: Algorithm): Promise<BoundKey | undef
 }
 
 function modulusBytesOf({ algorithm }: CryptoKey): number | undefined {
-  const modulusBits: unknown = ownMembers(algorithm).modulusLength
+  const modulusBits: unknown = Reflect.get(ownMembers(algorithm), 'modulusLength')
   return typeof modulusBits === 'number' ? Math.ceil(modulusBits / 8) : undefined
 }

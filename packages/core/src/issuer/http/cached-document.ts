@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.js'
-import { withoutInheritance } from '../../base/own-members.js'
+import { ownMembers } from '../../base/own-members.js'
 import { retryAfterSecondsOf } from '../../errors/issuer-failure.js'
 import { Deadline } from './deadline.js'
 import { Backoff } from './pacing.js'
@@ -58,7 +58,7 @@ export class CachedDocument<T> {
 
   constructor(plan: DocumentPlan<T>) {
     // Optional members must not be found on a polluted `Object.prototype`.
-    this.#plan = withoutInheritance(plan)
+    this.#plan = ownMembers(plan)
     this.#clock = plan.clock
     this.#backoff = new Backoff(plan.clock)
   }

@@ -2,7 +2,7 @@
 
 import type { Clock } from '../../base/clock.js'
 import { parseJson } from '../../base/json.js'
-import { withoutInheritance } from '../../base/own-members.js'
+import { ownMembers } from '../../base/own-members.js'
 import {
   IssuerFailure,
   type IssuerFailureDetail,
@@ -63,7 +63,7 @@ export async function requestJson(
 ): Promise<JsonResponse> {
   for (let attempts = 1; ; attempts++) {
     try {
-      const response = await sendOnce(withoutInheritance(await prepare()), limits, deadline, clock)
+      const response = await sendOnce(ownMembers(await prepare()), limits, deadline, clock)
       response.attempts = attempts
       return response
     } catch (failure) {

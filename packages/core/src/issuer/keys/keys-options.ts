@@ -1,5 +1,5 @@
 import { copyOfJson } from '../../base/json.js'
-import { checkNames, describe, resolveNumber } from '../../errors/check-options.js'
+import { describe, numberIn, objectWith } from '../../errors/check-options.js'
 import { ConfigurationError } from '../../errors/errors.js'
 import type { Algorithm } from '../../token/algorithms.js'
 import { describeLeftOut, findUnusable } from './json-web-key.js'
@@ -38,6 +38,12 @@ export interface ResolvedKeys {
   readonly jwks?: unknown
 }
 
+const check = objectWith<Record<keyof KeysOptions, number>>({
+  lifetimeSeconds: numberIn({ default: 300, min: 60, max: 86_400 }),
+  maxStaleSeconds: numberIn({ default: 86_400, min: 0, max: 30 * 86_400 }),
+  cooldownSeconds: numberIn({ default: 30, min: 1, max: 3600 }),
+})
+
 /**
  * Checks the options `keys` and `jwks`, and fills in the defaults.
  *
@@ -48,22 +54,16 @@ export function resolveKeys(
   { keys, jwks }: { readonly keys?: unknown; readonly jwks?: unknown },
   algorithms: ReadonlySet<Algorithm>,
 ): ResolvedKeys {
-  const given = checkNames(
-    keys === undefined ? {} : keys,
-    ['lifetimeSeconds', 'maxStaleSeconds', 'cooldownSeconds'] satisfies (keyof KeysOptions)[],
-    'member of "keys"',
-  )
-  const seconds = (name: string, range: { default: number; min: number; max: number }) =>
-    1000 * resolveNumber(given, name, range)
+  const { lifetimeSeconds, maxStaleSeconds, cooldownSeconds } = check(keys, 'keys')
   return {
-    lifetimeMs: seconds('lifetimeSeconds', { default: 300, min: 60, max: 86_400 }),
-    maxStaleMs: seconds('maxStaleSeconds', { default: 86_400, min: 0, max: 30 * 86_400 }),
-    cooldownMs: seconds('cooldownSeconds', { default: 30, min: 1, max: 3600 }),
-    jwks: resolveKeySet(jwks, algorithms),
+    lifetimeMs: 1000 * lifetimeSeconds,
+    maxStaleMs: 1000 * maxStaleSeconds,
+    cooldownMs: 1000 * cooldownSeconds,
+    jwks: checkKeySet(jwks, algorithms),
   }
 }
 
-function resolveKeySet(jwks: unknown, algorithms: ReadonlySet<Algorithm>): unknown {
+function checkKeySet(jwks: unknown, algorithms: ReadonlySet<Algorithm>): unknown {
   if (jwks === undefined) return undefined
   const copy = copyOfJson(jwks)
   const unusable = findUnusable(copy, algorithms)
