@@ -3,14 +3,14 @@ import express from 'express'
 
 const app = express()
 
-// Callers may sign in or not. Errors go to the error middleware below.
+// Sign-in is optional. Errors go to the error middleware below.
 app.use(telnyxAuth({ audience: 'https://api.example.com', optional: true, errors: 'throw' }))
 
 app.get('/greeting', (req, res) => {
-  res.json({ greeting: req.auth ? `Hello, ${req.auth.clientId}` : 'Hello, whoever you are' })
+  res.json({ greeting: req.auth ? `Hello, ${req.auth.clientId}` : 'Hello, guest' })
 })
 
-// Here they must.
+// This route requires it.
 app.get('/account', requireAuth(), (req, res) => {
   res.json({ client: getAuth(req).clientId })
 })

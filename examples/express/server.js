@@ -11,7 +11,7 @@ app.get('/me', (req, res) => {
   res.json({ subject, clientId, scopes })
 })
 
-// This one also needs a scope.
+// This route also needs a scope.
 app.get('/messages', requireScopes('messaging.read'), (_req, res) => {
   res.json({ messages: [] })
 })

@@ -9,7 +9,7 @@ app.setErrorHandler((error, _request, reply) => {
   return reply.send({ status: error.status, title: error.code })
 })
 
-// Callers may sign in or not. Errors are thrown, to the handler above.
+// Sign-in is optional. Errors are thrown to the handler above.
 await app.register(telnyxAuth, {
   audience: 'https://api.example.com',
   optional: true,
@@ -17,10 +17,10 @@ await app.register(telnyxAuth, {
 })
 
 app.get('/greeting', async ({ auth }) => {
-  return { greeting: auth ? `Hello, ${auth.clientId}` : 'Hello, whoever you are' }
+  return { greeting: auth ? `Hello, ${auth.clientId}` : 'Hello, guest' }
 })
 
-// Here they must.
+// This route requires it.
 app.get('/account', { onRequest: requireAuth() }, async (request) => {
   return { client: getAuth(request).clientId }
 })

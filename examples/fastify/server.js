@@ -11,7 +11,7 @@ app.get('/me', async (request) => {
   return { subject, clientId, scopes }
 })
 
-// This one also needs a scope.
+// This route also needs a scope.
 app.get('/messages', { onRequest: requireScopes('messaging.read') }, async () => {
   return { messages: [] }
 })

@@ -17,15 +17,15 @@ app.use(async (ctx, next) => {
   }
 })
 
-// Callers may sign in or not. Errors are thrown, to the middleware above.
+// Sign-in is optional. Errors are thrown to the middleware above.
 app.use(telnyxAuth({ audience: 'https://api.example.com', optional: true, errors: 'throw' }))
 
 router.get('/greeting', (ctx) => {
   const { auth } = ctx.state
-  ctx.body = { greeting: auth ? `Hello, ${auth.clientId}` : 'Hello, whoever you are' }
+  ctx.body = { greeting: auth ? `Hello, ${auth.clientId}` : 'Hello, guest' }
 })
 
-// Here they must.
+// This route requires it.
 router.get('/account', requireAuth(), (ctx) => {
   ctx.body = { client: getAuth(ctx).clientId }
 })

@@ -5,7 +5,7 @@ import Koa from 'koa'
 const app = new Koa()
 const router = new Router()
 
-// Everything below needs an access token that was issued for this API.
+// Every route below needs an access token that was issued for this API.
 app.use(telnyxAuth({ audience: 'https://api.example.com' }))
 
 router.get('/me', (ctx) => {
@@ -13,7 +13,7 @@ router.get('/me', (ctx) => {
   ctx.body = { subject, clientId, scopes }
 })
 
-// This one also needs a scope.
+// This route also needs a scope.
 router.get('/messages', requireScopes('messaging.read'), (ctx) => {
   ctx.body = { messages: [] }
 })

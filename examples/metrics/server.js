@@ -8,12 +8,16 @@ const tokens = new Counter({ name: 'auth_tokens_total', help: 'Tokens, by outcom
 watch('tokenAccepted', () => tokens.inc({ code: 'OK' }))
 watch('tokenRejected', ({ code }) => tokens.inc({ code }))
 
-const failures = new Counter({ name: 'auth_issuer_failures_total', help: 'Why', labelNames: ['reason'] })
+const failures = new Counter({
+  name: 'auth_issuer_failures_total',
+  help: 'Failed refreshes, by reason',
+  labelNames: ['reason'],
+})
 watch('refreshFailed', ({ reason }) => failures.inc({ reason }))
 
 new Gauge({
   name: 'auth_keys_age_seconds',
-  help: 'Age of the keys at hand',
+  help: 'Age of the cached keys',
   collect() {
     this.set(verifier.health().keysAgeSeconds ?? 0)
   },
@@ -34,6 +38,6 @@ app.get('/', (_req, res) => {
   res.json({ hello: 'world' })
 })
 
-// Discovery and keys now: the first request does not wait, and /ready tells when they are there.
+// Discovers the issuer and loads its keys now. The first request does not wait, and /ready reports when it is done.
 verifier.preload().catch((error) => console.error(error.code))
 app.listen(Number(process.env.PORT ?? 3000))

@@ -3,12 +3,12 @@ import { createVerifier, toResponse } from '@telnyx-auth/core'
 const verifier = createVerifier({ audience: 'https://api.example.com' })
 
 /**
- * For anything with web requests: answers who is calling.
+ * Handles a web request: answers with the client that calls.
  *
  * @param {Request} request
  */
 export async function handle(request) {
-  // Where clients look for the authorization server (RFC 9728).
+  // Clients find the authorization server here (RFC 9728).
   const metadata = verifier.protectedResourceMetadata()?.respond(request)
   if (metadata) return new Response(JSON.stringify(metadata.body), metadata)
 

@@ -2,7 +2,7 @@ import { getAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
 import express from 'express'
 
 /**
- * The application, as in production; tests pass their issuer.
+ * The application of production. Tests pass their issuer.
  *
  * @param {{ issuer?: string, fetch?: typeof fetch }} [options]
  */

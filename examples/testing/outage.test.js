@@ -4,7 +4,7 @@ import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 import inject from 'light-my-request'
 import { createApp } from './app.js'
 
-/** An application that has not asked its issuer for anything yet. */
+/** An application that has not fetched the keys of its issuer yet. */
 async function start() {
   const issuer = await createMockIssuer()
   const app = createApp({ issuer: issuer.issuer, fetch: issuer.fetch })
@@ -14,7 +14,7 @@ async function start() {
   return { issuer, token, get }
 }
 
-test('a rotation of the keys is not noticed', async () => {
+test('tokens keep working when the issuer rotates its keys', async () => {
   const { issuer, token, get } = await start()
   const old = await token()
   assert.equal((await get(old)).statusCode, 200)
@@ -24,17 +24,17 @@ test('a rotation of the keys is not noticed', async () => {
   assert.equal(issuer.requests.jwks.count, 2)
 })
 
-test('a key that was withdrawn opens nothing any more', async () => {
+test('a token is refused after its key was withdrawn', async () => {
   const { issuer, token, get } = await start()
   const stolen = await token()
   assert.equal((await get(stolen)).statusCode, 200)
   await issuer.rotateKeys({ keepOld: false })
-  // Noticed with the first new token, else after five minutes.
+  // The first token with a new key makes the verifier fetch the keys. Without one, it does so after five minutes.
   assert.equal((await get(await token())).statusCode, 200)
   assert.equal((await get(stolen)).statusCode, 401)
 })
 
-test('an outage is not noticed, once the keys are there', async () => {
+test('requests succeed during an outage if the keys were fetched before', async () => {
   const { issuer, token, get } = await start()
   assert.equal((await get(await token())).statusCode, 200)
   issuer.fault('metadata', { drop: true })
@@ -42,7 +42,7 @@ test('an outage is not noticed, once the keys are there', async () => {
   assert.equal((await get(await token())).statusCode, 200)
 })
 
-test('an outage before the first request is a 503, and none of the caller’s making', async () => {
+test('an outage before the first request is answered with 503, not with 401', async () => {
   const { issuer, token, get } = await start()
   issuer.fault('jwks', { status: 503 })
   const response = await get(await token())

@@ -12,22 +12,22 @@ const get = (token) => inject(app, { url: '/messages', headers: { authorization:
 const scopes = ['messaging.read']
 const good = await issuer.issueToken({ scopes, subject: 'user-1' })
 
-it('answers whoever may read messages', async () => {
+it('answers a caller with the required scope', async () => {
   const response = await get(good)
   expect(response.statusCode).toBe(200)
   expect(response.json()).toEqual({ messages: [], caller: 'user-1' })
 })
 
-it('refuses whoever may not', async () => {
+it('refuses a caller without the required scope', async () => {
   const response = await get(await issuer.issueToken({ scopes: ['voice.read'] }))
   expect(response.statusCode).toBe(403)
   expect(response.json().code).toBe('ERR_SCOPE_INSUFFICIENT')
 })
 
-// Somebody else's keys, under the same name.
+// Another issuer: the same identifier, but other keys.
 const foreign = await createMockIssuer()
 
-// The claims of one token, under the signature of another.
+// The claims of one token with the signature of another.
 const [header, , signature] = good.split('.')
 const [, claims] = (await issuer.issueToken({ scopes, subject: 'admin' })).split('.')
 
@@ -39,7 +39,7 @@ it.each([
   ['ERR_ALGORITHM_NOT_ALLOWED', await issuer.issueToken({ scopes, header: { alg: 'none' } })],
   ['ERR_CLAIM_MISSING', await issuer.issueToken({ scopes, claims: { exp: undefined } })],
   ['ERR_TYP_INVALID', await issuer.issueToken({ scopes, header: { typ: 'logout+jwt' } })],
-])('answers a bad token with 401: %s', async (code, token) => {
+])('answers an invalid token with 401: %s', async (code, token) => {
   const response = await get(token)
   expect(response.statusCode).toBe(401)
   expect(response.json().code).toBe(code)

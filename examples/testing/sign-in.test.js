@@ -13,7 +13,7 @@ const issuer = await createMockIssuer()
  */
 const ask = async (url, init) => JSON.parse(await (await issuer.fetch(url, init)).text())
 
-// What every client does, with the metadata of the issuer, PKCE, and no secret.
+// Registration and authorization of a public client with PKCE, by the metadata of the issuer.
 const metadata = await ask(`${issuer.issuer}/.well-known/oauth-authorization-server`)
 const redirect_uri = 'http://127.0.0.1:8080/callback'
 const { client_id } = await ask(metadata.registration_endpoint, {
@@ -33,7 +33,7 @@ const request = new URLSearchParams({
 })
 const url = `${metadata.authorization_endpoint}?${request}`
 
-test('a user who allows it is signed in', async () => {
+test('a user who allows the request is signed in', async () => {
   const callback = new URL(await issuer.authorize(url, { subject: 'user-1' }))
   const code = callback.searchParams.get('code') ?? ''
   const grant = { grant_type: 'authorization_code', client_id, redirect_uri, code, code_verifier }
@@ -46,7 +46,7 @@ test('a user who allows it is signed in', async () => {
   assert.deepEqual(response.json(), { messages: [], caller: 'user-1' })
 })
 
-test('a user who does not is sent back without a code', async () => {
+test('a user who denies the request is redirected without a code', async () => {
   const callback = new URL(await issuer.authorize(url, { allow: false }))
   assert.equal(callback.searchParams.get('error'), 'access_denied')
 })

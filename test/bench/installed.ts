@@ -46,9 +46,13 @@ function sizeOf(folder: string): number {
   // Ours are linked from this workspace: only what is packed counts.
   const ours = existsSync(join(folder, 'tsconfig.json')) && existsSync(join(folder, 'src'))
   const files = ours
-    ? ['package.json', 'README.md', '../../LICENSE', ...filesOf(folder, 'dist')]
+    ? ['package.json', 'README.md', '../../LICENSE', ...filesOf(folder, 'dist'), ...documentsOf(folder)]
     : filesOf(folder, '')
   return files.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0)
+}
+
+function documentsOf(folder: string): string[] {
+  return existsSync(join(folder, 'docs')) ? filesOf(folder, 'docs') : []
 }
 
 function filesOf(folder: string, below: string): string[] {

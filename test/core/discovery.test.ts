@@ -197,7 +197,7 @@ describe('what a failure tells', () => {
       metadataAgeSeconds: 2,
       keyIds: [],
       stale: false,
-      lastFailure: { reason: 'status', message: 'The answer has the status 500', agoSeconds: 2 },
+      lastFailure: { reason: 'status', message: 'The response has the status 500', agoSeconds: 2 },
       nextRefreshInSeconds: 3,
     }
     expect(verifier.health()).toEqual({ ...health, issuers: [health] })

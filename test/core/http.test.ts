@@ -1,6 +1,7 @@
 import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 import { describe, expect, it } from 'vitest'
 import { isSecureUrl } from '../../packages/core/src/testing.js'
+import { settle } from '../support/event-loop.js'
 import { codeOf, createPair } from '../support/outcome.js'
 
 describe('D3: a URL that tokens may depend on', () => {
@@ -95,7 +96,7 @@ describe('what health() tells', () => {
     clock.advance(20 * 3600)
     // Use refreshes the keys in the background, and for that the metadata.
     await verifier.verify(await issuer.issueToken())
-    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+    await settle()
     expect(verifier.health()).toMatchObject({ ready: true, stale: false, lastFailure: { reason: 'status' } })
   })
 

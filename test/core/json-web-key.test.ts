@@ -1,11 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import {
-  importVerificationKey as importOrReason,
-  type VerificationKey,
-} from '../../packages/core/src/testing.js'
+import { type IssuerKey, importJwk as importOrReason } from '../../packages/core/src/testing.js'
 import { createPair } from '../support/outcome.js'
 
-async function importVerificationKey(member: unknown): Promise<VerificationKey | undefined> {
+async function importJwk(member: unknown): Promise<IssuerKey | undefined> {
   const imported = await importOrReason(member)
   return typeof imported === 'string' ? undefined : imported
 }
@@ -26,36 +23,34 @@ function base64url(number: bigint): string {
 describe('a member of a JWK Set', () => {
   it('is imported, once for each algorithm that it serves', async () => {
     const { alg, ...key } = await publicKey('RS256')
-    expect((await importVerificationKey({ ...key, alg }))?.algorithms.size).toBe(1)
-    expect((await importVerificationKey(key))?.algorithms.size).toBe(6)
-    expect((await importVerificationKey(await publicKey('Ed25519')))?.algorithms.size).toBe(2)
+    expect((await importJwk({ ...key, alg }))?.verificationKeys.size).toBe(1)
+    expect((await importJwk(key))?.verificationKeys.size).toBe(6)
+    expect((await importJwk(await publicKey('Ed25519')))?.verificationKeys.size).toBe(2)
   })
 
   it.each(['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'])(
     'is not, when it has the secret member %s',
     async (name) => {
       for (const algorithm of ['RS256', 'ES256', 'Ed25519'] as const)
-        expect(
-          await importVerificationKey({ ...(await publicKey(algorithm)), [name]: 'AQAB' }),
-        ).toBeUndefined()
+        expect(await importJwk({ ...(await publicKey(algorithm)), [name]: 'AQAB' })).toBeUndefined()
     },
   )
 
   it.each([[['verify']], [['verify', 'sign']], [['encrypt', 'verify']]])(
     'is, when key_ops %j allow it to verify, whatever else they allow',
     async (keyOps) => {
-      expect(await importVerificationKey({ ...(await publicKey('ES256')), key_ops: keyOps })).toBeDefined()
+      expect(await importJwk({ ...(await publicKey('ES256')), key_ops: keyOps })).toBeDefined()
     },
   )
 
   it.each([[['sign']], [[]], ['verify'], [{}], [null]])('is not, when key_ops %j do not', async (keyOps) => {
-    expect(await importVerificationKey({ ...(await publicKey('ES256')), key_ops: keyOps })).toBeUndefined()
+    expect(await importJwk({ ...(await publicKey('ES256')), key_ops: keyOps })).toBeUndefined()
   })
 
   it('is not, when it is no object', async () => {
     const key = await publicKey('ES256')
     for (const member of [null, undefined, 5, 'key', [], [key], Object.assign([], key)])
-      expect(await importVerificationKey(member)).toBeUndefined()
+      expect(await importJwk(member)).toBeUndefined()
   })
 
   it.each([
@@ -69,14 +64,14 @@ describe('a member of a JWK Set', () => {
     [2048, 65_536n, false],
   ])('an RSA key of %i bits with the exponent %i: %s', async (bits, exponent, strong) => {
     const n = base64url((1n << BigInt(bits - 1)) + 1n)
-    const key = await importVerificationKey({ kty: 'RSA', alg: 'RS256', n, e: base64url(exponent) })
+    const key = await importJwk({ kty: 'RSA', alg: 'RS256', n, e: base64url(exponent) })
     expect(key !== undefined).toBe(strong)
   })
 
   it.each([{ n: 5 }, { e: 5 }, { n: undefined }, { e: undefined }, { n: '' }, { e: '' }, { e: '!' }])(
     'an RSA key with %j is none',
     async (members) => {
-      expect(await importVerificationKey({ ...(await publicKey('RS256')), ...members })).toBeUndefined()
+      expect(await importJwk({ ...(await publicKey('RS256')), ...members })).toBeUndefined()
     },
   )
 
@@ -93,14 +88,14 @@ describe('a member of a JWK Set', () => {
       const bytes = Buffer.from(hex, 'hex')
       bytes.writeUInt8(bytes.readUInt8(31) | sign, 31)
       const x = bytes.toString('base64url')
-      expect(await importVerificationKey({ kty: 'OKP', crv: 'Ed25519', alg: 'EdDSA', x })).toBeUndefined()
+      expect(await importJwk({ kty: 'OKP', crv: 'Ed25519', alg: 'EdDSA', x })).toBeUndefined()
     }
   })
 
   it.each([{ x: 5 }, { x: undefined }, { x: '' }, { x: 'AA' }])(
     'an Ed25519 key with %j is none',
     async (members) => {
-      expect(await importVerificationKey({ ...(await publicKey('Ed25519')), ...members })).toBeUndefined()
+      expect(await importJwk({ ...(await publicKey('Ed25519')), ...members })).toBeUndefined()
     },
   )
 })

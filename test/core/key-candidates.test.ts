@@ -7,6 +7,7 @@ import {
   makeVerifier,
   rejectionOf,
 } from '../support/forge.js'
+import { countSignatureChecks } from '../support/signature-checks.js'
 
 /** Attack 20: how many keys are tried for one token. */
 
@@ -14,22 +15,6 @@ const keys = Array.from({ length: 21 }, (_, n) => makeKey('ES256', `k${n}`))
 const nameless = makeKey('ES256', 'nameless')
 const stranger = makeKey('ES256', 'stranger')
 const withoutKid = (key = stranger) => goodToken(key, {}, { kid: undefined })
-
-/** Counts the signature checks of a piece of work. */
-async function countChecks(work: () => Promise<unknown>): Promise<number> {
-  const { verify } = crypto.subtle
-  let checks = 0
-  crypto.subtle.verify = (...given) => {
-    checks++
-    return Reflect.apply(verify, crypto.subtle, given)
-  }
-  try {
-    await work()
-  } finally {
-    crypto.subtle.verify = verify
-  }
-  return checks
-}
 
 describe('attack 20: a token without a kid', () => {
   it.each([1, 2, 5, 8])('A: is tried with all of %d keys', async (count) => {
@@ -39,23 +24,22 @@ describe('attack 20: a token without a kid', () => {
     await expectRefusal(verifier.verify(withoutKid()), 'R', 'ERR_SIGNATURE_INVALID')
   })
 
-  it('of 21 keys, eight are tried; that the others are not is said, and no wrong signature', async () => {
+  it('of 21 keys, eight are tried; the reason says so, instead of calling the signature wrong', async () => {
     const verifier = makeVerifier(new ForgedIssuer(...keys))
     await verifier.preload()
     // After the refetches that it may have.
     for (let n = 0; n < 3; n++) await rejectionOf(verifier.verify(withoutKid()))
-    const checks = await countChecks(async () => {
-      const error = await rejectionOf(verifier.verify(withoutKid()))
-      expect(error).toMatchObject({ code: 'ERR_KEY_NOT_FOUND', reason: 'too-many-candidates', status: 401 })
-    })
-    expect(checks).toBe(8)
+    const checks = countSignatureChecks()
+    const error = await rejectionOf(verifier.verify(withoutKid()))
+    expect(error).toMatchObject({ code: 'ERR_KEY_NOT_FOUND', reason: 'too-many-candidates', status: 401 })
+    expect(checks).toHaveBeenCalledTimes(8)
     await expect(verifier.verify(withoutKid(keys[7]))).resolves.toBeDefined()
     await expectRefusal(verifier.verify(withoutKid(keys[8])), 'R', 'ERR_KEY_NOT_FOUND')
     // With its kid, every key works.
     for (const key of keys) await expect(verifier.verify(goodToken(key))).resolves.toBeDefined()
   })
 
-  it('keys without a kid, which no other token can find, are tried first', async () => {
+  it('keys without a kid are tried first: no other token can name them', async () => {
     const issuer = new ForgedIssuer()
     issuer.publish(...keys.map(({ jwk }) => jwk), { ...nameless.jwk, kid: undefined })
     await expect(makeVerifier(issuer).verify(withoutKid(nameless))).resolves.toBeDefined()
@@ -87,15 +71,14 @@ describe('attack 20: a token without a kid', () => {
 describe('attack 39: a repeated kid', () => {
   const twins = keys.map((key) => ({ ...key, kid: 'twin', jwk: { ...key.jwk, kid: 'twin' } }))
 
-  it('of 21 keys with one kid, eight are tried; the others are told as left out', async () => {
+  it('of 21 keys with one kid, eight are tried; the others are reported as left out', async () => {
     const verifier = makeVerifier(new ForgedIssuer(...twins))
     await verifier.preload()
     for (const twin of twins.slice(0, 8))
       await expect(verifier.verify(goodToken(twin))).resolves.toBeDefined()
-    const checks = await countChecks(() =>
-      rejectionOf(verifier.verify(goodToken({ ...stranger, kid: 'twin' }))),
-    )
-    expect(checks).toBe(8)
+    const checks = countSignatureChecks()
+    await rejectionOf(verifier.verify(goodToken({ ...stranger, kid: 'twin' })))
+    expect(checks).toHaveBeenCalledTimes(8)
     await expectRefusal(
       verifier.verify(goodToken({ ...stranger, kid: 'twin' })),
       'R',
@@ -106,7 +89,7 @@ describe('attack 39: a repeated kid', () => {
     )
   })
 
-  it('A: the same key again and again is one', async () => {
+  it('A: a key that is published fifty times counts once', async () => {
     const issuer = new ForgedIssuer()
     issuer.publish(...Array.from({ length: 50 }, () => keys[0]?.jwk), keys[1]?.jwk)
     const verifier = makeVerifier(issuer)

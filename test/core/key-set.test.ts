@@ -1,10 +1,23 @@
-import type { CryptoKey } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { lifetimeOf, resolveOptions, TrustedIssuer } from '../../packages/core/src/testing.js'
-import { codeOf, createPair, errorOf } from '../support/outcome.js'
+import {
+  isPending,
+  lifetimeOf,
+  resolveOptions,
+  type Signed,
+  TrustedIssuer,
+} from '../../packages/core/src/testing.js'
+import { settle } from '../support/event-loop.js'
+import { codeOf, createPair, errorOf, thrownBy } from '../support/outcome.js'
+import { replaceVerify } from '../support/signature-checks.js'
 
 const MINUTE = 60
 const DAY = 24 * 60 * 60
+
+function signedPartsOf(token: string): Signed {
+  const end = token.lastIndexOf('.')
+  const signature = Buffer.from(token.slice(end + 1), 'base64url')
+  return { signingInput: Buffer.from(token.slice(0, end)), signature }
+}
 
 describe('loading', () => {
   it('fetches nothing at creation', async () => {
@@ -87,7 +100,7 @@ describe('lifetime', () => {
     for (let minutes = 4; minutes < 60; minutes += 4) {
       clock.advance(4 * MINUTE)
       await verifier.verify(await issuer.issueToken())
-      await new Promise((resolve) => setImmediate(resolve))
+      await settle()
     }
     expect(issuer.requests.metadata.count).toBeGreaterThan(1)
     clock.advance(60 * MINUTE)
@@ -277,22 +290,42 @@ describe('selection', () => {
     expect(issuer.requests.jwks.count).toBe(1)
   })
 
-  it('a newer set that another token has had fetched is used, and not fetched once more', async () => {
-    const { clock, issuer } = await createPair()
-    const { issuers, limits } = resolveOptions({ audience: null, fetch: issuer.fetch }, {})
-    const { keySet } = new TrustedIssuer(issuers[0], limits, clock)
-    await keySet.load()
-    const tried: CryptoKey[] = []
-    const found = keySet.find(undefined, 'ES256', async (candidate) => {
-      tried.push(candidate)
-      if (tried.length > 1) return true
-      await issuer.rotateKeys({ keepOld: false })
-      await keySet.document.refresh()
-      return false
+  it('a set that another token caused to be fetched meanwhile is used, and not fetched once more', async () => {
+    // ES384 is verified in the thread pool, so the set can be replaced meanwhile.
+    const { clock, issuer } = await createPair({ issuer: { algorithm: 'ES384' } })
+    const options = resolveOptions({ audience: null, fetch: issuer.fetch }, {})
+    const { keySet } = new TrustedIssuer(options.issuers[0], { ...options, clock })
+    const old = await keySet.getKeys()
+    await issuer.rotateKeys({ keepOld: false })
+    const signed = signedPartsOf(await issuer.issueToken())
+    replaceVerify((original) => (...given) => {
+      if (given.length < 5 || keySet.document.isRefreshing || keySet.document.value !== old)
+        return original(...given)
+      return keySet.document.refresh().then(() => original(...given))
     })
-    expect(await found).toBe(tried[1])
-    expect(tried[1]).not.toBe(tried[0])
+    const signer = await keySet.findSigner(signed, 'ES384', undefined)
+    expect(old.has(signer)).toBe(false)
+    expect(keySet.fresh?.has(signer)).toBe(true)
     expect(issuer.requests.jwks.count).toBe(2)
+  })
+
+  it('with fresh cached keys, RS256, ES256 and EdDSA are decided without a promise', async () => {
+    for (const algorithm of ['RS256', 'ES256', 'EdDSA'] as const) {
+      const { clock, issuer } = await createPair({ issuer: { algorithm } })
+      const options = resolveOptions({ audience: null, fetch: issuer.fetch }, {})
+      const { keySet } = new TrustedIssuer(options.issuers[0], { ...options, clock })
+      const keys = await keySet.getKeys()
+      const token = await issuer.issueToken()
+      const [kid] = keys.ids
+      const signer = keySet.findSigner(signedPartsOf(token), algorithm, kid)
+      if (isPending(signer)) return expect.fail(`${algorithm} was waited for`)
+      expect(keys.has(signer)).toBe(true)
+      // A wrong signature too, where no newer key can have made it.
+      const wrong = signedPartsOf(`x${token}`)
+      expect(thrownBy(() => keySet.findSigner(wrong, algorithm, kid))).toMatchObject({
+        code: 'ERR_SIGNATURE_INVALID',
+      })
+    }
   })
 
   it('attack 20: a token without a key id is tried with every key that fits', async () => {

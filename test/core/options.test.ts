@@ -589,10 +589,11 @@ describe('issuers, keys and introspection: defaults', () => {
   const resolve = (options: object, environment = {}) => resolveOptions({ audience, ...options }, environment)
 
   it('are those that the documentation says', () => {
-    const { issuers, limits } = resolve({})
+    const { issuers, limits, clockToleranceSeconds } = resolve({})
     expect(issuers).toHaveLength(1)
+    expect(clockToleranceSeconds).toBe(5)
     expect(issuers[0]).toMatchObject({
-      rules: { issuer: telnyx, audience: new Set([audience]), profile: 'telnyx', clockToleranceSeconds: 5 },
+      rules: { issuer: telnyx, audience: new Set([audience]), profile: 'telnyx' },
       keys: { lifetimeMs: 300_000, maxStaleMs: 86_400_000, cooldownMs: 30_000, jwks: undefined },
       introspection: undefined,
     })
@@ -632,7 +633,7 @@ describe('issuers, keys and introspection: defaults', () => {
       clockToleranceSeconds: 9,
       keys: { lifetimeSeconds: 60 },
     }
-    const { issuers } = resolve({
+    const { issuers, clockToleranceSeconds } = resolve({
       ...shared,
       issuer: [
         telnyx,
@@ -647,12 +648,12 @@ describe('issuers, keys and introspection: defaults', () => {
         { issuer: 'https://c.example', audience: ['urn:c', 'urn:d'], keys: { lifetimeSeconds: 600 } },
       ],
     })
+    expect(clockToleranceSeconds).toBe(9)
     const inherited = {
       rules: {
         audience: new Set([audience]),
         profile: 'rfc9068',
         algorithms: new Set(['ES256']),
-        clockToleranceSeconds: 9,
       },
       keys: { lifetimeMs: 60_000 },
     }
@@ -665,7 +666,6 @@ describe('issuers, keys and introspection: defaults', () => {
           audience: null,
           profile: 'telnyx',
           algorithms: new Set(['RS256', 'ES256']),
-          clockToleranceSeconds: 9,
         },
         keys: { lifetimeMs: 60_000 },
       },

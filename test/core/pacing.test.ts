@@ -8,8 +8,8 @@ import {
   CachedDocument,
   type Deadline,
   type DocumentPlan,
+  type Fetched,
   IssuerFailure,
-  type Loaded,
   parseRetryAfter,
   systemCodeOf,
 } from '../../packages/core/src/testing.js'
@@ -440,12 +440,12 @@ describe('BoundedCache', () => {
   })
 })
 
-/** A document whose loads are answered by the test, one by one. */
+/** A document whose requests are answered by the test, one by one. */
 class Shelf {
   readonly clock = new ChanceClock()
-  readonly loads: { resolve(loaded: Loaded<string>): void; reject(error: unknown): void }[] = []
+  readonly requests: { resolve(fetched: Fetched<string>): void; reject(error: unknown): void }[] = []
   readonly deadlines: Deadline[] = []
-  readonly loaded: [value: string, before: string | undefined][] = []
+  readonly refreshed: [value: string, previous: string | undefined][] = []
   readonly failed: unknown[] = []
   readonly document: CachedDocument<string>
 
@@ -454,25 +454,25 @@ class Shelf {
       clock: this.clock,
       timeoutMs: 5000,
       maxStaleMs: 3_600_000,
-      patienceMs: 1000,
-      load: (deadline) => {
+      staleWaitMs: 1000,
+      fetch: (deadline) => {
         this.deadlines.push(deadline)
-        return new Promise<Loaded<string>>((resolve, reject) => this.loads.push({ resolve, reject }))
+        return new Promise<Fetched<string>>((resolve, reject) => this.requests.push({ resolve, reject }))
       },
-      loaded: (value, before) => this.loaded.push([value, before]),
+      refreshed: (value, previous) => this.refreshed.push([value, previous]),
       failed: (error) => this.failed.push(error),
       ...changes,
     })
   }
 
-  /** Answers the load that began last. */
+  /** Answers the request that was made last. */
   async answer(value: string, lifetimeMs = 300_000): Promise<void> {
-    this.loads.at(-1)?.resolve({ value, lifetimeMs })
+    this.requests.at(-1)?.resolve({ value, lifetimeMs })
     await settle()
   }
 
   async fail(error: unknown = new Error('no')): Promise<void> {
-    this.loads.at(-1)?.reject(error)
+    this.requests.at(-1)?.reject(error)
     await settle()
   }
 
@@ -515,17 +515,30 @@ describe('CachedDocument', () => {
   })
 
   it('is loaded when it is first needed, once for all who ask', async () => {
-    const { document, loads, loaded, ...shelf } = await new Shelf()
-    expect(document).toMatchObject({ value: undefined, loads: 0, load: 0, loading: false, usable: false })
+    const { document, requests, refreshed, ...shelf } = await new Shelf()
+    expect(document).toMatchObject({
+      value: undefined,
+      latestGeneration: 0,
+      generation: 0,
+      isRefreshing: false,
+      usable: false,
+    })
     expect(document).toMatchObject({ stale: false, ageMs: undefined, failure: undefined, pauseMs: 0 })
     const asking = Promise.all([document.get(), document.get(), document.refresh(), document.get()])
-    expect(document).toMatchObject({ loads: 1, loading: true })
+    expect(document).toMatchObject({ latestGeneration: 1, isRefreshing: true })
     expect(await stateOf(asking)).toBe('waits')
-    loads[0]?.resolve({ value: 'A', lifetimeMs: 300_000 })
+    requests[0]?.resolve({ value: 'A', lifetimeMs: 300_000 })
     expect(await asking).toEqual(['A', 'A', 'A', 'A'])
     await settle()
-    expect(document).toMatchObject({ value: 'A', loads: 1, load: 1, loading: false, usable: true, ageMs: 0 })
-    expect(loaded).toEqual([['A', undefined]])
+    expect(document).toMatchObject({
+      value: 'A',
+      latestGeneration: 1,
+      generation: 1,
+      isRefreshing: false,
+      usable: true,
+      ageMs: 0,
+    })
+    expect(refreshed).toEqual([['A', undefined]])
     shelf.clock.advance(1)
     expect(document.ageMs).toBe(1000)
   })
@@ -533,7 +546,7 @@ describe('CachedDocument', () => {
   it('is not asked for again within 80 % of its lifetime', async () => {
     const shelf = await Shelf.holding('A', 239.999)
     expect(await shelf.document.get()).toBe('A')
-    expect(shelf.document.loads).toBe(1)
+    expect(shelf.document.latestGeneration).toBe(1)
   })
 
   it.each([240, 299.999])(
@@ -541,11 +554,21 @@ describe('CachedDocument', () => {
     async (age) => {
       const shelf = await Shelf.holding('A', age)
       for (let n = 0; n < 5; n++) expect(await shelf.document.get()).toBe('A')
-      expect(shelf.document).toMatchObject({ loads: 2, load: 1, loading: true, stale: false })
+      expect(shelf.document).toMatchObject({
+        latestGeneration: 2,
+        generation: 1,
+        isRefreshing: true,
+        stale: false,
+      })
       await shelf.answer('B')
       expect(await shelf.document.get()).toBe('B')
-      expect(shelf.document).toMatchObject({ loads: 2, load: 2, loading: false, ageMs: 0 })
-      expect(shelf.loaded).toEqual([
+      expect(shelf.document).toMatchObject({
+        latestGeneration: 2,
+        generation: 2,
+        isRefreshing: false,
+        ageMs: 0,
+      })
+      expect(shelf.refreshed).toEqual([
         ['A', undefined],
         ['B', 'A'],
       ])
@@ -583,7 +606,7 @@ describe('CachedDocument', () => {
     expect(await stateOf(first)).toBe('A')
     expect(await stateOf(second)).toBe('A')
     expect(await stateOf(shelf.document.get())).toBe('A')
-    expect(shelf.document).toMatchObject({ loads: 2, loading: true })
+    expect(shelf.document).toMatchObject({ latestGeneration: 2, isRefreshing: true })
     await shelf.answer('B')
     expect(await stateOf(shelf.document.get())).toBe('B')
     expect(vi.getTimerCount()).toBe(0)
@@ -605,9 +628,9 @@ describe('CachedDocument', () => {
     shelf.clock.advance(15)
     expect(shelf.document.stale).toBe(true)
     expect(await stateOf(shelf.document.get())).toBe('A')
-    expect(shelf.document).toMatchObject({ loads: 3, loading: true })
+    expect(shelf.document).toMatchObject({ latestGeneration: 3, isRefreshing: true })
     expect(await stateOf(shelf.document.get())).toBe('A')
-    expect(shelf.document.loads).toBe(3)
+    expect(shelf.document.latestGeneration).toBe(3)
   })
 
   it('after a quiet time, an old failure says nothing: the load is waited for', async () => {
@@ -632,13 +655,13 @@ describe('CachedDocument', () => {
       for (let second = 0; second < 400; second++) {
         shelf.clock.advance(1)
         const asking = shelf.document.get()
-        if (shelf.document.loading) {
+        if (shelf.document.isRefreshing) {
           expect(await stateOf(asking), `${second} s later`).toBe('A')
           break
         }
         expect(await asking).toBe('A')
       }
-      expect(shelf.document.loads).toBe(3)
+      expect(shelf.document.latestGeneration).toBe(3)
     },
   )
 
@@ -653,14 +676,14 @@ describe('CachedDocument', () => {
     expect(await stateOf(asking)).toEqual({ error })
     // In the pause, to all who come, without asking.
     expect(await stateOf(shelf.document.get())).toEqual({ error })
-    expect(shelf.document.loads).toBe(2)
+    expect(shelf.document.latestGeneration).toBe(2)
     shelf.clock.advance(5)
     const again = shelf.document.get()
     await shelf.answer('B')
     expect(await stateOf(again)).toBe('B')
     expect(shelf.document).toMatchObject({
-      loads: 3,
-      load: 3,
+      latestGeneration: 3,
+      generation: 3,
       usable: true,
       stale: false,
       failure: undefined,
@@ -687,18 +710,24 @@ describe('CachedDocument', () => {
     const refreshing = Promise.all([stateOf(shelf.document.refresh()), stateOf(shelf.document.refresh())])
     await shelf.fail(error)
     expect(await refreshing).toEqual([{ error }, { error }])
-    expect(shelf.document).toMatchObject({ value: 'A', load: 1, loads: 2, pauseMs: 5000, usable: true })
+    expect(shelf.document).toMatchObject({
+      value: 'A',
+      generation: 1,
+      latestGeneration: 2,
+      pauseMs: 5000,
+      usable: true,
+    })
     expect(shelf.document.failure).toEqual({ error, agoMs: 0 })
     expect(shelf.failed).toEqual([error])
     shelf.clock.advance(4.999)
     expect(await stateOf(shelf.document.refresh())).toEqual({ error })
-    expect(shelf.document).toMatchObject({ loads: 2, pauseMs: 1, failure: { agoMs: 4999 } })
+    expect(shelf.document).toMatchObject({ latestGeneration: 2, pauseMs: 1, failure: { agoMs: 4999 } })
     shelf.clock.advance(0.001)
     const again = shelf.document.refresh()
-    expect(shelf.document).toMatchObject({ loads: 3, loading: true })
+    expect(shelf.document).toMatchObject({ latestGeneration: 3, isRefreshing: true })
     await shelf.answer('B')
     expect(await again).toBe('B')
-    expect(shelf.document).toMatchObject({ value: 'B', load: 3, pauseMs: 0, failure: undefined })
+    expect(shelf.document).toMatchObject({ value: 'B', generation: 3, pauseMs: 0, failure: undefined })
   })
 
   it('pauses grow over failures, keep to Retry-After, and begin anew after a success', async () => {
@@ -730,7 +759,7 @@ describe('CachedDocument', () => {
     expect(shelf.document.pauseMs).toBe(45_000)
     shelf.clock.advance(5)
     expect(await stateOf(shelf.document.get())).toHaveProperty('error')
-    expect(shelf.document.loads).toBe(1)
+    expect(shelf.document.latestGeneration).toBe(1)
     waitMs = 0
     const again = shelf.document.get()
     await shelf.answer('A')
@@ -755,9 +784,9 @@ describe('CachedDocument', () => {
   })
 
   it('a load that throws at once is a failure like any other', async () => {
-    const shelf = new Shelf({ load: async () => Promise.reject(new TypeError('x')) })
+    const shelf = new Shelf({ fetch: async () => Promise.reject(new TypeError('x')) })
     expect(await stateOf(shelf.document.get())).toMatchObject({ error: new TypeError('x') })
-    expect(shelf.document).toMatchObject({ loads: 1, loading: false, pauseMs: 5000 })
+    expect(shelf.document).toMatchObject({ latestGeneration: 1, isRefreshing: false, pauseMs: 5000 })
   })
 
   it('a lifetime without end never ends', async () => {
@@ -767,6 +796,6 @@ describe('CachedDocument', () => {
     await first
     shelf.clock.advance(1e9)
     expect(await shelf.document.get()).toBe('A')
-    expect(shelf.document).toMatchObject({ loads: 1, stale: false, usable: true })
+    expect(shelf.document).toMatchObject({ latestGeneration: 1, stale: false, usable: true })
   })
 })

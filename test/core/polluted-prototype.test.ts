@@ -1,6 +1,6 @@
 import { type Auth, type FetchFunction, toResponse, type VerifierOptions } from '@telnyx-auth/core'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { withoutInheritance } from '../../packages/core/src/testing.js'
+import { ownMembers } from '../../packages/core/src/testing.js'
 import {
   AUDIENCE,
   ForgedIssuer,
@@ -97,7 +97,7 @@ async function outcomes(verify: (token: string) => Promise<Auth>): Promise<strin
       await verify(token).then(describeAuth, (error: unknown) => {
         try {
           const { status, headers, body } = toResponse(error)
-          const { claim, reason } = withoutInheritance(Object(error))
+          const { claim, reason } = ownMembers(Object(error))
           const { message } = Object(error)
           return JSON.stringify({ status, headers, body, claim, reason, message })
         } catch {

@@ -8,9 +8,9 @@ import {
   toResponse,
   watch,
 } from '@telnyx-auth/core'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { hints, warnOnce } from '../../packages/core/src/testing.js'
-import { type CompiledCore, compileCore } from '../support/compiled-core.js'
+import { compileCore } from '../support/compiled-core.js'
 import {
   ForgedIssuer,
   forge,
@@ -193,15 +193,14 @@ describe('warnings for what only a person can repair', () => {
 })
 
 describe('NODE_DEBUG=telnyx-auth', () => {
-  let core: CompiledCore
+  let core: string
   beforeAll(async () => {
     core = await compileCore()
-  }, 60_000)
-  afterAll(() => core.remove())
+  })
 
   const program = fileURLToPath(new URL('../support/refused-requests.mjs', import.meta.url))
   const run = (debug: string) =>
-    spawnSync(process.execPath, [program, core.url], {
+    spawnSync(process.execPath, [program, core], {
       env: { ...process.env, NODE_DEBUG: debug },
       encoding: 'utf8',
     })

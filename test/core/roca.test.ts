@@ -1,6 +1,6 @@
 import { checkPrimeSync, generatePrimeSync, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { hasRocaStructure, importVerificationKey } from '../../packages/core/src/testing.js'
+import { hasRocaStructure, importJwk } from '../../packages/core/src/testing.js'
 import { makeKey } from '../support/forge.js'
 
 /** CVE-2017-15361: moduli of the faulty library, made by its rule, and ordinary ones. */
@@ -61,7 +61,7 @@ describe('J1: RSA keys with the ROCA structure (CVE-2017-15361)', () => {
 
   it('such a key of 2048 bits is left out, and said to be that', async () => {
     const n = base64url(faultyPrime(1024, 126) * faultyPrime(1024, 126))
-    expect(await importVerificationKey({ kty: 'RSA', alg: 'RS256', n, e: 'AQAB' })).toBe('roca')
+    expect(await importJwk({ kty: 'RSA', alg: 'RS256', n, e: 'AQAB' })).toBe('roca')
   })
 
   it('A: 1,225 moduli of ordinary primes, and keys of this machine, have it not', async () => {
@@ -69,7 +69,7 @@ describe('J1: RSA keys with the ROCA structure (CVE-2017-15361)', () => {
     const moduli = primes.flatMap((p, index) => primes.slice(index + 1).map((q) => p * q))
     expect(moduli).toHaveLength(1225)
     expect(moduli.filter(hasRocaStructure)).toEqual([])
-    expect(await importVerificationKey(makeKey('RS256').jwk)).toMatchObject({ kid: 'key-RS256' })
+    expect(await importJwk(makeKey('RS256').jwk)).toMatchObject({ kid: 'key-RS256' })
   })
 
   it('by chance, fewer than one modulus in 2^154 has it', () => {

@@ -923,7 +923,7 @@ describe('a thousand issuers', () => {
       const spies = [
         vi.spyOn(clock, 'monotonic'),
         vi.spyOn(clock, 'now'),
-        vi.spyOn(TrustedIssuer.prototype, 'introspects', 'get'),
+        vi.spyOn(TrustedIssuer.prototype, 'introspectionWhen', 'get'),
       ]
       await verifier.verify(last.token())
       await verifier.verify(last.token(), { introspection: 'fallback' })

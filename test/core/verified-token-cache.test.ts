@@ -16,7 +16,8 @@ import {
   rejectionOf,
 } from '../support/forge.js'
 import { thrownBy } from '../support/outcome.js'
-import { countSignatureChecks, createService, fateOf } from '../support/token-cache.js'
+import { countSignatureChecks } from '../support/signature-checks.js'
+import { createService, fateOf } from '../support/token-cache.js'
 
 /** Attack 29, "Speed" and the option `cache`: what is kept of tokens that were verified, and when it ends. */
 

@@ -1,8 +1,8 @@
 import { createMockIssuer, type MockIssuer, type MockIssuerOptions } from '@telnyx-auth/mock-issuer'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Authorization } from '../../packages/mock-issuer/src/authorization.js'
-import { Clients } from '../../packages/mock-issuer/src/clients.js'
-import { Grants } from '../../packages/mock-issuer/src/grants.js'
+import { Authorization } from '../../packages/mock-issuer/src/state/authorization.js'
+import { Clients } from '../../packages/mock-issuer/src/state/clients.js'
+import { Grants } from '../../packages/mock-issuer/src/state/grants.js'
 import {
   authorizationUrl,
   createPkcePair,
@@ -69,7 +69,7 @@ function open(options: MockIssuerOptions = {}): Promise<MockIssuer> {
   })
 }
 
-/** The user is told, and nobody is redirected. */
+/** An error page for the user, without a redirect. */
 async function expectErrorPage(response: Response, status: number): Promise<void> {
   expect(response.status).toBe(status)
   expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8')
@@ -95,7 +95,7 @@ async function expectRefusal(
   })
 }
 
-/** RFC 6749 §4.1.2.1: the client is told at its redirect URI. */
+/** A redirect to the client with an error (RFC 6749 §4.1.2.1). */
 function expectErrorRedirect(response: Response, error: string, state?: string): void {
   expect(response.status).toBe(302)
   expect(response.headers.get('cache-control')).toBe('no-store')
@@ -128,7 +128,7 @@ async function decisionOf(response: Response): Promise<ReturnType<typeof readRed
 }
 
 describe('authorization endpoint', () => {
-  it('answers a good request with the consent page, and counts it', async () => {
+  it('answers a valid request with the consent page, and counts it', async () => {
     const response = await requestAuthorization(issuer, { ...REQUEST, state: 'xyz', scope: 'messaging.read' })
     expect(response.status).toBe(200)
     expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8')
@@ -138,7 +138,7 @@ describe('authorization endpoint', () => {
     expect(issuer.grants).toEqual([])
   })
 
-  it('gives every request a consent token of its own, which cannot be guessed', async () => {
+  it('gives each request its own random consent token', async () => {
     const first = await openConsentPage(issuer, REQUEST)
     const second = await openConsentPage(issuer, REQUEST)
     expect(first.consentToken).toMatch(/^[\w-]{43}$/)
@@ -147,7 +147,7 @@ describe('authorization endpoint', () => {
     expect(await decisionOf(await decide(second.consentToken))).toMatchObject({ to: CALLBACK })
   })
 
-  // RFC 6749 §3.1: parameters that are not recognized are ignored. What a client of today sends is among them.
+  // RFC 6749 §3.1: unknown parameters are ignored. Some of these are sent by common clients.
   it.each([
     'nonce=n-0S6_WzA2Mj',
     'prompt=',
@@ -166,7 +166,7 @@ describe('authorization endpoint', () => {
     expect((await requestAuthorization(issuer, fields)).status).toBe(200)
   })
 
-  it('takes GET only', async () => {
+  it('accepts GET only', async () => {
     const response = await postForm(issuer.fetch, `${BASE}/v2/oauth/authorize`, REQUEST)
     expect(response.status).toBe(404)
   })
@@ -174,16 +174,16 @@ describe('authorization endpoint', () => {
   it.each([
     ['no client', 400, { response_type: 'code', redirect_uri: CALLBACK }],
     ['an empty client', 400, { ...REQUEST, client_id: '' }],
-    ['nothing at all', 400, {}],
+    ['no parameters', 400, {}],
     ['no redirect URI', 400, { response_type: 'code', client_id: 'web' }],
     ['an empty redirect URI', 400, { ...REQUEST, redirect_uri: '' }],
-    ['an unknown client', 404, { ...REQUEST, client_id: 'nobody' }],
-    ['an unknown client and no redirect URI', 404, { response_type: 'code', client_id: 'nobody' }],
+    ['an unknown client', 404, { ...REQUEST, client_id: 'unknown' }],
+    ['an unknown client and no redirect URI', 404, { response_type: 'code', client_id: 'unknown' }],
     ['a client in another case', 404, { ...REQUEST, client_id: 'WEB' }],
     ['a client with a space', 404, { ...REQUEST, client_id: 'web ' }],
-    ['the prototype as its client', 404, { ...REQUEST, client_id: '__proto__' }],
-    ['a member of every object as its client', 404, { ...REQUEST, client_id: 'constructor' }],
-  ])('tells the user of %s', async (_, status, fields) => {
+    ['__proto__ as its client', 404, { ...REQUEST, client_id: '__proto__' }],
+    ['the name of an inherited member as its client', 404, { ...REQUEST, client_id: 'constructor' }],
+  ])('shows the user an error page for %s', async (_, status, fields) => {
     await expectErrorPage(await requestAuthorization(issuer, fields), status)
   })
 
@@ -195,7 +195,7 @@ describe('authorization endpoint', () => {
     ['state', 'xyz'],
     ['code_challenge', PKCE.code_challenge],
     ['code_challenge_method', 'S256'],
-  ])('tells the user of a repeated %s, even with an empty value', async (name, value) => {
+  ])('shows the user an error page for a repeated %s, even with an empty value', async (name, value) => {
     const others = Object.entries(REQUEST).filter(([other]) => other !== name)
     const once = await requestAuthorization(issuer, [...others, [name, value]])
     expect(once.status).not.toBe(400)
@@ -207,7 +207,7 @@ describe('authorization endpoint', () => {
   })
 
   describe('redirect URI', () => {
-    it.each(WEB.redirectUris)('%s is taken as it was registered', async (redirectUri) => {
+    it.each(WEB.redirectUris)('%s is accepted as registered', async (redirectUri) => {
       const request = { ...REQUEST, redirect_uri: redirectUri }
       expect((await requestAuthorization(issuer, request)).status).toBe(200)
       const location = await issuer.authorize(authorizationUrl({ ...request, state: 's' }))
@@ -219,32 +219,32 @@ describe('authorization endpoint', () => {
       ['a longer host', 'https://app.example.com.evil.example/callback'],
       ['a shorter path', 'https://app.example.com/'],
       ['a longer path', 'https://app.example.com/callback/more'],
-      ['a slash more', 'https://app.example.com/callback/'],
-      ['a slash less', 'https://app.example.com/Case'],
+      ['an additional slash', 'https://app.example.com/callback/'],
+      ['a missing slash', 'https://app.example.com/Case'],
       ['a path in another case', 'https://app.example.com/Callback'],
       ['a host in another case', 'https://APP.example.com/callback'],
       ['a scheme in another case', 'HTTPS://app.example.com/callback'],
       ['an encoded letter', 'https://app.example.com/%63allback'],
-      ['the port that is the default', 'https://app.example.com:443/callback'],
+      ['the default port', 'https://app.example.com:443/callback'],
       ['another port', 'https://app.example.com:8443/callback'],
       ['a dot segment', 'https://app.example.com/x/../callback'],
-      ['a dot segment behind', 'https://app.example.com/callback/../x'],
-      ['a query more', 'https://app.example.com/callback?x=1'],
-      ['a query less', 'https://app.example.com/with'],
+      ['a dot segment at the end', 'https://app.example.com/callback/../x'],
+      ['an additional query', 'https://app.example.com/callback?x=1'],
+      ['a missing query', 'https://app.example.com/with'],
       ['an empty query', 'https://app.example.com/callback?'],
       ['a fragment', 'https://app.example.com/callback#x'],
       ['credentials', 'https://app.example.com@evil.example/callback'],
       ['a backslash', 'https://app.example.com\\callback'],
       ['another scheme', 'http://app.example.com/callback'],
-      ['a blank before', ' https://app.example.com/callback'],
-      ['a line break after', 'https://app.example.com/callback\n'],
-      ['a NUL after', 'https://app.example.com/callback\0'],
-      ['two at once', `${CALLBACK} ${CALLBACK}`],
+      ['a space before it', ' https://app.example.com/callback'],
+      ['a line break after it', 'https://app.example.com/callback\n'],
+      ['a NUL after it', 'https://app.example.com/callback\0'],
+      ['two URIs', `${CALLBACK} ${CALLBACK}`],
       ['a relative one', '/callback'],
       ['that of another client', 'com.example.app:/callback'],
       ['a script', 'javascript:alert(1)'],
-      ['a member of every object', 'constructor'],
-    ])('with %s is refused, and nobody is sent there', async (_, redirectUri) => {
+      ['the name of an inherited member', 'constructor'],
+    ])('with %s is refused, and the user is not redirected', async (_, redirectUri) => {
       await expectErrorPage(
         await requestAuthorization(issuer, { ...REQUEST, redirect_uri: redirectUri }),
         422,
@@ -260,7 +260,7 @@ describe('authorization endpoint', () => {
       'http://localhost/callback',
       'http://localhost:8080/callback',
       'http://localhost:9090/callback',
-    ])('%s is on this machine, where any port will do', async (redirectUri) => {
+    ])('%s is on this machine, so any port is accepted', async (redirectUri) => {
       const request = { ...NATIVE_REQUEST, redirect_uri: redirectUri }
       expect((await requestAuthorization(issuer, request)).status).toBe(200)
       const location = await issuer.authorize(authorizationUrl(request))
@@ -305,7 +305,7 @@ describe('authorization endpoint', () => {
       'com.example.app:1/callback',
       'com.example.app://callback',
       'COM.EXAMPLE.APP:/callback',
-    ])('%j only looks as if it were on this machine', async (redirectUri) => {
+    ])('%j looks like this machine, but is not', async (redirectUri) => {
       const request = { ...NATIVE_REQUEST, redirect_uri: redirectUri }
       await expectErrorPage(await requestAuthorization(issuer, request), 422)
       expect(await rejectionOf(issuer.authorize(authorizationUrl(request)))).toBeInstanceOf(Error)
@@ -320,12 +320,12 @@ describe('authorization endpoint', () => {
       },
     )
 
-    it('of a client that has none is refused', async () => {
+    it('is refused for a client without redirect URIs', async () => {
       const other = await open({ clients: [{ clientId: 'web', redirectUris: [] }] })
       await expectErrorPage(await requestAuthorization(other, REQUEST), 422)
     })
 
-    it('that the owner has replaced is refused', async () => {
+    it('is refused after it was replaced by the owner', async () => {
       const update = { redirect_uris: ['https://new.example.com/callback'] }
       expect((await manage(issuer, 'PUT', 'oauth_clients/web', update)).status).toBe(200)
       await expectErrorPage(await requestAuthorization(issuer, REQUEST), 422)
@@ -334,38 +334,38 @@ describe('authorization endpoint', () => {
     })
   })
 
-  describe('tells the client of', () => {
+  describe('redirects to the client with an error for', () => {
     it.each([
       ['no response type', 'invalid_request', { response_type: '' }],
       ['the implicit grant', 'unsupported_response_type', { response_type: 'token' }],
       ['a hybrid response type', 'unsupported_response_type', { response_type: 'code id_token' }],
       ['a response type in another case', 'unsupported_response_type', { response_type: 'CODE' }],
-      ['a member of every object', 'unsupported_response_type', { response_type: 'constructor' }],
+      ['the name of an inherited member', 'unsupported_response_type', { response_type: 'constructor' }],
       ['a client that may not use codes', 'unauthorized_client', { client_id: 'machine' }],
       ['an unknown scope', 'invalid_scope', { scope: 'nope' }],
       ['a scope of the issuer, not of the client', 'invalid_scope', { scope: 'voice.read' }],
-      ['one good and one unknown scope', 'invalid_scope', { scope: 'messaging.read nope' }],
-      ['two blanks between scopes', 'invalid_scope', { scope: 'messaging.read  messaging.write' }],
-      ['a blank scope', 'invalid_scope', { scope: ' ' }],
+      ['one valid and one unknown scope', 'invalid_scope', { scope: 'messaging.read nope' }],
+      ['two spaces between scopes', 'invalid_scope', { scope: 'messaging.read  messaging.write' }],
+      ['a scope that is a space', 'invalid_scope', { scope: ' ' }],
       ['a scope in another case', 'invalid_scope', { scope: 'Messaging.Read' }],
-      ['a scope of every object', 'invalid_scope', { scope: '__proto__' }],
+      ['__proto__ as a scope', 'invalid_scope', { scope: '__proto__' }],
       ['a relative resource', 'invalid_target', { resource: '/mcp' }],
       ['a resource that is a word', 'invalid_target', { resource: 'api' }],
       ['a resource with a fragment', 'invalid_target', { resource: 'https://api.example.com/#x' }],
       ['a resource with an empty fragment', 'invalid_target', { resource: 'https://api.example.com/#' }],
-      ['a resource with a blank', 'invalid_target', { resource: 'https://api.example.com/ x' }],
+      ['a resource with a space', 'invalid_target', { resource: 'https://api.example.com/ x' }],
     ])('%s', async (_, error, fields) => {
       const request = { ...REQUEST, ...fields }
       const response = await requestAuthorization(issuer, { ...request, state: 'xyz' })
       expectErrorRedirect(response, error, 'xyz')
       expect(readRedirect(response.headers.get('location')).to).toBe(CALLBACK)
-      // RFC 6749 §4.1.2.1: the state only if there was one.
+      // RFC 6749 §4.1.2.1: state only if the request had one.
       expectErrorRedirect(await requestAuthorization(issuer, request), error)
       expect(readRedirect(await issuer.authorize(authorizationUrl(request))).parameters.error).toBe(error)
       expect(issuer.grants).toEqual([])
     })
 
-    it('one bad resource among good ones', async () => {
+    it('one invalid resource among valid ones', async () => {
       const good: [string, string][] = [...Object.entries(REQUEST), ['resource', 'https://one.example.com']]
       expect((await requestAuthorization(issuer, good)).status).toBe(200)
       expectErrorRedirect(
@@ -374,7 +374,7 @@ describe('authorization endpoint', () => {
       )
     })
 
-    it('an error where the registered query stays in front', async () => {
+    it('a redirect URI with a query, which it keeps', async () => {
       const redirectUri = 'https://app.example.com/with?query=1'
       const response = await requestAuthorization(issuer, {
         ...REQUEST,
@@ -384,7 +384,7 @@ describe('authorization endpoint', () => {
       expect(response.headers.get('location')).toMatch(/^https:\/\/app\.example\.com\/with\?query=1&error=/)
     })
 
-    it('an error at the app, or at the port, that is waiting', async () => {
+    it('the redirect URI of an app, and a loopback URI with its port', async () => {
       for (const redirectUri of ['com.example.app:/callback', 'http://127.0.0.1:4321/callback']) {
         const request = { ...NATIVE_REQUEST, redirect_uri: redirectUri, scope: 'nope' }
         const response = await requestAuthorization(issuer, request)
@@ -397,7 +397,7 @@ describe('authorization endpoint', () => {
   describe('state', () => {
     it.each([
       ['plain', 'xyz'],
-      ['of a blank', ' '],
+      ['of a space', ' '],
       ['with a line break', 'a\r\nSet-Cookie: a=b\r\n\r\n<script>'],
       ['with an encoded line break', 'a%0d%0aLocation:%20https://evil.example'],
       ['with a query', 'a&code=stolen&error=x=y?#z'],
@@ -406,7 +406,7 @@ describe('authorization endpoint', () => {
       ['with a NUL', 'a\0b'],
       ['with pluses', 'a+b%2B'],
       ['that is long', 'x'.repeat(10_000)],
-    ])('%s comes back as it was, and as nothing else', async (_, state) => {
+    ])('%s is returned unchanged', async (_, state) => {
       const failed = await requestAuthorization(issuer, { ...REQUEST, state, scope: 'nope' })
       expectErrorRedirect(failed, 'invalid_scope', state)
       expect([...failed.headers.keys()].sort()).toEqual(['cache-control', 'location'])
@@ -426,7 +426,7 @@ describe('authorization endpoint', () => {
       })
     })
 
-    it('is left out where it was empty or missing', async () => {
+    it('is left out if it was empty or missing', async () => {
       for (const fields of [REQUEST, { ...REQUEST, state: '' }]) {
         const location = await issuer.authorize(authorizationUrl(fields))
         expect(Object.keys(readRedirect(location).parameters)).toEqual(['code'])
@@ -438,29 +438,32 @@ describe('authorization endpoint', () => {
 describe('PKCE', () => {
   it.each([
     ['a public client', NATIVE_REQUEST],
-    ['a client that must', { ...REQUEST, client_id: 'strict', ...PKCE }],
-    ['a client that need not', { ...REQUEST, ...PKCE }],
-    ['a client that need not, and does not', REQUEST],
-  ])('is taken from %s', async (_, fields) => {
+    ['a client that must use it', { ...REQUEST, client_id: 'strict', ...PKCE }],
+    ['a client that need not use it', { ...REQUEST, ...PKCE }],
+    ['a client that does not use it and need not', REQUEST],
+  ])('is accepted from %s', async (_, fields) => {
     expect((await requestAuthorization(issuer, fields)).status).toBe(200)
   })
 
   it.each([
     ['no challenge of a public client', { client_id: 'native', redirect_uri: 'http://127.0.0.1/callback' }],
-    ['no challenge of a client that must', { client_id: 'strict' }],
-    ['an empty challenge of a client that must', { client_id: 'strict', ...PKCE, code_challenge: '' }],
+    ['no challenge of a client that must use PKCE', { client_id: 'strict' }],
+    [
+      'an empty challenge of a client that must use PKCE',
+      { client_id: 'strict', ...PKCE, code_challenge: '' },
+    ],
     ['a method without challenge', { code_challenge_method: 'S256' }],
     [
       'a method without challenge of a client that must',
       { client_id: 'strict', code_challenge_method: 'S256' },
     ],
-    // RFC 7636 §4.3: no method is the method `plain`.
+    // RFC 7636 §4.3: without a method, it is `plain`.
     ['a challenge without method', { code_challenge: PKCE.code_challenge }],
     ['a challenge with an empty method', { ...PKCE, code_challenge_method: '' }],
     ['the method plain', { ...PKCE, code_challenge_method: 'plain' }],
     ['the method in another case', { ...PKCE, code_challenge_method: 's256' }],
     ['an unknown method', { ...PKCE, code_challenge_method: 'S512' }],
-    ['a method of every object', { ...PKCE, code_challenge_method: 'constructor' }],
+    ['the name of an inherited member as method', { ...PKCE, code_challenge_method: 'constructor' }],
     ['a challenge that is too short', { ...PKCE, code_challenge: PKCE.code_challenge.slice(1) }],
     ['a challenge that is too long', { ...PKCE, code_challenge: `${PKCE.code_challenge}A` }],
     ['a challenge with padding', { ...PKCE, code_challenge: `${PKCE.code_challenge}=` }],
@@ -470,7 +473,7 @@ describe('PKCE', () => {
     expectErrorRedirect(await requestAuthorization(issuer, { ...REQUEST, ...fields }), 'invalid_request')
   })
 
-  it('is demanded as soon as the owner says so', async () => {
+  it('is required as soon as the owner requires it', async () => {
     expect((await requestAuthorization(issuer, REQUEST)).status).toBe(200)
     expect((await manage(issuer, 'PUT', 'oauth_clients/web', { require_pkce: true })).status).toBe(200)
     expectErrorRedirect(await requestAuthorization(issuer, REQUEST), 'invalid_request')
@@ -479,7 +482,7 @@ describe('PKCE', () => {
 })
 
 describe('consent details', () => {
-  it('have the members that Telnyx documents, and no other', async () => {
+  it('have only the members that Telnyx documents', async () => {
     const { consentToken } = await openConsentPage(issuer, { ...REQUEST, state: 'secret state', ...PKCE })
     const response = await showConsent(consentToken)
     expect(response.status).toBe(200)
@@ -511,7 +514,7 @@ describe('consent details', () => {
     expect(issuer.requests.consent.count).toBe(1)
   })
 
-  it('show what the client has registered, and what it asks for', async () => {
+  it('show the metadata of the client and the requested scopes', async () => {
     const links = {
       logoUri: 'https://app.example.com/logo.png',
       policyUri: 'https://app.example.com/policy',
@@ -540,7 +543,7 @@ describe('consent details', () => {
     })
   })
 
-  it('put every scope of Telnyx into words', async () => {
+  it('describe each scope of Telnyx', async () => {
     issuer = await createMockIssuer({ algorithm: 'ES256' })
     const client = issuer.clients[0]
     const { consentToken } = await openConsentPage(issuer, {
@@ -558,7 +561,7 @@ describe('consent details', () => {
     expect(data).toMatchObject({ requested_scopes: words })
   })
 
-  it('name the port that the request named', async () => {
+  it('show the port of the request', async () => {
     const redirectUri = 'http://127.0.0.1:4321/callback'
     const { consentToken } = await openConsentPage(issuer, { ...NATIVE_REQUEST, redirect_uri: redirectUri })
     expect(await readObject(await showConsent(consentToken))).toMatchObject({
@@ -566,14 +569,14 @@ describe('consent details', () => {
     })
   })
 
-  it('can be asked for again, and leave the decision open', async () => {
+  it('can be read again, and the decision stays open', async () => {
     const { consentToken } = await openConsentPage(issuer, REQUEST)
     const first = await readObject(await showConsent(consentToken))
     expect(await readObject(await showConsent(consentToken))).toEqual(first)
     expect(await decisionOf(await decide(consentToken))).toMatchObject({ to: CALLBACK })
   })
 
-  it('show the client as it is now', async () => {
+  it('show the current state of the client', async () => {
     const { consentToken } = await openConsentPage(issuer, REQUEST)
     await manage(issuer, 'PUT', 'oauth_clients/web', { name: 'Renamed' })
     expect(await readObject(await showConsent(consentToken))).toMatchObject({ data: { name: 'Renamed' } })
@@ -584,7 +587,7 @@ describe('consent details', () => {
     ['a wrong one', { authorization: 'Bearer KEY_wrong' }],
     ['one in another scheme', { authorization: 'Basic x' }],
     ['an empty one', { authorization: 'Bearer ' }],
-  ])('need the API key: %s is refused, whether the token is good or not', async (_, headers) => {
+  ])('require the API key: %s is refused, with a valid consent token or not', async (_, headers) => {
     const { consentToken } = await openConsentPage(issuer, REQUEST)
     for (const token of [consentToken, 'unknown'])
       await expectRefusal(await issuer.fetch(`${CONSENT}/${token}`, { headers }), 401, 'invalid_token')
@@ -598,7 +601,7 @@ describe('consent details', () => {
     },
   )
 
-  it('are gone when the user has decided, either way', async () => {
+  it('are gone after the user has allowed or denied', async () => {
     for (const allowed of [true, false]) {
       const { consentToken } = await openConsentPage(issuer, REQUEST)
       expect((await showConsent(consentToken)).status).toBe(200)
@@ -617,7 +620,7 @@ describe('consent details', () => {
     await expectErrorPage(await sendForm({ consent_token: consentToken, decision: 'allow' }), 422)
   })
 
-  it('are gone with the client', async () => {
+  it('are gone after the client was deleted', async () => {
     const { consentToken } = await openConsentPage(issuer, REQUEST)
     expect((await manage(issuer, 'DELETE', 'oauth_clients/web')).status).toBe(204)
     await expectRefusal(await showConsent(consentToken), 422, 'invalid_request')
@@ -626,7 +629,7 @@ describe('consent details', () => {
     await expectErrorPage(await requestAuthorization(issuer, REQUEST), 404)
   })
 
-  it('are gone with the redirect URI, where nobody must be sent any more', async () => {
+  it('are gone after the redirect URI was removed from the client', async () => {
     const { consentToken } = await openConsentPage(issuer, REQUEST)
     const kept = { redirect_uris: [CALLBACK, 'https://new.example.com/callback'] }
     expect((await manage(issuer, 'PUT', 'oauth_clients/web', kept)).status).toBe(200)
@@ -641,8 +644,8 @@ describe('consent details', () => {
 
   it.each([
     ['the grant type', { allowed_grant_types: ['client_credentials'] }],
-    ['all that it asked for', { allowed_scopes: ['voice.read'] }],
-  ])('are gone when the client has lost %s', async (_, lost) => {
+    ['all requested scopes', { allowed_scopes: ['voice.read'] }],
+  ])('are gone after the client has lost %s', async (_, lost) => {
     const { consentToken } = await openConsentPage(issuer, { ...REQUEST, scope: 'messaging.read' })
     expect((await manage(issuer, 'PUT', 'oauth_clients/web', lost)).status).toBe(200)
     await expectRefusal(await showConsent(consentToken), 422, 'invalid_request')
@@ -650,7 +653,7 @@ describe('consent details', () => {
     expect(issuer.grants).toEqual([])
   })
 
-  it('are gone when the client must use PKCE now, and did not', async () => {
+  it('are gone if the client must use PKCE now and the request had none', async () => {
     const without = await openConsentPage(issuer, REQUEST)
     const withPkce = await openConsentPage(issuer, { ...REQUEST, ...createPkcePair().challenge })
     expect((await manage(issuer, 'PUT', 'oauth_clients/web', { require_pkce: true })).status).toBe(200)
@@ -658,7 +661,7 @@ describe('consent details', () => {
     expect((await showConsent(withPkce.consentToken)).status).toBe(200)
   })
 
-  it('speak of what the client may still have', async () => {
+  it('list only the scopes that the client still has', async () => {
     const scope = 'messaging.read messaging.write'
     const { consentToken } = await openConsentPage(issuer, { ...REQUEST, scope })
     await manage(issuer, 'PUT', 'oauth_clients/web', { allowed_scopes: ['messaging.read', 'voice.read'] })
@@ -671,7 +674,7 @@ describe('consent details', () => {
 })
 
 describe('decision by the API', () => {
-  it('to allow gives a code and a grant', async () => {
+  it('to allow creates a code and a grant', async () => {
     const { consentToken } = await openConsentPage(issuer, {
       ...REQUEST,
       state: 's',
@@ -694,7 +697,7 @@ describe('decision by the API', () => {
     expect(issuer.requests.createGrant.count).toBe(1)
   })
 
-  it('not to allow gives access_denied and no grant', async () => {
+  it('to deny gives access_denied and no grant', async () => {
     const { consentToken } = await openConsentPage(issuer, { ...REQUEST, state: 's' })
     const { to, parameters } = await decisionOf(await decide(consentToken, false))
     expect(to).toBe(CALLBACK)
@@ -706,21 +709,21 @@ describe('decision by the API', () => {
     [true, true],
     [true, false],
     [false, true],
-  ])('counts once: %s, then %s', async (first, second) => {
+  ])('is accepted once: %s, then %s', async (first, second) => {
     const { consentToken } = await openConsentPage(issuer, REQUEST)
     await decisionOf(await decide(consentToken, first))
     await expectRefusal(await decide(consentToken, second), 422, 'invalid_request')
     expect(issuer.grants).toHaveLength(first ? 1 : 0)
   })
 
-  it('counts once when two come at the same time', async () => {
+  it('is accepted once if two arrive at the same time', async () => {
     const { consentToken } = await openConsentPage(issuer, REQUEST)
     const answers = await Promise.all([decide(consentToken), decide(consentToken)])
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 422])
     expect(issuer.grants).toHaveLength(1)
   })
 
-  it('needs the API key, without which nothing is decided', async () => {
+  it('requires the API key, and decides nothing without it', async () => {
     const { consentToken } = await openConsentPage(issuer, REQUEST)
     const document = { allowed: true, consent_token: consentToken }
     for (const headers of [{}, { authorization: 'Bearer wrong' }])
@@ -732,7 +735,7 @@ describe('decision by the API', () => {
   it.each([
     ['an unknown token', 'unknown'],
     ['an empty token', ''],
-    ['the prototype', '__proto__'],
+    ['__proto__', '__proto__'],
   ])('is refused with %s', async (_, token) => {
     await expectRefusal(await decide(token), 422, 'invalid_request')
   })
@@ -741,17 +744,21 @@ describe('decision by the API', () => {
     ['no token', { allowed: true }, { consent_token: ['is missing'] }],
     ['no decision', { consent_token: 'TOKEN' }, { allowed: ['is missing'] }],
     ['neither', {}, { allowed: ['is missing'], consent_token: ['is missing'] }],
-    ['a text as decision', { allowed: 'true', consent_token: 'TOKEN' }, { allowed: ['must be a boolean'] }],
+    ['a string as decision', { allowed: 'true', consent_token: 'TOKEN' }, { allowed: ['must be a boolean'] }],
     ['a number as decision', { allowed: 1, consent_token: 'TOKEN' }, { allowed: ['must be a boolean'] }],
     ['null as decision', { allowed: null, consent_token: 'TOKEN' }, { allowed: ['must be a boolean'] }],
-    ['a list as token', { allowed: true, consent_token: ['TOKEN'] }, { consent_token: ['must be a string'] }],
+    [
+      'an array as token',
+      { allowed: true, consent_token: ['TOKEN'] },
+      { consent_token: ['must be a string'] },
+    ],
     ['a scope', { allowed: true, consent_token: 'TOKEN', scope: 'a' }, { scope: ['is not known'] }],
     [
-      'a member of every object',
+      'the name of an inherited member',
       { allowed: true, consent_token: 'TOKEN', constructor: 1 },
       { constructor: ['is not known'] },
     ],
-  ])('is refused with %s, and stays open', async (_, document, fields) => {
+  ])('is refused with %s, and the decision stays open', async (_, document, fields) => {
     const { consentToken } = await openConsentPage(issuer, REQUEST)
     const text = JSON.stringify(document).replace('TOKEN', consentToken)
     const response = await manage(issuer, 'POST', 'oauth/grants', JSON.parse(text))
@@ -760,7 +767,7 @@ describe('decision by the API', () => {
     await decisionOf(await decide(consentToken))
   })
 
-  it('does not take the prototype as a member', async () => {
+  it('does not accept __proto__ as a member', async () => {
     const { consentToken } = await openConsentPage(issuer, REQUEST)
     const response = await issuer.fetch(GRANTS, {
       method: 'POST',
@@ -785,7 +792,7 @@ describe('decision by the API', () => {
 })
 
 describe('decision by the form of the consent page', () => {
-  it('to allow sends the user back with a code, without an API key', async () => {
+  it('to allow redirects the user with a code, without an API key', async () => {
     const { consentToken } = await openConsentPage(issuer, { ...REQUEST, state: 's' })
     const response = await sendForm({ consent_token: consentToken, decision: 'allow' })
     expect(response.status).toBe(302)
@@ -810,7 +817,7 @@ describe('decision by the form of the consent page', () => {
     expect(issuer.grants).toEqual([])
   })
 
-  it('counts once', async () => {
+  it('is accepted once', async () => {
     const { consentToken } = await openConsentPage(issuer, REQUEST)
     const fields = { consent_token: consentToken, decision: 'allow' }
     expect((await sendForm(fields)).status).toBe(302)
@@ -822,13 +829,13 @@ describe('decision by the form of the consent page', () => {
   it.each([
     ['no token', { decision: 'allow' }],
     ['an unknown token', { decision: 'allow', consent_token: 'unknown' }],
-    ['the prototype', { decision: 'allow', consent_token: '__proto__' }],
+    ['__proto__', { decision: 'allow', consent_token: '__proto__' }],
     ['nothing', {}],
   ])('is refused with %s', async (_, fields) => {
     await expectErrorPage(await sendForm(fields), 422)
   })
 
-  it('is refused with two decisions, and stays open', async () => {
+  it('is refused with two decisions, and the decision stays open', async () => {
     const { consentToken } = await openConsentPage(issuer, REQUEST)
     const fields: [string, string][] = [
       ['consent_token', consentToken],
@@ -839,7 +846,7 @@ describe('decision by the form of the consent page', () => {
     await decisionOf(await decide(consentToken))
   })
 
-  it('is refused as plain text, and when it is too long', async () => {
+  it('is refused as plain text, and if it is too long', async () => {
     const headers = { 'content-type': 'text/plain' }
     await expectErrorPage(
       await issuer.fetch(CONSENT, { method: 'POST', headers, body: 'decision=allow' }),
@@ -848,7 +855,7 @@ describe('decision by the form of the consent page', () => {
     await expectErrorPage(await sendForm({ decision: 'x'.repeat(70_000) }), 422)
   })
 
-  it('is not taken from the address', async () => {
+  it('is not read from the URL', async () => {
     const { consentToken } = await openConsentPage(issuer, REQUEST)
     const query = new URLSearchParams({ consent_token: consentToken, decision: 'allow' })
     expect((await issuer.fetch(`${CONSENT}?${query}`)).status).toBe(404)
@@ -858,7 +865,7 @@ describe('decision by the form of the consent page', () => {
 })
 
 describe('authorize', () => {
-  it('does what a user does, without a request to any endpoint', async () => {
+  it('acts as a user, without a request to any endpoint', async () => {
     const url = authorizationUrl({ ...REQUEST, state: 's' })
     for (const input of [url, new URL(url)])
       expect(readRedirect(await issuer.authorize(input))).toEqual({
@@ -866,14 +873,14 @@ describe('authorize', () => {
         parameters: { code: expect.any(String), state: 's' },
       })
     for (const log of Object.values(issuer.requests)) expect(log.count).toBe(0)
-    // The same user each time, and the same as at the other ways to decide.
+    // The same user each time, also for decisions by the API and by the form.
     const { consentToken } = await openConsentPage(issuer, REQUEST)
     await decide(consentToken)
     expect(new Set(issuer.grants.map(({ subject }) => subject)).size).toBe(1)
     expect(issuer.grants).toHaveLength(3)
   })
 
-  it('allows nothing where the user does not', async () => {
+  it('creates no grant if the user denies', async () => {
     const location = await issuer.authorize(authorizationUrl({ ...REQUEST, state: 's' }), { allow: false })
     expect(readRedirect(location)).toEqual({
       to: CALLBACK,
@@ -882,9 +889,9 @@ describe('authorize', () => {
     expect(issuer.grants).toEqual([])
   })
 
-  it('is done by whoever the test says', async () => {
-    await issuer.authorize(authorizationUrl(REQUEST), { subject: 'somebody' })
-    expect(issuer.grants[0]?.subject).toBe('somebody')
+  it('uses the subject of the test', async () => {
+    await issuer.authorize(authorizationUrl(REQUEST), { subject: 'user-1' })
+    expect(issuer.grants[0]?.subject).toBe('user-1')
   })
 
   it.each([
@@ -903,15 +910,15 @@ describe('authorize', () => {
 
   it.each([
     ['no client', { response_type: 'code', redirect_uri: CALLBACK }],
-    ['an unknown client', { ...REQUEST, client_id: 'nobody' }],
+    ['an unknown client', { ...REQUEST, client_id: 'unknown' }],
     ['another redirect URI', { ...REQUEST, redirect_uri: 'https://evil.example/' }],
-  ])('throws for %s, of which a client must not be told', async (_, fields) => {
+  ])('throws for %s, which must not be reported to a client', async (_, fields) => {
     const error = await rejectionOf(issuer.authorize(authorizationUrl(fields)))
     expect(error).toBeInstanceOf(Error)
     expect(error).not.toBeInstanceOf(TypeError)
   })
 
-  // The endpoint is the one of the metadata, however that is written.
+  // The endpoint of the metadata, in any spelling of its URL.
   it.each([
     'https://as.example.com',
     'https://as.example.com/',
@@ -921,7 +928,7 @@ describe('authorize', () => {
     'https://AS.example.com',
     'https://as.example.com:443',
     'http://[::1]:4010',
-  ])('takes the authorization endpoint of %s', async (identifier) => {
+  ])('accepts the authorization endpoint of %s', async (identifier) => {
     issuer = await open({ issuer: identifier })
     const { origin, pathname } = new URL(identifier)
     const wellKnown = `${origin}/.well-known/oauth-authorization-server${pathname.replace(/\/$/, '')}`
@@ -931,7 +938,7 @@ describe('authorize', () => {
     expect(readRedirect(await issuer.authorize(url)).parameters).toHaveProperty('code')
   })
 
-  it('works at an issuer that listens', async () => {
+  it('works with an issuer that listens', async () => {
     const url = await issuer.listen()
     try {
       const location = await issuer.authorize(authorizationUrl(REQUEST, url))
@@ -942,8 +949,8 @@ describe('authorize', () => {
   })
 })
 
-describe('waiting requests', () => {
-  it('are ten thousand at most: one more makes the first be forgotten', () => {
+describe('pending requests', () => {
+  it('are ten thousand at most: one more evicts the oldest', () => {
     const clients = new Clients([WEB], SCOPES, () => START)
     const authorization = new Authorization(clients, new Grants(() => START), () => START)
     const query = new URLSearchParams(REQUEST)
@@ -952,10 +959,10 @@ describe('waiting requests', () => {
       return outcome.kind === 'consent' ? outcome.consentToken : ''
     })
     const [first = '', second = ''] = tokens
-    expect(authorization.waiting(first).redirectUri).toBe(CALLBACK)
+    expect(authorization.pending(first).redirectUri).toBe(CALLBACK)
     authorization.begin(query)
-    expect(thrownBy(() => authorization.waiting(first))).toMatchObject({ status: 422 })
-    expect(authorization.decide(second, true, 'somebody')).toContain('code=')
-    expect(thrownBy(() => authorization.decide(first, true, 'somebody'))).toMatchObject({ status: 422 })
+    expect(thrownBy(() => authorization.pending(first))).toMatchObject({ status: 422 })
+    expect(authorization.decide(second, true, 'user-1')).toContain('code=')
+    expect(thrownBy(() => authorization.decide(first, true, 'user-1'))).toMatchObject({ status: 422 })
   })
 })

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { browserPath, launchBrowser } from '../support/browser.js'
 import { serve } from '../support/http.js'
 
-/** What a client that runs in a browser does first: it finds the issuer and registers, with headers of MCP. */
+/** The first steps of a client in a browser: it discovers the issuer and registers, with the headers of MCP. */
 const REGISTER = `async (issuer) => {
   const headers = { 'content-type': 'application/json', 'mcp-protocol-version': '2026-07-28' }
   const found = await fetch(issuer + '/.well-known/oauth-authorization-server', { headers })
@@ -32,7 +32,7 @@ describe.skipIf(browserPath === undefined)('a client in a browser (Fetch standar
     return { issuer, page, register }
   }
 
-  it('registers from a page of this machine', async () => {
+  it('registers from a page on this machine', async () => {
     const { issuer, page, register } = await createWorld()
     const app = express()
     app.get('/', (_request, response) => void response.send('<!doctype html>'))
@@ -41,7 +41,7 @@ describe.skipIf(browserPath === undefined)('a client in a browser (Fetch standar
     expect(issuer.clients).toMatchObject([{ name: 'Page' }])
   })
 
-  it('cannot register from a page of the web', async () => {
+  it('cannot register from a web page', async () => {
     const { issuer, page, register } = await createWorld()
     await page.route('http://evil.example/', (route) =>
       route.fulfill({ contentType: 'text/html', body: '<!doctype html>' }),

@@ -12,7 +12,7 @@ import { serve } from '../support/http.js'
 import { readObject, textOf } from '../support/oauth-requests.js'
 import { ROOT } from '../support/packed.js'
 
-/** The consent page as users meet it: in Debian's Chromium, between a client and an API that are real servers. */
+/** The consent page in Debian's Chromium, between a client and an API that are real servers. */
 
 const SCREENSHOT = join(ROOT, 'packages/mock-issuer/consent-page.png')
 const AUDIENCE = 'https://api.example.com'
@@ -21,11 +21,11 @@ interface World {
   readonly issuer: MockIssuer
   readonly clientUrl: string
   readonly page: Page
-  /** What the browser complained about: refused by a policy, mostly. */
+  /** The errors on the browser's console, mostly from the Content-Security-Policy. */
   readonly complaints: readonly string[]
 }
 
-/** An API behind the adapter. */
+/** An API with the adapter. */
 function createApi(issuer: string): express.Express {
   const api = express()
   api.use(telnyxAuth({ issuer, audience: AUDIENCE }))
@@ -36,7 +36,7 @@ function createApi(issuer: string): express.Express {
   return api
 }
 
-/** A client that signs users in, as a web application does, and shows them what the API says. */
+/** A client that signs users in like a web application, and shows the response of the API. */
 function createClientApp(issuer: string, apiUrl: string, clientId: string, scope: string): express.Express {
   const app = express()
   const verifier = randomBytes(32).toString('base64url')
@@ -78,7 +78,7 @@ function createClientApp(issuer: string, apiUrl: string, clientId: string, scope
   app.get('/favicon.ico', (_req, res) => {
     res.status(204).end()
   })
-  // A page that is not the issuer's, and has the issuer in a frame.
+  // Another page, which frames the issuer.
   app.get('/framed', (req, res) => {
     res.send(`<!doctype html><iframe src="${req.query.of}"></iframe>`)
   })
@@ -145,7 +145,7 @@ describe.skipIf(browserPath === undefined)('the consent page', () => {
     expect(complaints).toEqual([])
   })
 
-  it('can be used with the keyboard alone', async () => {
+  it('can be used with the keyboard only', async () => {
     const { clientUrl, page } = await createWorld()
     await page.goto(`${clientUrl}/sign-in`)
     const focused = () => page.evaluate('document.activeElement.textContent')
@@ -157,7 +157,7 @@ describe.skipIf(browserPath === undefined)('the consent page', () => {
     expect(await page.textContent('body')).toBe('Error: access_denied')
   })
 
-  it('tells who asks, for what, and where the user returns to', async () => {
+  it('names the client, the requested scopes, and the redirect URI', async () => {
     const links = { policyUri: 'https://board.example/privacy', tosUri: 'https://board.example/terms' }
     const scopes = ['messaging.read', 'voice.write', 'company:reports']
     const { clientUrl, page } = await createWorld({ ...links, scopes }, scopes.join(' '))
@@ -179,7 +179,7 @@ describe.skipIf(browserPath === undefined)('the consent page', () => {
     expect(text).toContain('This client is not verified')
   })
 
-  it('says so when the client is verified', async () => {
+  it('says that a verified client is verified', async () => {
     const { clientUrl, page } = await createWorld({ verified: true })
     await page.goto(`${clientUrl}/sign-in`)
     const text = await page.textContent('main')
@@ -197,7 +197,7 @@ describe.skipIf(browserPath === undefined)('the consent page', () => {
     '&lt;b&gt;&amp;amp;',
     '{{constructor.constructor("alert(1)")()}}',
     'שלום?',
-  ])('shows the name %s as it is, and does nothing else with it', async (name) => {
+  ])('shows the name %s as text', async (name) => {
     const { clientUrl, page, complaints } = await createWorld({ name })
     await page.goto(`${clientUrl}/sign-in`)
     expect(await page.getByRole('heading').textContent()).toBe(`Allow ${name} to use your Telnyx account?`)
@@ -209,7 +209,7 @@ describe.skipIf(browserPath === undefined)('the consent page', () => {
     expect(complaints).toEqual([])
   })
 
-  it('sets a name by itself, in its own direction', async () => {
+  it('isolates the direction of a name', async () => {
     const { clientUrl, page } = await createWorld({ name: 'שלום!' })
     await page.goto(`${clientUrl}/sign-in`)
     const [before = 0, word = 0, mark = 0, behind = 0] = await page.locator('h1').evaluate((heading) => {
@@ -223,13 +223,13 @@ describe.skipIf(browserPath === undefined)('the consent page', () => {
       }
       return [leftOf(0, 0, 5), leftOf(1, 0, 4), leftOf(1, 4, 5), leftOf(2, 1, 3)]
     })
-    // From right to left within, from left to right around it.
+    // Right to left inside, left to right around it.
     expect([before, mark, word, behind].toSorted((a, b) => a - b)).toEqual([before, mark, word, behind])
   })
 
   it.each([
-    ['a client that goes on to another origin', '/callback', 'localhost'],
-    ['a client that goes on within its own', '/callback', '127.0.0.1'],
+    ['a client that redirects to another origin', '/callback', 'localhost'],
+    ['a client that redirects within its origin', '/callback', '127.0.0.1'],
   ])('lets %s do so', async (_, path, host) => {
     const { url: home } = await serve((_request, response) => response.end('home'))
     const there = new URL(home)
@@ -250,7 +250,7 @@ describe.skipIf(browserPath === undefined)('the consent page', () => {
     expect(complaints.filter((complaint) => !complaint.includes('404'))).toEqual([])
   })
 
-  it('fits a narrow screen with large letters, whatever the name', async () => {
+  it('fits a narrow screen with large letters and any name', async () => {
     const { clientUrl, page } = await createWorld({ name: 'x'.repeat(200) })
     await page.setViewportSize({ width: 320, height: 640 })
     await page.goto(`${clientUrl}/sign-in`)
@@ -258,7 +258,7 @@ describe.skipIf(browserPath === undefined)('the consent page', () => {
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(320)
   })
 
-  it('shows the picture of the client, and does without one that is not there', async () => {
+  it('shows the picture of the client, and works without a missing one', async () => {
     const picture = Buffer.from(
       'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
       'base64',
@@ -278,7 +278,7 @@ describe.skipIf(browserPath === undefined)('the consent page', () => {
     }
   })
 
-  it('is not shown in a frame', async () => {
+  it('cannot be framed', async () => {
     const { issuer, clientUrl, page, complaints } = await createWorld()
     const inFrame = async (url: string) => {
       await page.goto(`${clientUrl}/framed?of=${encodeURIComponent(url)}`)
@@ -290,14 +290,14 @@ describe.skipIf(browserPath === undefined)('the consent page', () => {
     expect(complaints.join()).toContain('frame-ancestors')
   })
 
-  it('is of no use a second time', async () => {
+  it('cannot be used twice', async () => {
     const { issuer, clientUrl, page } = await createWorld()
     await page.goto(`${clientUrl}/sign-in`)
     const form = await page.locator('form').evaluate((element) => element.outerHTML)
     await allow(page).click()
     await page.waitForURL(`${clientUrl}/callback?**`)
     await page.goto(`${issuer.issuer}/v2/oauth/authorize`)
-    // What a copy of the page would send, from the issuer's own origin.
+    // The request of a copied page, from the issuer's own origin.
     const [, action = '', token = ''] = /action="([^"]+)".*value="([^"]+)"/s.exec(form) ?? []
     const answer = await page.request.post(issuer.issuer + action, {
       form: { consent_token: token, decision: 'allow' },
@@ -319,14 +319,14 @@ describe.skipIf(browserPath === undefined)('the consent page', () => {
       'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]))',
     )
     expect(violations).toEqual([])
-    // The control: it does find what is wrong.
+    // The control: axe-core finds an error.
     await page.locator('html').evaluate((element) => element.removeAttribute('lang'))
     expect(await page.evaluate('axe.run().then(({ violations }) => violations.length)')).toBe(1)
   })
 
-  it('tells the user what the client cannot be told', async () => {
+  it('shows an error page for an error that must not be reported to the client', async () => {
     const { issuer, page, complaints } = await createWorld()
-    const response = await page.goto(`${issuer.issuer}/v2/oauth/authorize?client_id=nobody`)
+    const response = await page.goto(`${issuer.issuer}/v2/oauth/authorize?client_id=unknown`)
     expect(response?.status()).toBe(404)
     expect(await page.getByRole('heading').textContent()).toBe('This sign-in cannot go on')
     await page.evaluate(axe.source)
@@ -334,7 +334,7 @@ describe.skipIf(browserPath === undefined)('the consent page', () => {
     expect(complaints.filter((complaint) => !complaint.includes('404'))).toEqual([])
   })
 
-  it('looks as in the README', async () => {
+  it('looks like the picture in the README', async () => {
     const { clientUrl, page } = await createWorld(
       {
         name: 'Message Board',
@@ -348,7 +348,7 @@ describe.skipIf(browserPath === undefined)('the consent page', () => {
     const size = { width: 640, height: 640 }
     await page.setViewportSize(size)
     const picture = await page.screenshot()
-    // Fonts differ from machine to machine, so the picture itself is not compared.
+    // Fonts differ between machines, so only the size of the picture is compared.
     if (process.env.UPDATE_SCREENSHOT) await writeFile(SCREENSHOT, picture)
     const readme = await readFile(join(ROOT, 'packages/mock-issuer/README.md'), 'utf8')
     expect(readme).toContain('](consent-page.png)')
@@ -356,7 +356,7 @@ describe.skipIf(browserPath === undefined)('the consent page', () => {
   })
 })
 
-/** Of the IHDR chunk, which comes first. */
+/** The size in the IHDR chunk, which comes first. */
 function sizeOfPng(picture: Buffer): { width: number; height: number } {
   expect(picture.subarray(1, 4).toString()).toBe('PNG')
   return { width: picture.readUInt32BE(16), height: picture.readUInt32BE(20) }

@@ -22,7 +22,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 const LOOPBACK = ['http://127.0.0.1/callback', 'http://localhost/callback']
 const REDIRECT_URI = 'https://client.example.com/callback'
 
-/** The least that a client can be created of. */
+/** The required members of a new client. */
 const LEAST = {
   name: 'My client',
   allowed_scopes: ['voice.read'],
@@ -75,7 +75,7 @@ function ask({ fetch }: MockIssuer, path: string, method = 'GET', body?: unknown
   return fetch(BASE + path, { method, headers, body: typeof body === 'string' ? body : JSON.stringify(body) })
 }
 
-/** The client in an answer, which has nothing beside it. */
+/** The client in a response that has no other members. */
 async function clientOf(response: Response, status = 200): Promise<Record<string, unknown>> {
   expect(response.status).toBe(status)
   expect(response.headers.get('content-type')).toMatch(/^application\/json\b/)
@@ -102,7 +102,7 @@ async function expectNotFound(response: Response): Promise<void> {
   expect(await readObject(response)).toEqual({ error: 'not_found', error_description: expect.any(String) })
 }
 
-/** A document that is refused, with what is wrong with which members. */
+/** A document that is refused, with the members that are not valid. */
 async function expectInvalid(response: Response, fields: readonly string[]): Promise<void> {
   expect(response.status).toBe(422)
   expect(response.headers.get('content-type')).toMatch(/^application\/json\b/)
@@ -144,7 +144,7 @@ async function isActive({ fetch }: MockIssuer, token: string): Promise<unknown> 
 
 describe.each(SPELLINGS)('%s', (path) => {
   describe('creates', () => {
-    it('a client of the least that there must be, with nulls for what it lacks', async () => {
+    it('a client from the required members, with null for the others', async () => {
       const { issuer, clock } = await open()
       clock.now = LATER
       const created = await clientOf(await ask(issuer, path, 'POST', LEAST), 201)
@@ -168,7 +168,7 @@ describe.each(SPELLINGS)('%s', (path) => {
       })
     })
 
-    it('a client of all that there can be', async () => {
+    it('a client from all members', async () => {
       const { issuer } = await open()
       const created = await clientOf(await ask(issuer, path, 'POST', FULL), 201)
       expect(created).toEqual({
@@ -183,7 +183,7 @@ describe.each(SPELLINGS)('%s', (path) => {
       })
     })
 
-    it('a client that works, of the account that all others are of', async () => {
+    it('a client that works, in the same account as all others', async () => {
       const { issuer } = await open()
       const one = await clientOf(await ask(issuer, path, 'POST', LEAST), 201)
       const two = await clientOf(await ask(issuer, path, 'POST', LEAST), 201)
@@ -203,7 +203,7 @@ describe.each(SPELLINGS)('%s', (path) => {
     })
   })
 
-  it('retrieves what it created, and so does the other spelling', async () => {
+  it('retrieves what it created, on both paths', async () => {
     const { issuer } = await open()
     const created = await clientOf(await ask(issuer, path, 'POST', FULL), 201)
     for (const spelling of SPELLINGS)
@@ -232,7 +232,7 @@ describe.each(SPELLINGS)('%s', (path) => {
     })
   })
 
-  it('retrieves a public client with what is made up for it', async () => {
+  it('retrieves a public client with its defaults', async () => {
     const { issuer } = await open([{ clientId: 'spa', clientType: 'public', scopes: [] }])
     expect(await clientOf(await ask(issuer, `${path}/spa`))).toMatchObject({
       client_type: 'public',
@@ -243,7 +243,7 @@ describe.each(SPELLINGS)('%s', (path) => {
     })
   })
 
-  it('updates a client, and so it is listed', async () => {
+  it('updates a client, also in the list', async () => {
     const { issuer, clock } = await open([SEED, { clientId: 'other' }])
     const shown = await clientOf(await ask(issuer, `${path}/app`))
     clock.now = LATER
@@ -273,7 +273,7 @@ describe.each(SPELLINGS)('%s', (path) => {
     '%ff',
     '%20',
     'a%2Fb',
-  ])('has no client %s', async (id) => {
+  ])('finds no client %s', async (id) => {
     const { issuer } = await open()
     await expectNotFound(await ask(issuer, `${path}/${id}`))
     await expectNotFound(await ask(issuer, `${path}/${id}`, 'PUT', { name: 'Other' }))
@@ -295,7 +295,7 @@ describe.each(SPELLINGS)('%s', (path) => {
     },
   )
 
-  it('answers no other method', async () => {
+  it('refuses other methods', async () => {
     const { issuer } = await open()
     for (const method of ['PUT', 'DELETE', 'PATCH'])
       expect((await ask(issuer, path, method)).status).toBe(404)
@@ -304,7 +304,7 @@ describe.each(SPELLINGS)('%s', (path) => {
     expect(issuer.clients).toHaveLength(1)
   })
 
-  it('over HTTP, does the same', async () => {
+  it('does the same over HTTP', async () => {
     const { issuer } = await open()
     const base = await issuer.listen()
     try {
@@ -326,13 +326,13 @@ describe.each(SPELLINGS)('%s', (path) => {
 })
 
 describe('the list', () => {
-  it('has all clients, however they came, in the order of their coming', async () => {
+  it('has all clients, from each source, in order of creation', async () => {
     const { issuer } = await open([SEED, { clientId: 'spa', clientType: 'public' }])
     const registered = await readObject(await postJson(issuer.fetch, `${BASE}/v2/oauth/register`, {}))
     const created = await clientOf(await ask(issuer, PATH, 'POST', LEAST), 201)
     const ids = ['app', 'spa', registered.client_id, created.client_id]
     expect(await idsOf(await ask(issuer, PATH))).toEqual(ids)
-    // A change does not change the order: pages stay what they are.
+    // An update does not change the order, so pages stay stable.
     await ask(issuer, `${PATH}/app`, 'PUT', { name: 'Other' })
     await ask(issuer, `${PATH}/${registered.client_id}`, 'PUT', {
       name: 'Other',
@@ -341,7 +341,7 @@ describe('the list', () => {
     expect(await idsOf(await ask(issuer, PATH))).toEqual(ids)
   })
 
-  it('has clients as they are retrieved, and nothing beside data and meta', async () => {
+  it('has clients as in retrieve, and only data and meta', async () => {
     const { issuer } = await open([SEED, { clientId: 'spa', clientType: 'public' }])
     const response = await ask(issuer, PATH)
     expect(response.headers.get('content-type')).toMatch(/^application\/json\b/)
@@ -390,7 +390,7 @@ describe('the list', () => {
       })
     })
 
-    it('has every client once', async () => {
+    it('has each client once', async () => {
       const { issuer } = await open(seeds)
       const found: unknown[] = []
       for (let page = 1; page <= 7; page++)
@@ -475,7 +475,7 @@ describe('the list', () => {
       expect(await find({ [name]: value })).toEqual(ids)
     })
 
-    it('all of which must hold, in every combination', async () => {
+    it('that are combined: all must match', async () => {
       const filters: [string, string, (client: Client) => boolean][] = [
         ['filter[client_id]', 'a', ({ clientId }) => clientId === 'a'],
         ['filter[client_type]', 'public', ({ clientType }) => clientType === 'public'],
@@ -499,7 +499,7 @@ describe('the list', () => {
       }
     })
 
-    it('the same twice: both must hold', async () => {
+    it('that are repeated: both must match', async () => {
       expect(
         await find([
           ['filter[name][contains]', 'Shop'],
@@ -514,7 +514,7 @@ describe('the list', () => {
       ).toEqual([])
     })
 
-    it('and by pages of what was found', async () => {
+    it('together with pages of the matching clients', async () => {
       const { issuer } = await open(seeds)
       const query = { 'filter[client_type]': 'public', 'page[size]': '2', 'page[number]': '2' }
       const response = await ask(issuer, `${PATH}?${new URLSearchParams(query)}`)
@@ -527,14 +527,14 @@ describe('the list', () => {
       })
     })
 
-    it('as the clients are now', async () => {
+    it('by the current state of the clients', async () => {
       const { issuer } = await open(seeds)
       await ask(issuer, `${PATH}/c`, 'PUT', { name: 'Shop' })
       await ask(issuer, `${PATH}/a`, 'DELETE')
       expect(await idsOf(await ask(issuer, `${PATH}?filter[name]=Shop`))).toEqual(['c', 'f'])
     })
 
-    it('not those that a client says of itself: nobody but the issuer verifies', async () => {
+    it('and a client cannot register itself as verified', async () => {
       const { issuer } = await open()
       await ask(issuer, PATH, 'POST', LEAST)
       expect(await idsOf(await ask(issuer, `${PATH}?filter[verified]=true`))).toEqual([])
@@ -569,7 +569,7 @@ describe('the list', () => {
   })
 })
 
-/** Documents that neither creates nor updates a client, with the member that is wrong. */
+/** Members that are not valid, neither to create nor to update a client. */
 const INVALID_MEMBERS: [string, unknown][] = [
   ['name', ''],
   ['name', null],
@@ -633,14 +633,14 @@ const UNKNOWN_MEMBERS = [
   '__proto__',
 ]
 
-/** JSON with one member more, by whatever name: an object literal would take `__proto__` for something else. */
+/** JSON with one more member, of any name: in an object literal, `__proto__` would set the prototype. */
 function withMember(document: object, name: string, value: unknown): string {
   const members = Object.entries(document).filter(([other]) => other !== name)
   return `{${[...members, [name, value]].map((each) => each.map((part) => JSON.stringify(part)).join(':'))}}`
 }
 
 describe('creating a client', () => {
-  it.each(INVALID_MEMBERS)('with a %s like %j is refused', async (name, value) => {
+  it.each(INVALID_MEMBERS)('with the %s %j is refused', async (name, value) => {
     const { issuer } = await open()
     await expectInvalid(await ask(issuer, PATH, 'POST', withMember(LEAST, name, value)), [name])
     expect(issuer.clients).toHaveLength(1)
@@ -666,13 +666,13 @@ describe('creating a client', () => {
     expect(issuer.clients).toHaveLength(1)
   })
 
-  it('of nothing names all that is missing, with a body or without', async () => {
+  it('without members names all missing ones, with a body or without', async () => {
     const { issuer } = await open()
     await expectInvalid(await ask(issuer, PATH, 'POST', {}), Object.keys(LEAST))
     await expectInvalid(await ask(issuer, PATH, 'POST'), Object.keys(LEAST))
   })
 
-  it('that is wrong in many ways names them all, each reason once', async () => {
+  it('with several errors names all of them, each reason once', async () => {
     const { issuer } = await open()
     const document = {
       name: '',
@@ -685,7 +685,7 @@ describe('creating a client', () => {
     await expectInvalid(await ask(issuer, PATH, 'POST', document), Object.keys(document))
   })
 
-  it('does not repeat a value in its refusal', async () => {
+  it('does not repeat a value in the error', async () => {
     const { issuer } = await open()
     const value = 'javascript:alert(document.domain)'
     const document = {
@@ -703,7 +703,7 @@ describe('creating a client', () => {
   })
 
   it.each(['{', 'null', '[]', '"text"', '7', '{"name":}', '\u00a0'])(
-    'of the body %s is 400',
+    'with the body %s is 400',
     async (body) => {
       const { issuer } = await open()
       const response = await ask(issuer, PATH, 'POST', body)
@@ -718,7 +718,7 @@ describe('creating a client', () => {
 
   it.each([
     ['no redirect URI', {}],
-    ['an empty list of them', { redirect_uris: [] }],
+    ['an empty list', { redirect_uris: [] }],
   ])('for codes with %s is refused', async (_, more) => {
     const { issuer } = await open()
     const document = { ...LEAST, allowed_grant_types: ['refresh_token', 'authorization_code'], ...more }
@@ -726,7 +726,7 @@ describe('creating a client', () => {
     expect(issuer.clients).toHaveLength(1)
   })
 
-  it('keeps redirect URIs to the letter', async () => {
+  it('keeps redirect URIs unchanged', async () => {
     const { issuer } = await open()
     const uris = [
       'https://CLIENT.example.com:443/a/../b?x=1&y=%7e',
@@ -740,7 +740,7 @@ describe('creating a client', () => {
     expect(created.redirect_uris).toEqual(uris)
   })
 
-  it('takes as much as there may be', async () => {
+  it('accepts values up to the limits', async () => {
     const { issuer } = await open()
     const scopes = Array.from({ length: 100 }, (_, index) => `s${index}`)
     const document = { ...LEAST, name: 'x'.repeat(200), allowed_scopes: scopes }
@@ -749,7 +749,7 @@ describe('creating a client', () => {
     })
   })
 
-  it('takes lists that are empty, and what is repeated once', async () => {
+  it('accepts empty lists, and removes repetitions', async () => {
     const { issuer } = await open()
     const nothing = { ...LEAST, allowed_scopes: [], allowed_grant_types: [] }
     expect(await clientOf(await ask(issuer, PATH, 'POST', nothing), 201)).toMatchObject({
@@ -776,7 +776,7 @@ describe('updating a client', () => {
     ['logo_uri', 'https://client.example.com/logo'],
     ['policy_uri', 'https://client.example.com/policy'],
     ['tos_uri', 'https://client.example.com/tos'],
-  ])('changes the %s to %j, and nothing else but the time', async (name, value) => {
+  ])('changes the %s to %j, and only updated_at besides', async (name, value) => {
     const { issuer, clock } = await open()
     const shown = await clientOf(await ask(issuer, `${PATH}/app`))
     clock.now = LATER
@@ -785,13 +785,13 @@ describe('updating a client', () => {
     expect(await clientOf(await ask(issuer, `${PATH}/app`))).toEqual(updated)
   })
 
-  it('changes back what is false', async () => {
+  it('can change a value back to false', async () => {
     const { issuer } = await open([{ ...SEED, requirePkce: true }])
     const updated = await clientOf(await ask(issuer, `${PATH}/app`, 'PUT', { require_pkce: false }))
     expect(updated).toMatchObject({ require_pkce: false })
   })
 
-  it('with nothing changes the time alone, with a body or without', async () => {
+  it('without members changes only updated_at, with a body or without', async () => {
     const { issuer, clock } = await open()
     const shown = await clientOf(await ask(issuer, `${PATH}/app`))
     clock.now = LATER
@@ -802,7 +802,7 @@ describe('updating a client', () => {
       })
   })
 
-  it.each(INVALID_MEMBERS)('with a %s like %j is refused', async (name, value) => {
+  it.each(INVALID_MEMBERS)('with the %s %j is refused', async (name, value) => {
     const { issuer } = await open()
     const [client] = issuer.clients
     const response = await ask(issuer, `${PATH}/app`, 'PUT', withMember({ require_pkce: true }, name, value))
@@ -813,7 +813,7 @@ describe('updating a client', () => {
   it.each(['client_type', ...UNKNOWN_MEMBERS])('with the member %s is refused', async (name) => {
     const { issuer } = await open()
     const [client] = issuer.clients
-    // Even as it is already.
+    // Even with the current value.
     const value = name === 'client_type' ? 'confidential' : name === 'client_id' ? 'app' : 'x'
     const response = await ask(issuer, `${PATH}/app`, 'PUT', withMember({ name: 'Other' }, name, value))
     expect((await readObject(response.clone())).invalid_fields).toEqual(
@@ -830,7 +830,7 @@ describe('updating a client', () => {
     expect(await readObject(response)).toMatchObject({ error: 'invalid_request' })
   })
 
-  it('must leave a redirect URI to a client that uses codes', async () => {
+  it('cannot remove all redirect URIs of a client that uses codes', async () => {
     const { issuer } = await open()
     await expectInvalid(await ask(issuer, `${PATH}/app`, 'PUT', { redirect_uris: [] }), ['redirect_uris'])
     const grantTypes = { allowed_grant_types: ['client_credentials'] }
@@ -841,7 +841,7 @@ describe('updating a client', () => {
     expect((await ask(issuer, `${PATH}/app`, 'PUT', both)).status).toBe(200)
   })
 
-  // RFC 7591 lets it register so, with the default grant type: what it has not to do with can still be changed.
+  // RFC 7591 allows this registration with the default grant type. Its other members can still be changed.
   it('changes the name of a client that registered without a redirect URI', async () => {
     const { issuer } = await open()
     const { client_id: id } = await readObject(await postJson(issuer.fetch, `${BASE}/v2/oauth/register`, {}))
@@ -850,7 +850,7 @@ describe('updating a client', () => {
     })
   })
 
-  it('leaves what was read before as it was', async () => {
+  it('does not change objects that were read before', async () => {
     const { issuer } = await open()
     const { clients } = issuer
     await ask(issuer, `${PATH}/app`, 'PUT', { name: 'Other', allowed_scopes: ['voice.write'] })
@@ -860,7 +860,7 @@ describe('updating a client', () => {
     expect(Object.isFrozen(issuer.clients[0]?.scopes)).toBe(true)
   })
 
-  it('holds for the next token', async () => {
+  it('applies to the next token', async () => {
     const { issuer } = await open()
     const grant = { grant_type: 'client_credentials' }
     await ask(issuer, `${PATH}/app`, 'PUT', { allowed_scopes: ['voice.read'] })
@@ -871,7 +871,7 @@ describe('updating a client', () => {
     expect(await readObject(await exchange(issuer, grant))).toMatchObject({ error: 'unauthorized_client' })
   })
 
-  it('holds for the next sign-in', async () => {
+  it('applies to the next sign-in', async () => {
     const { issuer } = await open()
     const other = 'https://other.example.com/'
     await ask(issuer, `${PATH}/app`, 'PUT', { redirect_uris: [other], require_pkce: true })
@@ -884,7 +884,7 @@ describe('updating a client', () => {
 describe('deleting a client', () => {
   const OTHER = { ...SEED, clientId: 'other' }
 
-  it('ends its tokens and grants, and those of no other', async () => {
+  it('revokes its tokens and grants, and no others', async () => {
     const { issuer } = await open([SEED, OTHER], { grants: [{ clientId: 'app' }, { clientId: 'other' }] })
     const codeFields = { grant_type: 'authorization_code', code: await signIn(issuer, 'app') }
     const granted = await readObject(await exchange(issuer, codeFields))
@@ -921,7 +921,7 @@ describe('deleting a client', () => {
     expect((await postForm(issuer.fetch, `${BASE}/v2/oauth/introspect`, asking)).status).toBe(401)
   })
 
-  it('ends a sign-in that has a code already', async () => {
+  it('ends a sign-in that already has a code', async () => {
     const { issuer } = await open([SEED, OTHER])
     const code = await signIn(issuer, 'app')
     await ask(issuer, `${PATH}/app`, 'DELETE')
@@ -948,13 +948,13 @@ describe('deleting a client', () => {
     expect(issuer.grants).toEqual([])
   })
 
-  it('ends sign-ins to come', async () => {
+  it('prevents later sign-ins', async () => {
     const { issuer } = await open()
     await ask(issuer, `${PATH}/app`, 'DELETE')
     expect((await issuer.fetch(signInUrl('app'))).status).toBe(404)
   })
 
-  it('works for clients that were created and registered', async () => {
+  it('works for created and for registered clients', async () => {
     const { issuer } = await open([])
     const created = await clientOf(await ask(issuer, PATH, 'POST', LEAST), 201)
     const registered = await readObject(await postJson(issuer.fetch, `${BASE}/v2/oauth/register`, {}))

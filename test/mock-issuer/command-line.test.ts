@@ -5,9 +5,9 @@ import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
 import { beforeEach, expect, it, onTestFinished } from 'vitest'
-import { runCommand } from '../../packages/mock-issuer/src/command-line.js'
+import { runCommand } from '../../packages/mock-issuer/src/cli/command-line.js'
 
-/** What the command prints is pasted into a shell. The packed command is tested in `packaging/`. */
+/** Users paste the printed lines into a shell. The packed command is tested in `packaging/`. */
 
 let directory = ''
 beforeEach(async () => {
@@ -15,13 +15,13 @@ beforeEach(async () => {
   return () => rm(directory, { recursive: true })
 })
 
-/** A program that tells what it was given in its environment. */
+/** A program that prints variables of its environment. */
 async function writeProgram(name: string, variables: readonly string[]): Promise<void> {
   const source = `console.log(JSON.stringify(${JSON.stringify(variables)}.map((name) => process.env[name])))`
   await writeFile(join(directory, name), source)
 }
 
-/** Runs lines in one shell, which has none of our variables, and returns what they print. */
+/** Runs lines in one shell, without the variables of this process, and returns what they print. */
 async function shell(...lines: string[]): Promise<string[]> {
   const env = { PATH: dirname(process.execPath) }
   const { stdout } = await promisify(execFile)('/bin/sh', ['-c', lines.join('\n')], { cwd: directory, env })
@@ -36,7 +36,7 @@ async function start(...args: string[]) {
 
 it.each([
   ['plain values', []],
-  ['values that a shell would change', ['--audience', "urn:it's $HOME; exit 1"]],
+  ['values with special characters of a shell', ['--audience', "urn:it's $HOME; exit 1"]],
 ])('prints a line that starts an API, and sets nothing for later commands: %s', async (_, args) => {
   const names = ['TELNYX_AUTH_ISSUER', 'TELNYX_AUTH_AUDIENCE']
   const { text, url } = await start(...args)

@@ -31,14 +31,14 @@ const NAMES = [
   '&quot;&#x22;&NewLine;',
   '<svg/onload=alert(1)>',
   '<SCRIPT SRC=//evil.example>',
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: it must not be taken for a template
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the text must not be a template
   '${1+1} {{1+1}} <%= 1 %> $& $1 $`',
   'مرحبا بالعالم',
   '<a href="javascript:alert(1)">Allow</a>',
   '電話 👋🏽 Ünïcödé',
 ]
 
-/** What a browser would run, show in place of the page, or take for another address than it looks. */
+/** Links that a browser would run, open in place of the page, or resolve to another address. */
 const BAD_LINKS = [
   'javascript:alert(1)',
   'JAVASCRIPT:alert(1)',
@@ -63,7 +63,7 @@ const BAD_LINKS = [
   'https://app.example.com/\r\nx',
 ]
 
-/** The parameters of the Content-Security-Policy that all pages have. */
+/** The directives of the Content-Security-Policy of all pages. */
 function policyOf(page: string, ...more: string[]): string {
   const styles = [...page.matchAll(/<style>([^<]*)<\/style>/g)].map(([, style = '']) => style)
   expect(styles).toHaveLength(1)
@@ -94,7 +94,7 @@ interface Element {
 }
 
 /**
- * The tags of a page, and the text between them. What would be markup of a kind that our pages do not have fails the
+ * The tags of a page, and the text between them. Markup of a kind that the pages do not use fails the
  * test: no other quotes, no comments, no bare `<`, `>` or `&`.
  */
 function parse(page: string): { elements: Element[]; text: string } {
@@ -122,7 +122,7 @@ function decodeEntities(text: string): string {
   })
 }
 
-/** Tags and the names of attributes: what nobody but us may choose. */
+/** Tags and names of attributes: clients must not be able to add any. */
 function skeletonOf(page: string): string[] {
   return parse(page).elements.map(({ tag, attributes }) => [tag, ...Object.keys(attributes)].join(' '))
 }
@@ -147,7 +147,7 @@ async function openPage(client: ClientSeed = {}, request: Readonly<Record<string
 }
 
 describe('consent page', () => {
-  it('tells who asks, for what, and where the answer goes', async () => {
+  it('names the client, the requested scopes, and the redirect URI', async () => {
     const { page, consentToken } = await openPage({ scopes: ['messaging.read', 'voice.write', 'admin'] })
     expect(page.startsWith('<!doctype html>\n<html lang="en">')).toBe(true)
     expect(textOfElement(page, 'title')).toBe('Allow Some app?')
@@ -173,25 +173,25 @@ describe('consent page', () => {
     expect(elementsOf(page, 'a')).toEqual([])
   })
 
-  it('says of a verified client that it is', async () => {
+  it('says that a verified client is verified', async () => {
     const { text } = parse((await openPage({ verified: true })).page)
     expect(text).toContain('This client is verified.')
     expect(text).not.toContain('not verified')
   })
 
-  it('says when nothing in particular is asked for', async () => {
+  it('says that a request without scopes asks for no permission', async () => {
     const { page } = await openPage({ scopes: [] })
     expect(parse(page).text).toContain('It asks for no particular permission.')
     expect(elementsOf(page, 'li')).toEqual([])
   })
 
-  it('names the scopes that are asked for, not all that may be', async () => {
+  it('lists the requested scopes, not all allowed ones', async () => {
     const { page } = await openPage({ scopes: ['messaging.read', 'voice.read'] }, { scope: 'voice.read' })
     expect(elementsOf(page, 'li')).toHaveLength(1)
     expect(parse(page).text).toContain('See your calls')
   })
 
-  it('has links and a picture that tell nobody where they were', async () => {
+  it('has links and a picture that send no Referer', async () => {
     const { page } = await openPage({
       logoUri: 'https://cdn.example.com/logo.png?a=1&b=2',
       policyUri: 'https://app.example.com/policy',
@@ -206,14 +206,14 @@ describe('consent page', () => {
     ])
   })
 
-  it('has no script, no style of an element, and nothing that reacts to events', async () => {
+  it('has no script, no style attribute and no event handler', async () => {
     const { page } = await openPage({ logoUri: CALLBACK, policyUri: CALLBACK, tosUri: CALLBACK })
     expect(page).not.toMatch(/<script/i)
     for (const { attributes } of parse(page).elements)
       for (const name of Object.keys(attributes)) expect(name).not.toMatch(/^(?:on|style)/)
   })
 
-  it('does not hold what is no business of the browser', async () => {
+  it('does not contain secrets, or ids that the browser does not need', async () => {
     const { challenge } = createPkcePair()
     const state = 'the-state-of-the-client'
     const { page } = await openPage({ clientSecret: 'the-secret' }, { ...challenge, state })
@@ -224,7 +224,7 @@ describe('consent page', () => {
     ['https://as.example.com/tenants/7', '/tenants/7/v2/oauth/consent'],
     ['https://as.example.com/', '/v2/oauth/consent'],
     ['https://as.example.com/a"><b>\'&c', "/a%22%3E%3Cb%3E'&c/v2/oauth/consent"],
-  ])('of %s sends its form where that is', async (identifier, action) => {
+  ])('of %s sends its form to that issuer', async (identifier, action) => {
     const issuer = await open({}, identifier)
     const { origin, pathname } = new URL(identifier)
     const base = origin + pathname.replace(/\/$/, '')
@@ -267,11 +267,11 @@ describe('headers of the consent page', () => {
     ],
     ['an app that looks like a policy', "app:/;script-src'*'", undefined, 'an app on this device (app:)'],
   ])(
-    'are the same wherever the form leads, and the page says where: %s',
+    'are the same for each redirect URI, which the page shows: %s',
     async (_, registered, requested, shown) => {
       const redirectUri = requested ?? registered
       const { page, headers } = await openPage({ redirectUris: [registered] }, { redirect_uri: redirectUri })
-      // No `form-action`: Chromium would apply it to where the client goes on to as well.
+      // No `form-action`: Chromium would apply it to the redirects of the client as well.
       expectHeaders(headers, policyOf(page))
       expect(parse(page).text).toContain(`You return to ${shown}.`)
     },
@@ -282,25 +282,25 @@ describe('headers of the consent page', () => {
     ['https://cdn.example.com:8443/logo.png?a;b', 'https:'],
     ["http://cdn.example.com/;script-src'unsafe-inline'", 'http:'],
     ['https://[2001:db8::1]/logo.png', 'https:'],
-  ])('let pictures be loaded where there is one: %s', async (logoUri, source) => {
+  ])('allow the picture of the client: %s', async (logoUri, source) => {
     const { page, headers } = await openPage({ logoUri })
     expectHeaders(headers, policyOf(page, `img-src ${source}`))
   })
 })
 
-describe('what a client says about itself', () => {
-  it.each(NAMES)('is text: the name %j', async (name) => {
+describe('the metadata of a client', () => {
+  it.each(NAMES)('is shown as text: the name %j', async (name) => {
     const { page: harmless } = await openPage()
     const { page, headers } = await openPage({ name })
     expect(skeletonOf(page)).toEqual(skeletonOf(harmless))
     expect(textOfElement(page, 'title')).toBe(`Allow ${name}?`)
     expect(textOfElement(page, 'h1')).toBe(`Allow ${name} to use your Telnyx account?`)
-    // Letters that run from right to left do not turn round what stands beside them.
+    // Right-to-left letters do not reorder the text beside them.
     expect(page).toMatch(/<h1>Allow <bdi>[^<]*<\/bdi> to use/)
     expectHeaders(headers, policyOf(page))
   })
 
-  it.each(NAMES)('is text when it was registered, created or changed: the name %j', async (name) => {
+  it.each(NAMES)('is shown as text if it was registered, created or updated: the name %j', async (name) => {
     const issuer = await open()
     const registration = { client_name: name, redirect_uris: [CALLBACK] }
     const creation = {
@@ -323,7 +323,7 @@ describe('what a client says about itself', () => {
     }
   })
 
-  it('is escaped wherever it stands', async () => {
+  it('is escaped in each place', async () => {
     const hostile = `<x-mark>"'&amp;`
     const url = `https://app.example.com/?q=${hostile}`
     const links = { logoUri: url, policyUri: url, tosUri: url }
@@ -341,7 +341,7 @@ describe('what a client says about itself', () => {
     expect(parse(page).text).toContain(`Use the scope ${scope}`)
   })
 
-  it('is escaped where a picture and links belong to an app', async () => {
+  it('is escaped in the picture and the links of an app', async () => {
     const redirectUri = 'com.example.app:/"><x-mark>'
     const { page } = await openPage({ redirectUris: [redirectUri] }, { redirect_uri: redirectUri })
     expect(page).not.toContain('<x-mark')
@@ -349,7 +349,7 @@ describe('what a client says about itself', () => {
   })
 })
 
-describe('links that are refused', () => {
+describe('refused links', () => {
   const MEMBERS = [
     ['logo_uri', 'logoUri'],
     ['policy_uri', 'policyUri'],
@@ -367,7 +367,7 @@ describe('links that are refused', () => {
   describe.each(MEMBERS)('%s', (member, option) => {
     const inDocument = (link: string): string | string[] => (member === 'redirect_uris' ? [link] : link)
 
-    it('is taken everywhere where it is good', async () => {
+    it('is accepted by each operation if it is valid', async () => {
       const issuer = await open({ [option]: inDocument(CALLBACK) })
       const document = { [member]: inDocument(CALLBACK) }
       const register = await postJson(issuer.fetch, `${BASE}/v2/oauth/register`, document)
@@ -417,8 +417,8 @@ describe('links that are refused', () => {
     ['an escape', 'a\u001bb'],
     ['a control character beyond ASCII', 'a\u0085b'],
     ['nothing', ''],
-    ['too much', 'x'.repeat(2001)],
-  ])('and so is a name with %s', async (_, name) => {
+    ['a value that is too long', 'x'.repeat(2001)],
+  ])('and a name with %s', async (_, name) => {
     const issuer = await open()
     const registered = await postJson(issuer.fetch, `${BASE}/v2/oauth/register`, { client_name: name })
     expect(await readObject(registered)).toMatchObject({
@@ -460,12 +460,12 @@ describe('error page', () => {
       { redirect_uri: `https://evil.example/${MARK}` },
       'The client has not registered where this request returns to.',
     ],
-  ])('where %s shows nothing of the request', async (_, status, fields, sentence) => {
+  ])('for %s shows nothing of the request', async (_, status, fields, sentence) => {
     const request = { ...REQUEST, state: MARK, scope: MARK, code_challenge: MARK, [MARK]: MARK, ...fields }
     await expectErrorPage(await requestAuthorization(await open(), request), status, sentence)
   })
 
-  it('where a parameter is repeated shows nothing of the request', async () => {
+  it('for a repeated parameter shows nothing of the request', async () => {
     const request: [string, string][] = [...Object.entries(REQUEST), ['state', MARK], ['state', MARK]]
     const response = await requestAuthorization(await open(), request)
     await expectErrorPage(response, 400, 'A parameter of the request is repeated.')
@@ -479,24 +479,24 @@ describe('error page', () => {
   })
 })
 
-describe('names that are refused', () => {
+describe('refused names', () => {
   it.each([
-    ['what turns text round', '\u202eevil'],
-    ['what ends the isolation of a name', '\u2069\u202eevil'],
-    ['a mark of direction', 'a\u200f'],
-    ['nothing to see: a blank', ' '],
-    ['nothing to see: no width', '\u200d'],
-    ['nothing to see: a filler of Hangul', '\u3164'],
-    ['nothing to see: Braille', 'a \u2800'],
-    ['letters that are not seen', 'Tel\u200bnyx'],
+    ['a character that changes the direction of text', '\u202eevil'],
+    ['a character that ends the isolation of a name', '\u2069\u202eevil'],
+    ['a direction mark', 'a\u200f'],
+    ['only a space', ' '],
+    ['only a joiner', '\u200d'],
+    ['only a Hangul filler', '\u3164'],
+    ['an empty Braille pattern', 'a \u2800'],
+    ['an invisible character', 'Tel\u200bnyx'],
     ['a soft hyphen', 'Tel\u00adnyx'],
-    ['marks of annotations', 'a\ufff9b\ufffbc'],
-    ['two blanks on end', `a${'\u00a0'.repeat(2)}b`],
+    ['annotation marks', 'a\ufff9b\ufffbc'],
+    ['two special spaces in a row', `a${'\u00a0'.repeat(2)}b`],
     ['lines', 'a\u2028b'],
     ['half a character', 'a\ud800'],
-    ['heaps of marks', `M${'\u0310\u0300\u0352\u035b\u0316'}`],
+    ['a stack of combining marks', `M${'\u0310\u0300\u0352\u035b\u0316'}`],
     ['a tag without a flag', 'a\u{e0067}\u{e007f}'],
-    ['a variant of no letter', 'a\u{e0100}'],
+    ['a variation selector without a Han character', 'a\u{e0100}'],
     ['a name that fills the page', 'x'.repeat(201)],
   ])('%s', async (_, name) => {
     const issuer = await open()
@@ -529,7 +529,7 @@ describe('names that are refused', () => {
     'a',
     '-',
     'x'.repeat(200),
-  ])('but not %s', async (name) => {
+  ])('do not include %s', async (name) => {
     expect((await openPage({ name })).page).toContain(`<bdi>${name}</bdi>`)
   })
 })

@@ -4,8 +4,8 @@ import { sendRaw } from '../support/http.js'
 import { postForm } from '../support/oauth-requests.js'
 
 /**
- * Clients that run in a browser, such as the MCP Inspector, ask these endpoints from a page of another origin. Pages
- * on this machine may read the answers (Fetch standard, CORS protocol); pages of the web may not, as the mock issuer
+ * Clients in a browser, such as the MCP Inspector, call these endpoints from a page of another origin. Pages
+ * on this machine may read the responses (Fetch standard, CORS protocol). Web pages may not, as the mock issuer
  * gives tokens to every caller.
  */
 
@@ -63,7 +63,7 @@ describe.each(READABLE)('%s %s', (method, path) => {
       expect(allowed.headers.get('access-control-allow-headers')).toBe('content-type,mcp-protocol-version')
       expect(allowed.headers.get('access-control-allow-methods')).toContain(method)
       expect(allowed.headers.get('access-control-allow-credentials')).toBeNull()
-      // A preflight is no call of the operation.
+      // A preflight request does not call the operation.
       expect(countsOf(issuer)).not.toContain(1)
 
       const answer = await ask(method, path, { origin })
@@ -94,7 +94,7 @@ describe.each(OTHERS)('%s %s', (method, path) => {
   })
 })
 
-it('a refusal can be read as well: the client says why', async () => {
+it('an error response can be read as well, so that the client can show it', async () => {
   const response = await postForm(issuer.fetch, `${BASE}/v2/oauth/token`, {}, { origin: LOCAL })
   expect(response.status).toBe(401)
   expect(response.headers.get('access-control-allow-origin')).toBe(LOCAL)
@@ -116,7 +116,7 @@ it('a connection is still dropped', async () => {
   expect(raw.status).toBeNaN()
 })
 
-it('an issuer below a path has its documents where RFC 8414 §3.1 puts them', async () => {
+it('an issuer with a path has its documents where RFC 8414 §3.1 puts them', async () => {
   issuer = await createMockIssuer({ algorithm: 'ES256', issuer: 'https://as.example.com/tenant' })
   const url = 'https://as.example.com/.well-known/oauth-authorization-server/tenant'
   const response = await issuer.fetch(url, { headers: { origin: LOCAL } })

@@ -31,13 +31,13 @@ const IN_BODY = { client_id: CLIENT.clientId, client_secret: CLIENT.clientSecret
 const GRANT = { grant_type: 'client_credentials' }
 const BASIC = { authorization: basicCredentials(CLIENT.clientId, CLIENT.clientSecret) }
 
-// One issuer for all: none of these tests changes it, and an issuer costs a key pair.
+// One issuer for all tests, as none changes it and a key pair takes time.
 let issuer: MockIssuer
 beforeAll(async () => {
   issuer = await createMockIssuer({ algorithm: 'ES256', clients: [CLIENT, {}] })
 })
 
-/** RFC 6749 §5.2: what every refusal of the token and introspection endpoints looks like. */
+/** An error response of the token or introspection endpoint (RFC 6749 §5.2). */
 async function expectOAuthError(response: Response, status: number, error: string): Promise<void> {
   expect(response.status).toBe(status)
   expect(response.headers.get('content-type')).toMatch(/^application\/json\b/)
@@ -45,15 +45,15 @@ async function expectOAuthError(response: Response, status: number, error: strin
   expect(response.headers.get('pragma')).toBe('no-cache')
   const body = await readObject(response)
   expect(body.error).toBe(error)
-  // RFC 6749 §5.2: characters that need no escape.
+  // RFC 6749 §5.2: no characters that need an escape.
   expect(body.error_description).toMatch(/^[\x20-\x21\x23-\x5B\x5D-\x7E]+$/)
   expect(Object.keys(body).sort()).toEqual(['error', 'error_description'])
   if (status === 401) expect(response.headers.get('www-authenticate')).toMatch(/^Basic realm="[^"]+"/)
   else expect(response.headers.has('www-authenticate')).toBe(false)
 }
 
-describe('metadata', () => {
-  it('is the document of RFC 8414 with what is served', async () => {
+describe('the metadata', () => {
+  it('are the document of RFC 8414 for the served endpoints', async () => {
     const response = await issuer.fetch(`${BASE}/.well-known/oauth-authorization-server`)
     expect(response.status).toBe(200)
     expect(response.headers.get('content-type')).toMatch(/^application\/json\b/)
@@ -71,7 +71,7 @@ describe('metadata', () => {
     })
   })
 
-  it('lacks what Telnyx lacks', async () => {
+  it('lack the members that Telnyx lacks', async () => {
     const metadata = await readObject(await issuer.fetch(`${BASE}/.well-known/oauth-authorization-server`))
     for (const name of [
       'id_token_signing_alg_values_supported',
@@ -81,11 +81,11 @@ describe('metadata', () => {
       expect(metadata).not.toHaveProperty(name)
   })
 
-  it('has no OpenID discovery beside it', async () => {
+  it('have no OpenID discovery document beside them', async () => {
     expect((await issuer.fetch(`${BASE}/.well-known/openid-configuration`)).status).toBe(404)
   })
 
-  it('answers GET and HEAD only, whatever the query', async () => {
+  it('answer GET and HEAD only, with any query', async () => {
     const url = `${BASE}/.well-known/oauth-authorization-server`
     expect((await issuer.fetch(`${url}?a=1`)).status).toBe(200)
     const head = await issuer.fetch(url, { method: 'HEAD' })
@@ -146,23 +146,23 @@ describe('token endpoint', () => {
 
   const ALL = 'messaging.read messaging.write'
 
-  it('takes HTTP Basic and a form', async () => {
+  it('accepts HTTP Basic and a form', async () => {
     await expectGranted(await postForm(issuer.fetch, TOKEN, GRANT, BASIC), ALL)
   })
 
-  it('takes client_secret_post and a form', async () => {
+  it('accepts client_secret_post and a form', async () => {
     await expectGranted(await postForm(issuer.fetch, TOKEN, { ...GRANT, ...IN_BODY }), ALL)
   })
 
-  it('takes HTTP Basic and JSON', async () => {
+  it('accepts HTTP Basic and JSON', async () => {
     await expectGranted(await postJson(issuer.fetch, TOKEN, GRANT, BASIC), ALL)
   })
 
-  it('takes client_secret_post and JSON', async () => {
+  it('accepts client_secret_post and JSON', async () => {
     await expectGranted(await postJson(issuer.fetch, TOKEN, { ...GRANT, ...IN_BODY }), ALL)
   })
 
-  it('takes the client_id in the body beside HTTP Basic: it identifies and does not authenticate', async () => {
+  it('accepts a client_id in the body with HTTP Basic: it identifies the client, but does not authenticate it', async () => {
     await expectGranted(await postForm(issuer.fetch, TOKEN, { ...GRANT, client_id: 'app' }, BASIC), ALL)
   })
 
@@ -170,27 +170,27 @@ describe('token endpoint', () => {
     'application/x-www-form-urlencoded; charset=utf-8',
     'APPLICATION/X-WWW-FORM-URLENCODED',
     'application/x-www-form-urlencoded ;charset=utf-8',
-  ])('takes the content type "%s"', async (type) => {
+  ])('accepts the content type "%s"', async (type) => {
     await expectGranted(await postForm(issuer.fetch, TOKEN, GRANT, { ...BASIC, 'content-type': type }), ALL)
   })
 
-  it('does not mind the case of the scheme', async () => {
+  it('ignores the case of the scheme', async () => {
     const authorization = BASIC.authorization.replace('Basic', 'bASIC')
     await expectGranted(await postForm(issuer.fetch, TOKEN, GRANT, { authorization }), ALL)
   })
 
-  it('ignores parameters that it does not know', async () => {
+  it('ignores unknown parameters', async () => {
     await expectGranted(await postForm(issuer.fetch, TOKEN, { ...GRANT, foo: 'bar' }, BASIC), ALL)
   })
 
-  it('takes a parameter without a value as one that was left out', async () => {
+  it('treats an empty parameter as missing', async () => {
     await expectGranted(await postForm(issuer.fetch, TOKEN, { ...GRANT, scope: '' }, BASIC), ALL)
-    // So these credentials are not a second way to authenticate.
+    // So these credentials are not a second authentication method.
     const fields = { ...GRANT, client_id: '', client_secret: '' }
     await expectGranted(await postForm(issuer.fetch, TOKEN, fields, BASIC), ALL)
   })
 
-  it('gives every token an id of its own', async () => {
+  it('gives each token its own jti', async () => {
     const ids = await Promise.all(
       [1, 2].map(async () => {
         const body = await readObject(await postForm(issuer.fetch, TOKEN, GRANT, BASIC))
@@ -240,7 +240,7 @@ describe('token endpoint', () => {
       }
     })
 
-    it('are decoded once only', async () => {
+    it('are decoded only once', async () => {
       const authorization = basicCredentials('id %41', 'secret A')
       await expectOAuthError(
         await postForm(special.fetch, TOKEN, GRANT, { authorization }),
@@ -264,11 +264,11 @@ describe('token endpoint', () => {
       ['of the issuer, but not of this client', 'voice.read'],
       ['one good and one unknown', 'messaging.read nope'],
       ['in another case', 'Messaging.Read'],
-      // RFC 6749 §3.3: separated by single spaces.
+      // RFC 6749 §3.3: scopes are separated by single spaces.
       ['separated by a comma', 'messaging.read,messaging.write'],
       ['separated by a tab', 'messaging.read\tmessaging.write'],
       ['blank', ' '],
-      ['a member of every object', 'constructor'],
+      ['the name of an inherited member', 'constructor'],
     ])('%s is invalid_scope', async (_, scope) => {
       await expectOAuthError(
         await postForm(issuer.fetch, TOKEN, { ...GRANT, scope }, BASIC),
@@ -277,7 +277,7 @@ describe('token endpoint', () => {
       )
     })
 
-    it('is left out for a client that has none, since it cannot be empty', async () => {
+    it('is left out for a client without scopes, as it cannot be empty', async () => {
       const { fetch } = await createMockIssuer({
         algorithm: 'ES256',
         clients: [{ ...CLIENT, scopes: [] }],
@@ -316,7 +316,7 @@ describe('answers GET with 404', () => {
   })
 })
 
-// RFC 6749 §3.2: parameters that are not recognized are ignored. What a client of today sends is among them.
+// RFC 6749 §3.2: unknown parameters are ignored. Some of these are sent by common clients.
 describe.each([
   ['token endpoint', TOKEN, GRANT],
   ['introspection endpoint', INTROSPECT, { token: 'x' }],
@@ -337,7 +337,7 @@ describe.each([
   })
 })
 
-// Both endpoints read and authenticate a request the same way, so both are asked the same questions.
+// Both endpoints read and authenticate a request in the same way.
 describe.each([
   ['token endpoint', TOKEN, GRANT],
   ['introspection endpoint', INTROSPECT, { token: 'x' }],
@@ -346,14 +346,14 @@ describe.each([
 
   it.each([
     ['no credentials', {}, {}],
-    ['an unknown client', { client_id: 'nobody', client_secret: 's3cret' }, {}],
+    ['an unknown client', { client_id: 'unknown', client_secret: 's3cret' }, {}],
     ['a wrong secret', { client_id: 'app', client_secret: 'S3cret' }, {}],
     ['a client without a secret', { client_id: 'app' }, {}],
     ['an empty secret', { client_id: 'app', client_secret: '' }, {}],
     ['a secret without a client', { client_secret: 's3cret' }, {}],
-    ['a member of every object', { client_id: 'constructor', client_secret: 's3cret' }, {}],
+    ['the name of an inherited member', { client_id: 'constructor', client_secret: 's3cret' }, {}],
     ['a wrong secret by HTTP Basic', {}, { authorization: basicCredentials('app', 'wrong') }],
-    ['an unknown client by HTTP Basic', {}, { authorization: basicCredentials('nobody', 's3cret') }],
+    ['an unknown client by HTTP Basic', {}, { authorization: basicCredentials('unknown', 's3cret') }],
     ['HTTP Basic without a colon', {}, { authorization: `Basic ${btoa('app')}` }],
     ['HTTP Basic with nothing in it', {}, { authorization: `Basic ${btoa(':')}` }],
     ['HTTP Basic with a bad escape', {}, { authorization: `Basic ${btoa('app:%zz')}` }],
@@ -368,7 +368,7 @@ describe.each([
     )
   })
 
-  it('two ways to authenticate at once: invalid_request', async () => {
+  it('two authentication methods at once: invalid_request', async () => {
     await expectOAuthError(
       await postForm(issuer.fetch, url, { ...fields, ...IN_BODY }, BASIC),
       400,
@@ -414,7 +414,7 @@ describe.each([
     },
   )
 
-  it('a body that is too long: 413, read no further than needed', async () => {
+  it('a body that is too long: 413, and reading stops at the limit', async () => {
     const headers = { ...BASIC, 'content-type': 'application/x-www-form-urlencoded' }
     const text = await issuer.fetch(url, { method: 'POST', headers, body: `a=${'x'.repeat(MAX_BODY_BYTES)}` })
     await expectOAuthError(text, 413, 'invalid_request')
@@ -453,11 +453,11 @@ describe('introspection endpoint', () => {
     return readObject(response)
   }
 
-  it('describes an active token with the members that Telnyx documents, and no other', async () => {
+  it('describes an active token with only the members that Telnyx documents', async () => {
     const issuer = await createMockIssuer({ ...IDS, now: () => START })
     const token = await issuer.issueToken({
       scopes: ['messaging.read', 'voice.read'],
-      subject: 'somebody',
+      subject: 'user-1',
       claims: { extra: true },
     })
     expect(await introspect(issuer, token)).toEqual({
@@ -471,7 +471,7 @@ describe('introspection endpoint', () => {
     })
   })
 
-  it('leaves out what the token does not have', async () => {
+  it('leaves out claims that the token does not have', async () => {
     const token = await issuer.issueToken({
       claims: { aud: undefined, client_id: undefined, exp: undefined, iat: undefined },
     })
@@ -487,7 +487,7 @@ describe('introspection endpoint', () => {
     })
   })
 
-  it('knows the tokens of the token endpoint', async () => {
+  it('recognizes tokens of the token endpoint', async () => {
     const granted = await readObject(await postForm(issuer.fetch, TOKEN, GRANT, BASIC))
     expect(await introspect(issuer, textOf(granted, 'access_token'))).toMatchObject({
       active: true,
@@ -495,13 +495,13 @@ describe('introspection endpoint', () => {
     })
   })
 
-  it('takes JSON and client_secret_post, and ignores token_type_hint', async () => {
+  it('accepts JSON and client_secret_post, and ignores token_type_hint', async () => {
     const token = await issuer.issueToken()
     const body = { token, token_type_hint: 'refresh_token', ...IN_BODY }
     expect(await readObject(await postJson(issuer.fetch, INTROSPECT, body))).toMatchObject({ active: true })
   })
 
-  it('answers any client', async () => {
+  it('answers each client, for tokens of others as well', async () => {
     const other = issuer.clients[1]
     const response = await postForm(
       issuer.fetch,
@@ -512,7 +512,7 @@ describe('introspection endpoint', () => {
     expect(await readObject(response)).toMatchObject({ active: true })
   })
 
-  it('wants a token', async () => {
+  it('requires a token', async () => {
     await expectOAuthError(await postForm(issuer.fetch, INTROSPECT, {}, BASIC), 400, 'invalid_request')
     await expectOAuthError(
       await postForm(issuer.fetch, INTROSPECT, { token: '' }, BASIC),
@@ -521,10 +521,10 @@ describe('introspection endpoint', () => {
     )
   })
 
-  describe('says only { active: false } of', () => {
+  describe('returns only { active: false } for', () => {
     const INACTIVE = { active: false }
 
-    it('a token that has expired, from the second of its exp on', async () => {
+    it('an expired token, from the second of its exp', async () => {
       let now = START
       const issuer = await createMockIssuer({ ...IDS, now: () => now })
       const token = await issuer.issueToken({ expiresInSeconds: 60 })
@@ -544,7 +544,7 @@ describe('introspection endpoint', () => {
       expect(await introspect(issuer, token)).toMatchObject({ active: true })
     })
 
-    it('a token that was revoked', async () => {
+    it('a revoked token', async () => {
       const issuer = await createMockIssuer(IDS)
       const token = await issuer.issueToken()
       const other = await issuer.issueToken()
@@ -553,12 +553,12 @@ describe('introspection endpoint', () => {
       expect(await introspect(issuer, other)).toMatchObject({ active: true })
     })
 
-    it('a token of another issuer, though of the same name', async () => {
+    it('a token of another issuer with the same identifier', async () => {
       const foreign = await createMockIssuer(IDS)
       expect(await introspect(issuer, await foreign.issueToken())).toEqual(INACTIVE)
     })
 
-    it('a token that names another issuer, though signed by this one', async () => {
+    it('a token of this issuer with another iss', async () => {
       const token = await issuer.issueToken({ claims: { iss: 'https://as.example.com' } })
       expect(await introspect(issuer, token)).toEqual(INACTIVE)
       expect(await introspect(issuer, await issuer.issueToken({ claims: { iss: undefined } }))).toEqual(
@@ -566,7 +566,7 @@ describe('introspection endpoint', () => {
       )
     })
 
-    it('a token whose key was withdrawn, but not one whose key stays', async () => {
+    it('a token whose key was withdrawn, but not a token whose key is still published', async () => {
       const issuer = await createMockIssuer(IDS)
       const token = await issuer.issueToken()
       await issuer.rotateKeys()
@@ -594,12 +594,12 @@ describe('introspection endpoint', () => {
       expect(await introspect(issuer, token)).toEqual(INACTIVE)
     })
 
-    it.each(['none', 'HS256', 'XX'])('a token that names the algorithm %s', async (alg) => {
+    it.each(['none', 'HS256', 'XX'])('a token with the alg %s', async (alg) => {
       expect(await introspect(issuer, await issuer.issueToken({ header: { alg } }))).toEqual(INACTIVE)
     })
   })
 
-  it('finds the key of a token that names none, among several', async () => {
+  it('finds the key of a token without a kid, among several', async () => {
     const issuer = await createMockIssuer(IDS)
     const token = await issuer.issueToken({ header: { kid: undefined } })
     expect(await introspect(issuer, token)).toMatchObject({ active: true })

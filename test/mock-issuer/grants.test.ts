@@ -77,7 +77,7 @@ async function expectNotFound(response: Response): Promise<void> {
   expect(await readObject(response)).toEqual({ error: 'not_found', error_description: expect.any(String) })
 }
 
-/** The ids of a list, in its order. */
+/** The ids of a list, in order. */
 async function idsOf(response: Response): Promise<unknown[]> {
   expect(response.status).toBe(200)
   const { data } = await readObject(response)
@@ -87,7 +87,7 @@ async function idsOf(response: Response): Promise<unknown[]> {
 }
 
 describe.each(SPELLINGS)('%s', (path) => {
-  it('lists grants with the members that Telnyx documents, and no other', async () => {
+  it('lists grants with only the members that Telnyx documents', async () => {
     const { issuer } = await open({ grants: [{ id: 'one' }, { id: 'two', scopes: ['voice.read'] }] })
     const response = await ask(issuer, path)
     expect(response.status).toBe(200)
@@ -103,7 +103,7 @@ describe.each(SPELLINGS)('%s', (path) => {
     })
   })
 
-  it('lists nothing where nobody has allowed anything', async () => {
+  it('lists nothing without grants', async () => {
     const { issuer } = await open()
     expect(await readObject(await ask(issuer, path))).toEqual({
       data: [],
@@ -111,7 +111,7 @@ describe.each(SPELLINGS)('%s', (path) => {
     })
   })
 
-  it('retrieves one', async () => {
+  it('retrieves a grant', async () => {
     const { issuer } = await open({ grants: [{ id: 'one' }, { id: 'two', scopes: [] }] })
     const response = await ask(issuer, `${path}/two`)
     expect(response.status).toBe(200)
@@ -128,7 +128,7 @@ describe.each(SPELLINGS)('%s', (path) => {
     })
   })
 
-  it('deletes one, which is shown a last time', async () => {
+  it('deletes a grant and returns it', async () => {
     const { issuer } = await open({ grants: [{ id: 'one' }, { id: 'two' }] })
     const shown = await readObject(await ask(issuer, `${path}/one`))
     const response = await ask(issuer, `${path}/one`, 'DELETE')
@@ -217,7 +217,7 @@ describe.each(SPELLINGS)('%s', (path) => {
     })
   })
 
-  // Like a filter of clients that does not exist: the answer would look as if it had found everything.
+  // As for clients, an ignored filter would seem to match all grants.
   it.each(['filter[client_id]=other', 'filter[x]=1'])('has no filters: "%s" is refused', async (query) => {
     const { issuer } = await open({ grants: [{ id: 'one' }] })
     expect((await ask(issuer, `${path}?${query}`)).status).toBe(400)
@@ -225,7 +225,7 @@ describe.each(SPELLINGS)('%s', (path) => {
 })
 
 describe('a grant', () => {
-  it('begins with what a user allows', async () => {
+  it('is created when a user allows a request', async () => {
     const { issuer, clock } = await open()
     clock.now = START + 1000
     await signIn(issuer, 'app', 'voice.read')
@@ -242,7 +242,7 @@ describe('a grant', () => {
     ])
   })
 
-  it('begins with what a user allows through the API', async () => {
+  it('is created when a user allows a request through the API', async () => {
     const { issuer } = await open()
     const page = await (await issuer.fetch(signInUrl())).text()
     const token = /name="consent_token" value="([^"]+)"/.exec(page)?.[1]
@@ -253,7 +253,7 @@ describe('a grant', () => {
     expect(issuer.grants).toHaveLength(1)
   })
 
-  it('does not begin with what a user denies, nor with a token of a client alone', async () => {
+  it('is not created when a user denies, or by client credentials', async () => {
     const { issuer } = await open()
     await issuer.authorize(signInUrl(), { allow: false })
     await postForm(issuer.fetch, `${BASE}/v2/oauth/token`, {
@@ -264,17 +264,17 @@ describe('a grant', () => {
     expect(await idsOf(await ask(issuer, '/v2/oauth_grants'))).toEqual([])
   })
 
-  it('is one for each time that a user allows it, in their order', async () => {
+  it('is created for each decision, in order', async () => {
     const { issuer } = await open()
     const codes = [await signIn(issuer), await signIn(issuer), await signIn(issuer)]
     const ids = await idsOf(await ask(issuer, '/v2/oauth_grants'))
     expect(new Set(ids).size).toBe(3)
-    // Use does not change the order: pages stay what they are.
+    // Use does not change the order, so pages stay stable.
     await exchange(issuer, codes[1] ?? '')
     expect(await idsOf(await ask(issuer, '/v2/oauth_grants'))).toEqual(ids)
   })
 
-  it('is used when a token is obtained with it, and only then', async () => {
+  it('is used only when a client gets a token with it', async () => {
     const { issuer, clock } = await open()
     const lastUse = async () => {
       const [grant] = issuer.grants
@@ -311,7 +311,7 @@ describe('revocation', () => {
     ['revoke', async (issuer, id) => issuer.revoke(id)],
   ]
 
-  it.each(WAYS)('by %s ends the tokens of the grant, and nothing else', async (_, revoke) => {
+  it.each(WAYS)('by %s revokes the tokens of the grant, and no others', async (_, revoke) => {
     const other = { clientId: 'other', clientSecret: 's3cret' }
     const { issuer } = await open({ clients: [CLIENT, other] })
     const first = await readObject(await exchange(issuer, await signIn(issuer)))
@@ -343,7 +343,7 @@ describe('revocation', () => {
     expect((await refresh(issuer, textOf(beside, 'refresh_token'))).status).toBe(200)
   })
 
-  it.each(WAYS)('by %s ends a code that was not used yet', async (_, revoke) => {
+  it.each(WAYS)('by %s revokes an unused code', async (_, revoke) => {
     const { issuer } = await open()
     const code = await signIn(issuer)
     const beside = await signIn(issuer)
@@ -354,7 +354,7 @@ describe('revocation', () => {
     expect((await exchange(issuer, beside)).status).toBe(200)
   })
 
-  it('does not bring the grant back when something of it is tried again', async () => {
+  it('is final: later requests do not restore the grant', async () => {
     const { issuer } = await open()
     const code = await signIn(issuer)
     const granted = await readObject(await exchange(issuer, code))
@@ -367,7 +367,7 @@ describe('revocation', () => {
     await expect(issuer.issueToken({ grantId: id })).rejects.toBeInstanceOf(TypeError)
   })
 
-  it('of a grant that ended because its code was used twice finds none', async () => {
+  it('finds no grant that was revoked because its code was used twice', async () => {
     const { issuer } = await open()
     const code = await signIn(issuer)
     await exchange(issuer, code)
@@ -378,7 +378,7 @@ describe('revocation', () => {
 })
 
 describe('seeded grants', () => {
-  it('are made up where something is left out', async () => {
+  it('have defaults for missing members', async () => {
     const { issuer } = await open({ clients: [CLIENT, { clientId: 'other' }], grants: [{}, {}] })
     const [one, two] = issuer.grants
     expect(one).toEqual({
@@ -391,17 +391,17 @@ describe('seeded grants', () => {
       lastUsedAt: undefined,
     })
     expect(two?.id).not.toBe(one?.id)
-    // The user of the issuer, whose clients these are too.
+    // The user of the issuer, who also owns the clients.
     const client = await readObject(await ask(issuer, '/v2/oauth_clients/app'))
     expect(client).toMatchObject({ data: { user_id: one?.subject } })
     expect(two?.subject).toBe(one?.subject)
   })
 
-  it('are as they are wanted, and so are their tokens', async () => {
+  it('have the given members, and so do their tokens', async () => {
     const grant = {
       id: 'mine',
       clientId: 'other',
-      subject: 'somebody',
+      subject: 'user-1',
       scopes: ['voice.write'],
       resources: ['https://api.example.com/mcp'],
     }
@@ -409,13 +409,13 @@ describe('seeded grants', () => {
     expect(issuer.grants).toEqual([{ ...grant, createdAt: START, lastUsedAt: undefined }])
     expect(decodeJwt(await issuer.issueToken({ grantId: 'mine' }))).toMatchObject({
       client_id: 'other',
-      sub: 'somebody',
+      sub: 'user-1',
       scope: 'voice.write',
       aud: 'https://api.example.com/mcp',
     })
   })
 
-  it('do not change with the arrays they were made from, nor by their reader', async () => {
+  it('do not change with the arrays of the caller, and are frozen', async () => {
     const scopes = ['voice.read']
     const resources = ['urn:mine']
     const grants = [{ id: 'one', scopes, resources }]
@@ -431,29 +431,29 @@ describe('seeded grants', () => {
   })
 
   it.each<[string, MockIssuerOptions]>([
-    ['a client that does not exist', { grants: [{ clientId: 'nobody' }] }],
-    ['no client at all', { clients: [], grants: [{}] }],
-    ['an id that another has', { grants: [{ id: 'one' }, { id: 'one' }] }],
+    ['an unknown client', { grants: [{ clientId: 'unknown' }] }],
+    ['no client', { clients: [], grants: [{}] }],
+    ['an id that is used twice', { grants: [{ id: 'one' }, { id: 'one' }] }],
   ])('of %s are refused', async (_, options) => {
     expect(await rejectionOf(open(options))).toBeInstanceOf(TypeError)
   })
 
-  // As JavaScript callers can, and as it is with options and with clients: a slip must not make another grant.
+  // Callers in JavaScript can do this. As with options and clients, a typing error must not create another grant.
   it.each([
-    ['a member that does not exist', { clientID: 'app' }],
-    ['an id that is no text', { id: 7 }],
+    ['an unknown member', { clientID: 'app' }],
+    ['an id that is not a string', { id: 7 }],
     ['an empty id', { id: '' }],
-    ['a subject that is no text', { subject: 7 }],
-    ['scopes that are no list', { scopes: 'voice.read' }],
-    ['a scope that is none', { scopes: ['voice read'] }],
-    ['resources that are no list', { resources: 'urn:mine' }],
+    ['a subject that is not a string', { subject: 7 }],
+    ['scopes that are not an array', { scopes: 'voice.read' }],
+    ['an invalid scope', { scopes: ['voice read'] }],
+    ['resources that are not an array', { resources: 'urn:mine' }],
   ])('with %s are refused', async (_, grant) => {
     const options: object = { algorithm: 'ES256', clients: [CLIENT], grants: [grant] }
     expect(await rejectionOf(createMockIssuer(options))).toBeInstanceOf(TypeError)
   })
 })
 
-it('over HTTP, a grant is listed, retrieved and ended', async () => {
+it('a grant is listed, retrieved and deleted over HTTP', async () => {
   const { issuer } = await open({ grants: [{ id: 'one' }, { id: 'two' }] })
   const base = await issuer.listen()
   try {

@@ -17,7 +17,7 @@ function namesOf({ clients }: MockIssuer): string[] {
   return clients.map(({ clientId }) => clientId)
 }
 
-// The same of both: what follows the Fetch standard in process, Node's own `fetch` does as well.
+// Both behave the same: Node's own `fetch` is the reference for the one in process.
 describe.each([
   ['in process', false],
   ['over HTTP', true],
@@ -51,7 +51,7 @@ describe.each([
       expect(issuer.requests.jwks.count).toBe(count + 1)
     })
 
-    it.each([200, 300, 304, 401, 503])('%i is an answer, whatever its location', async (status) => {
+    it.each([200, 300, 304, 401, 503])('%i is returned, with any location', async (status) => {
       redirect('metadata', status, `${base}/v2/oauth/jwks`)
       const { count } = issuer.requests.jwks
       expect((await fetch(`${base}/.well-known/oauth-authorization-server`)).status).toBe(status)
@@ -85,7 +85,7 @@ describe.each([
       expect(await readObject(response)).toMatchObject({ data: { client_id: 'two' } })
     })
 
-    it('does not add headers of the redirecting answer to the next request', async () => {
+    it('does not add headers of the redirect to the next request', async () => {
       issuer.fault('listClients', {
         status: 302,
         headers: { location: `${CLIENT_PATH}/two`, authorization: WITH_KEY.authorization },
@@ -93,7 +93,7 @@ describe.each([
       expect((await fetch(base + CLIENT_PATH)).status).toBe(401)
     })
 
-    it('is without the first answer’s body', async () => {
+    it('does not contain the body of the first response', async () => {
       issuer.fault('metadata', {
         status: 302,
         headers: { location: '/v2/oauth/jwks' },
@@ -124,7 +124,7 @@ describe.each([
     })
 
     // Fetch standard, HTTP-redirect fetch: only the headers of the body are removed.
-    it.each([301, 302, 303])('%i keeps the headers that are not of the body', async (status) => {
+    it.each([301, 302, 303])('%i keeps all headers that do not describe the body', async (status) => {
       redirect('createClient', status, `${CLIENT_PATH}/two`)
       const response = await fetch(base + CLIENT_PATH, { method: 'POST', headers: WITH_KEY, body: '{}' })
       expect(response.status).toBe(200)
@@ -143,7 +143,7 @@ describe.each([
   })
 
   describe('of a PUT or DELETE', () => {
-    // Fetch standard, HTTP-redirect fetch: 301 and 302 make a GET of a POST only.
+    // Fetch standard, HTTP-redirect fetch: 301 and 302 turn only a POST into a GET.
     it.each([301, 302, 307, 308])('%i of a DELETE stays a DELETE', async (status) => {
       const created = await issuer.fetch(`${base}/v2/oauth/register`, { method: 'POST' })
       const { client_id: id } = await readObject(created)
@@ -154,7 +154,7 @@ describe.each([
       expect(namesOf(issuer)).not.toContain(id)
     })
 
-    it('303 of both becomes a GET with the headers that are not of the body', async () => {
+    it('303 of both becomes a GET with all headers that do not describe the body', async () => {
       redirect('deleteClient', 303, `${CLIENT_PATH}/two`)
       const init = { method: 'DELETE', headers: WITH_KEY }
       expect((await fetch(`${base}${CLIENT_PATH}/one`, init)).status).toBe(200)
@@ -168,8 +168,8 @@ describe.each([
     })
   })
 
-  describe('that go on', () => {
-    it('for ever are given up', async () => {
+  describe('in a row', () => {
+    it('without an end are given up', async () => {
       redirect('jwks', 302, '/v2/oauth/jwks', 1000)
       const { count } = issuer.requests.jwks
       const error = await rejectionOf(fetch(`${base}/v2/oauth/jwks`))
@@ -184,18 +184,18 @@ describe.each([
       expect(await rejectionOf(fetch(`${base}/v2/oauth/jwks`))).toBeInstanceOf(TypeError)
     })
 
-    it('twenty times arrive', async () => {
+    it('up to twenty are followed', async () => {
       redirect('jwks', 302, '/v2/oauth/jwks', 20)
       expect((await fetch(`${base}/v2/oauth/jwks`)).status).toBe(200)
     })
   })
 
   it.each([
-    ['a foreign host', 'https://elsewhere.example.com/'],
+    ['another host', 'https://elsewhere.example.com/'],
     ['another port', 'http://127.0.0.1:1/'],
-    ['a page of a script', 'javascript:alert(1)'],
-    ['a mailbox', 'mailto:somebody@example.com'],
-    ['what is no URL', 'http://'],
+    ['a script', 'javascript:alert(1)'],
+    ['a mailbox', 'mailto:user@example.com'],
+    ['an invalid URL', 'http://'],
   ])('to %s reject', async (_, location) => {
     redirect('jwks', 302, location)
     expect(await rejectionOf(fetch(`${base}/v2/oauth/jwks`))).toBeInstanceOf(TypeError)
@@ -204,7 +204,7 @@ describe.each([
   describe('with the mode', () => {
     const JWKS = '/v2/oauth/jwks'
 
-    it.each([301, 302, 303, 307, 308])('"manual" are handed out: %i', async (status) => {
+    it.each([301, 302, 303, 307, 308])('"manual" are returned: %i', async (status) => {
       redirect('metadata', status, JWKS)
       const { count } = issuer.requests.jwks
       const url = `${base}/.well-known/oauth-authorization-server`
@@ -222,13 +222,13 @@ describe.each([
       expect(issuer.requests.jwks.count).toBe(count)
     })
 
-    it('"follow" are followed, as they are without a mode', async () => {
+    it('"follow" are followed, as without a mode', async () => {
       redirect('metadata', 302, JWKS)
       const url = `${base}/.well-known/oauth-authorization-server`
       expect(await readObject(await fetch(url, { redirect: 'follow' }))).toHaveProperty('keys')
     })
 
-    it('of a Request have it too, unless the call says another', async () => {
+    it('of a Request apply, unless the call sets another', async () => {
       const url = `${base}/.well-known/oauth-authorization-server`
       redirect('metadata', 302, JWKS, 3)
       expect((await fetch(new Request(url, { redirect: 'manual' }))).status).toBe(302)
@@ -251,12 +251,12 @@ describe.each([
   })
 
   describe('without a location', () => {
-    it.each(['follow', 'manual'] as const)('are an answer with the mode "%s"', async (mode) => {
+    it.each(['follow', 'manual'] as const)('are returned with the mode "%s"', async (mode) => {
       issuer.fault('jwks', { status: 302 })
       expect((await fetch(`${base}/v2/oauth/jwks`, { redirect: mode })).status).toBe(302)
     })
 
-    // Fetch standard, HTTP fetch: the mode is looked at before the location is.
+    // Fetch standard, HTTP fetch: the mode is checked before the location.
     it('reject with the mode "error"', async () => {
       issuer.fault('jwks', { status: 302 })
       const rejection = await rejectionOf(fetch(`${base}/v2/oauth/jwks`, { redirect: 'error' }))
@@ -265,7 +265,7 @@ describe.each([
   })
 
   describe('and a signal', () => {
-    it('that is aborted where they lead to rejects with its reason', async () => {
+    it('that is aborted at the target rejects with its reason', async () => {
       redirect('metadata', 302, '/v2/oauth/jwks')
       issuer.fault('jwks', { silence: true })
       const abort = new AbortController()
@@ -278,7 +278,7 @@ describe.each([
       expect(await rejection).toBe(reason)
     })
 
-    it('that is aborted where a POST leads to rejects with its reason', async () => {
+    it('that is aborted at the target of a POST rejects with its reason', async () => {
       redirect('token', 303, '/v2/oauth/jwks')
       issuer.fault('jwks', { silence: true })
       const abort = new AbortController()
@@ -291,7 +291,7 @@ describe.each([
       expect(await rejection).toBe(reason)
     })
 
-    it('of a Request reaches as far', async () => {
+    it('of a Request applies to the target as well', async () => {
       redirect('metadata', 302, '/v2/oauth/jwks')
       issuer.fault('jwks', { delayMs: 600_000 })
       const abort = new AbortController()
@@ -303,7 +303,7 @@ describe.each([
       expect(await rejection).toMatchObject({ name: 'AbortError' })
     })
 
-    it('that is aborted between two of them ends a loop', async () => {
+    it('that is aborted between two redirects ends a loop', async () => {
       redirect('jwks', 302, '/v2/oauth/jwks', 1000)
       const abort = new AbortController()
       const { count } = issuer.requests.jwks
@@ -316,7 +316,7 @@ describe.each([
   })
 
   describe('and an operation', () => {
-    it('that answers with a redirect: authorization goes to the client, which is not here', async () => {
+    it('that redirects: authorization leads to the client, which is unknown to the issuer', async () => {
       const query = new URLSearchParams({
         client_id: 'one',
         redirect_uri: 'https://elsewhere.example.com/callback',
@@ -344,7 +344,7 @@ describe.each([
 })
 
 describe('redirects in process', () => {
-  it.each([307, 308])('%i of a POST reject, since its body was read and is not kept', async (status) => {
+  it.each([307, 308])('%i of a POST rejects, as its body was read and is not kept', async (status) => {
     const issuer = await createMockIssuer({ algorithm: 'ES256', clients: CLIENTS })
     issuer.fault('token', { status, headers: { location: '/v2/oauth/token' }, times: 1 })
     const error = await rejectionOf(postForm(issuer.fetch, `${issuer.issuer}/v2/oauth/token`, GRANT))
@@ -352,7 +352,7 @@ describe('redirects in process', () => {
     expect(issuer.requests.token.count).toBe(1)
   })
 
-  it('to a foreign host reject as where there is no such host', async () => {
+  it('to another host reject as for an unknown host', async () => {
     const issuer = await createMockIssuer({ algorithm: 'ES256' })
     issuer.fault('jwks', { status: 302, headers: { location: 'https://elsewhere.example.com/' } })
     const error = await rejectionOf(issuer.fetch(`${issuer.issuer}/v2/oauth/jwks`))
@@ -376,8 +376,8 @@ describe('redirects in process', () => {
       expect(issuer.requests.jwks.count).toBe(2)
     })
 
-    // Fetch standard, HTTP-redirect fetch: credentials are not for another origin.
-    it('are without the credentials', async () => {
+    // Fetch standard, HTTP-redirect fetch: credentials are not sent to another origin.
+    it('do not send the credentials', async () => {
       issuer.fault('listClients', { status: 302, headers: { location: base + CLIENT_PATH }, times: 1 })
       const response = await issuer.fetch(`https://as.example.com${CLIENT_PATH}`, { headers: WITH_KEY })
       expect(response.status).toBe(401)
@@ -386,7 +386,7 @@ describe('redirects in process', () => {
 })
 
 describe('signals in process', () => {
-  it('that time out reject with their own reason', async () => {
+  it('that time out reject with their reason', async () => {
     const issuer = await createMockIssuer({ algorithm: 'ES256' })
     issuer.fault('jwks', { silence: true })
     const signal = AbortSignal.timeout(1)
@@ -394,7 +394,7 @@ describe('signals in process', () => {
     expect(error).toMatchObject({ name: 'TimeoutError' })
   })
 
-  it('that are aborted after the answer leave the answer', async () => {
+  it('that are aborted after the response do not affect it', async () => {
     const issuer = await createMockIssuer({ algorithm: 'ES256' })
     const abort = new AbortController()
     const response = await issuer.fetch(`${issuer.issuer}/v2/oauth/jwks`, { signal: abort.signal })
@@ -404,7 +404,7 @@ describe('signals in process', () => {
     expect((await issuer.fetch(`${issuer.issuer}/v2/oauth/jwks`)).status).toBe(200)
   })
 
-  it('that are aborted before keep what would have been changed', async () => {
+  it('that are aborted before the request prevent a change', async () => {
     const issuer = await createMockIssuer({ algorithm: 'ES256', apiKey: API_KEY, clients: CLIENTS })
     const reason = new Error('enough')
     const init = { method: 'DELETE', headers: WITH_KEY, signal: AbortSignal.abort(reason) }

@@ -31,7 +31,7 @@ async function open(options: Parameters<typeof createMockIssuer>[0] = {}): Promi
 }
 
 describe('fetch', () => {
-  it('takes a string, a URL and a Request, also apart from its issuer', async () => {
+  it('accepts a string, a URL and a Request, and works without its receiver', async () => {
     const { fetch } = await open()
     const url = `https://api.telnyx.com${WELL_KNOWN}`
     for (const input of [url, new URL(url), new Request(url)]) expect((await fetch(input)).status).toBe(200)
@@ -47,7 +47,7 @@ describe('fetch', () => {
     expect((await fetch(request)).status).toBe(200)
   })
 
-  it('knows no other path', async () => {
+  it('answers other paths with 404', async () => {
     const { fetch } = await open()
     for (const path of ['/', '/v2/oauth', '/v2/oauth/jwks/', '/constructor', '//v2/oauth/jwks'])
       expect((await fetch(`https://api.telnyx.com${path}`)).status).toBe(404)
@@ -59,19 +59,19 @@ describe('fetch', () => {
     'https://api.telnyx.com:8443/v2/oauth/jwks',
     'https://api.telnyx.com.example.com/v2/oauth/jwks',
     'http://127.0.0.1:1/v2/oauth/jwks',
-  ])('rejects for %s as where there is no such host', async (url) => {
+  ])('rejects for %s as for an unknown host', async (url) => {
     const { fetch } = await open()
     const error = await rejectionOf(fetch(url))
     expect(error).toBeInstanceOf(TypeError)
     expect(causeCode(error)).toBe('ENOTFOUND')
   })
 
-  it('rejects for what is no URL', async () => {
+  it('rejects for an invalid URL', async () => {
     const { fetch } = await open()
     expect(await rejectionOf(fetch('/v2/oauth/jwks'))).toBeInstanceOf(TypeError)
   })
 
-  it('rejects with the reason of a signal that was aborted before, and counts nothing', async () => {
+  it('rejects with the reason of an aborted signal, and counts nothing', async () => {
     const issuer = await open()
     const reason = new Error('enough')
     const init = { signal: AbortSignal.abort(reason) }
@@ -80,7 +80,7 @@ describe('fetch', () => {
     expect(issuer.requests.metadata.count).toBe(0)
   })
 
-  it('rejects when the signal is aborted right after, as there is no answer yet', async () => {
+  it('rejects if the signal is aborted right after the call, before the response', async () => {
     const issuer = await open()
     const abort = new AbortController()
     const reason = new Error('enough')
@@ -99,7 +99,7 @@ describe('fetch', () => {
     expect(await Promise.all(rejections)).toEqual([reason, reason])
   })
 
-  it('rejects with a reason that is no error', async () => {
+  it('rejects with a reason that is not an Error', async () => {
     const issuer = await open()
     issuer.fault('jwks', { silence: true })
     const abort = new AbortController()
@@ -139,7 +139,7 @@ describe('requests', () => {
     for (const log of Object.values(others)) expect(log).toEqual({ count: 0, times: [] })
   })
 
-  it('are counted when they are refused, too long or met by a fault', async () => {
+  it('are counted if they are refused, too long or answered by a fault', async () => {
     const issuer = await open()
     const token = 'https://api.telnyx.com/v2/oauth/token'
     await postForm(issuer.fetch, token, {})
@@ -151,7 +151,7 @@ describe('requests', () => {
     expect(issuer.requests.token.count).toBe(4)
   })
 
-  it('are not counted elsewhere', async () => {
+  it('are not counted for other paths, methods and hosts', async () => {
     const issuer = await open()
     await issuer.fetch('https://api.telnyx.com/')
     await issuer.fetch('https://api.telnyx.com/v2/oauth/token')
@@ -159,7 +159,7 @@ describe('requests', () => {
     for (const log of Object.values(issuer.requests)) expect(log.count).toBe(0)
   })
 
-  it('are counted on when their times are too many to keep', async () => {
+  it('are counted beyond the number of times that are kept', async () => {
     let now = 0
     const issuer = await open({ now: () => now++ })
     now = 0
@@ -173,7 +173,7 @@ describe('requests', () => {
 })
 
 describe('listen', () => {
-  it('serves on 127.0.0.1, and the identifier is that URL from then on', async () => {
+  it('serves on 127.0.0.1, and the identifier becomes that URL', async () => {
     const issuer = await open()
     const before = await issuer.issueToken()
     const base = await issuer.listen()
@@ -198,31 +198,31 @@ describe('listen', () => {
       active: true,
       iss: base,
     })
-    // A token of another identifier is not one of this issuer.
+    // A token with another identifier is not a token of this issuer.
     expect(await readObject(await postForm(fetch, endpoint, { token: before }, BASIC))).toEqual({
       active: false,
     })
   })
 
-  it('leaves an identifier that was set', async () => {
+  it('keeps an identifier that was set', async () => {
     const issuer = await open({ issuer: 'https://as.example.com/tenant' })
     const base = await issuer.listen()
     expect(issuer.issuer).toBe('https://as.example.com/tenant')
     const metadata = await readObject(await fetch(`${base}${WELL_KNOWN}/tenant`))
     expect(metadata.issuer).toBe('https://as.example.com/tenant')
     expect(await readKeys(fetch, `${base}/tenant/v2/oauth/jwks`)).toHaveLength(1)
-    // Both addresses are its own in process.
+    // In process, it answers at both addresses.
     expect((await issuer.fetch(`https://as.example.com${WELL_KNOWN}/tenant`)).status).toBe(200)
     expect((await issuer.fetch(`${base}${WELL_KNOWN}/tenant`)).status).toBe(200)
   })
 
-  it('leaves an identifier that was set to the default', async () => {
+  it('keeps an identifier that was set to the default', async () => {
     const issuer = await open({ issuer: 'https://api.telnyx.com' })
     await issuer.listen()
     expect(issuer.issuer).toBe('https://api.telnyx.com')
   })
 
-  it('answers its own fetch in process, at the new address only', async () => {
+  it('answers its own fetch in process at the new address only', async () => {
     const issuer = await open()
     const base = await issuer.listen()
     expect((await issuer.fetch(base + WELL_KNOWN)).status).toBe(200)
@@ -230,7 +230,7 @@ describe('listen', () => {
     expect(causeCode(error)).toBe('ENOTFOUND')
   })
 
-  it('counts requests of both ways together', async () => {
+  it('counts requests over HTTP and in process together', async () => {
     const issuer = await open()
     const base = await issuer.listen()
     await fetch(base + WELL_KNOWN)
@@ -238,7 +238,7 @@ describe('listen', () => {
     expect(issuer.requests.metadata.count).toBe(2)
   })
 
-  it('takes a port, and says so when it is taken', async () => {
+  it('uses the given port, and rejects if it is in use', async () => {
     const first = await open()
     const port = Number(new URL(await first.listen()).port)
     const second = await open()
@@ -246,12 +246,12 @@ describe('listen', () => {
     expect(second.issuer).toBe('https://api.telnyx.com')
 
     await first.close()
-    // What failed once can be tried again.
+    // After a failure, it can be called again.
     expect(await second.listen({ port })).toBe(`http://127.0.0.1:${port}`)
     expect((await fetch(`http://127.0.0.1:${port}${WELL_KNOWN}`)).status).toBe(200)
   })
 
-  it('closes after a port was taken', async () => {
+  it('can be closed after it failed for a port in use', async () => {
     const first = await open()
     const second = await open()
     const port = Number(new URL(await first.listen()).port)
@@ -260,14 +260,14 @@ describe('listen', () => {
     expect((await fetch(`http://127.0.0.1:${port}${WELL_KNOWN}`)).status).toBe(200)
   })
 
-  it('takes a host', async () => {
+  it('uses the given host', async () => {
     const issuer = await open()
     const base = await issuer.listen({ host: 'localhost' })
     expect(base).toMatch(/^http:\/\/localhost:\d+$/)
     expect((await fetch(base + WELL_KNOWN)).status).toBe(200)
   })
 
-  it('twice is refused, and the first goes on', async () => {
+  it('is refused twice, and the first server continues', async () => {
     const issuer = await open()
     const base = await issuer.listen()
     await expect(issuer.listen()).rejects.toThrow()
@@ -275,15 +275,15 @@ describe('listen', () => {
     expect(issuer.issuer).toBe(base)
   })
 
-  it('twice at once is refused once', async () => {
+  it('is refused once if it is called twice at once', async () => {
     const issuer = await open()
     const outcomes = await Promise.allSettled([issuer.listen(), issuer.listen()])
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
   })
 
-  it('takes bodies of unknown length', async () => {
+  it('accepts bodies of unknown length', async () => {
     const base = await (await open()).listen()
-    // By hand: clients send a length where they know it.
+    // Raw bytes, as clients send a length if they know it.
     const answer = await sendRaw(
       base,
       [
@@ -303,7 +303,7 @@ describe('listen', () => {
 
   it.each([
     ['Content-Length: 100000', 'a='.padEnd(100_000, 'x')],
-    // Refused for what it says it will send.
+    // Refused for the length that it announces.
     ['Content-Length: 100000', ''],
     ['Transfer-Encoding: chunked', `${(100_000).toString(16)}\r\n${'x'.repeat(100_000)}\r\n0\r\n\r\n`],
   ])('refuses bodies that are too long: %s', async (header, body) => {
@@ -326,20 +326,20 @@ describe('listen', () => {
     )
   })
 
-  it('does not replace the classes of the process', async () => {
+  it('does not replace the global classes of the process', async () => {
     const before = [globalThis.Request, globalThis.Response, globalThis.Headers, globalThis.fetch]
     const base = await (await open()).listen()
     const response = await fetch(base + WELL_KNOWN)
     expect(response).toBeInstanceOf(Response)
     expect([globalThis.Request, globalThis.Response, globalThis.Headers, globalThis.fetch]).toEqual(before)
-    // Node's own: what a replacement makes is told apart by its source.
+    // They are Node's own: a replacement has another source.
     for (const each of [Request, Response])
       expect(each.toString()).not.toMatch(/getRequestCache|getResponseCache/)
   })
 })
 
 describe('close', () => {
-  it('makes the port and fetch refuse', async () => {
+  it('closes the port, and fetch rejects', async () => {
     const issuer = await open()
     const base = await issuer.listen()
     expect((await fetch(base + WELL_KNOWN)).status).toBe(200)
@@ -351,16 +351,16 @@ describe('close', () => {
     expect(issuer.requests.metadata.count).toBe(1)
   })
 
-  it('makes fetch refuse where there was no port', async () => {
+  it('makes fetch reject without a port as well', async () => {
     const issuer = await open()
     await issuer.close()
     const error = await rejectionOf(issuer.fetch(`https://api.telnyx.com${WELL_KNOWN}`))
     expect(causeCode(error)).toBe('ECONNREFUSED')
-    // Tokens are made without a request.
+    // Tokens need no request.
     expect(await issuer.issueToken()).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+$/)
   })
 
-  it('closes connections that are kept for further requests', async () => {
+  it('closes keep-alive connections', async () => {
     const issuer = await open()
     const socket = await openSocket(await issuer.listen())
     const closed = new Promise((resolve) => socket.once('close', resolve))
@@ -377,7 +377,7 @@ describe('close', () => {
     await until(() => issuer.requests.jwks.count === 2)
     await issuer.close()
     expect(await overHttp).toBeInstanceOf(TypeError)
-    // The same as over HTTP: its connection is gone.
+    // As over HTTP, where the connection is closed.
     expect(causeCode(await inProcess)).toBe('ECONNRESET')
   })
 
@@ -396,14 +396,14 @@ describe('close', () => {
     expect(await text).toBeInstanceOf(Error)
   })
 
-  it('twice, or at once, is the same as once', async () => {
+  it('can be called twice, also at once', async () => {
     const issuer = await open()
     await issuer.listen()
     await Promise.all([issuer.close(), issuer.close()])
     await issuer.close()
   })
 
-  it('while it starts to listen leaves no port open', async () => {
+  it('leaves no port open if it is called while the server starts', async () => {
     const issuer = await open()
     const listening = issuer.listen().then(
       (base) => base,
@@ -416,7 +416,7 @@ describe('close', () => {
     expect(causeCode(await rejectionOf(issuer.fetch(issuer.issuer + WELL_KNOWN)))).toBe('ECONNREFUSED')
   })
 
-  it('is undone by listening again', async () => {
+  it('is undone by the next listen', async () => {
     const issuer = await open()
     const first = await issuer.listen()
     await issuer.close()
@@ -452,7 +452,7 @@ describe('several issuers', () => {
   })
 })
 
-/** Writes bytes to the server and reads until it hangs up. */
+/** Writes bytes to the server and reads until it closes the connection. */
 function sendRaw(base: string, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let answer = ''
@@ -461,7 +461,7 @@ function sendRaw(base: string, text: string): Promise<string> {
     socket.on('data', (piece: string) => {
       answer += piece
     })
-    // A server that refuses a body may reset the connection once it has answered.
+    // A server that refuses a body may reset the connection after its response.
     socket.on('error', (error) => (answer === '' ? reject(error) : resolve(answer)))
     socket.on('close', () => resolve(answer))
   })
@@ -485,10 +485,10 @@ describe('the host to listen on', () => {
     ['0.0.0.0', '127.0.0.1'],
     ['::', '[::1]'],
     ['::1', '[::1]'],
-  ])('on %s returns a URL that reaches it', async (host, reached) => {
+  ])('on %s returns a URL that reaches the server', async (host, reached) => {
     const issuer = await open()
     const base = await issuer.listen({ host }).catch((error: NodeJS.ErrnoException) => error.code ?? '')
-    // A machine may be without IPv6.
+    // Some machines have no IPv6.
     if (['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(base)) return
     expect(new URL(base).hostname).toBe(reached)
     expect(issuer.issuer).toBe(base)

@@ -42,7 +42,7 @@ const NEW_CLIENT = {
 
 const CAPTURED: object = JSON.parse(TELNYX_METADATA)
 
-/** The same document, with another base than Telnyx's. */
+/** The document with another base URL than that of Telnyx. */
 function capturedAt(base: string): unknown {
   return JSON.parse(JSON.stringify(CAPTURED).replaceAll(TELNYX, base))
 }
@@ -50,7 +50,7 @@ function capturedAt(base: string): unknown {
 interface Operation {
   readonly endpoint: Endpoint
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
-  /** All its spellings; `CONSENT` stands for a consent token. */
+  /** All its paths; `CONSENT` stands for a consent token. */
   readonly paths: readonly string[]
   readonly json?: object
   readonly form?: Readonly<Record<string, string>>
@@ -175,7 +175,7 @@ async function open(options: MockIssuerOptions = {}): Promise<MockIssuer> {
   return issuer
 }
 
-/** How an issuer is asked. */
+/** Where and how to call an issuer. */
 interface Reach {
   readonly fetch: typeof globalThis.fetch
   readonly base: string
@@ -195,7 +195,7 @@ async function beginSignIn({ fetch, base }: Reach): Promise<string> {
   return token
 }
 
-/** A request for an operation, ready to be sent, with headers in place of the API key. */
+/** A request to an operation, with headers in place of the API key. */
 async function prepare(
   { path, method, json, form, needsKey }: SpelledOperation,
   via: Reach,
@@ -214,12 +214,12 @@ function countsOf({ requests }: MockIssuer): Record<string, number> {
   return Object.fromEntries(Object.entries(requests).map(([endpoint, { count }]) => [endpoint, count]))
 }
 
-/** All that operations can change. */
+/** All state that operations can change. */
 function stateOf({ clients, grants }: MockIssuer): unknown {
   return { clients, grants }
 }
 
-it('are the seventeen of Telnyx', async () => {
+it('the operations are the seventeen of Telnyx', async () => {
   const endpoints = OPERATIONS.map(({ endpoint }) => endpoint)
   expect(Object.keys((await open()).requests).sort()).toEqual([...endpoints].sort())
   expect(new Set(endpoints).size).toBe(17)
@@ -231,7 +231,7 @@ describe.each(SPELLED)('$name ($endpoint)', (operation) => {
   it.each([
     ['in process', false],
     ['over HTTP', true],
-  ])('succeeds and is counted as that operation only, %s', async (_, overHttp) => {
+  ])('succeeds and is counted for that endpoint only, %s', async (_, overHttp) => {
     const issuer = await open()
     const send = await prepare(operation, await reach(issuer, overHttp))
     const counts = countsOf(issuer)
@@ -242,7 +242,7 @@ describe.each(SPELLED)('$name ($endpoint)', (operation) => {
   it.each([
     ['in process', false],
     ['over HTTP', true],
-  ])('obeys faults and does nothing meanwhile, %s', async (_, overHttp) => {
+  ])('applies faults and changes nothing meanwhile, %s', async (_, overHttp) => {
     const issuer = await open()
     const via = await reach(issuer, overHttp)
     const send = await prepare(operation, via)
@@ -265,11 +265,11 @@ describe.each(SPELLED)('$name ($endpoint)', (operation) => {
     expect(error).toBeInstanceOf(TypeError)
     expect(causeCode(error)).toMatch(/^(ECONNRESET|UND_ERR_SOCKET)$/)
     expect(stateOf(issuer)).toEqual(state)
-    // Both were for so many requests only.
+    // Both applied to a number of requests only.
     expect((await send()).status).toBe(success)
   })
 
-  it('takes headers of a fault to its usual answer', async () => {
+  it('adds the headers of a fault to its usual response', async () => {
     const issuer = await open()
     const send = await prepare(operation, await reach(issuer, false))
     issuer.fault(endpoint, { headers: { 'x-more': '1', 'cache-control': 'max-age=5' } })
@@ -279,7 +279,7 @@ describe.each(SPELLED)('$name ($endpoint)', (operation) => {
     expect(response.headers.get('cache-control')).toBe('max-age=5')
   })
 
-  it('behaves again after clearFaults', async () => {
+  it('works again after clearFaults', async () => {
     const issuer = await open()
     const send = await prepare(operation, await reach(issuer, false))
     issuer.fault(endpoint, { status: 500 })
@@ -288,7 +288,7 @@ describe.each(SPELLED)('$name ($endpoint)', (operation) => {
     expect((await send()).status).toBe(success)
   })
 
-  it('does not mind the faults of all others', async () => {
+  it('is not affected by faults of other endpoints', async () => {
     const issuer = await open()
     const send = await prepare(operation, await reach(issuer, false))
     for (const other of OPERATIONS)
@@ -296,7 +296,7 @@ describe.each(SPELLED)('$name ($endpoint)', (operation) => {
     expect((await send()).status).toBe(success)
   })
 
-  it('is at this path to the letter', async () => {
+  it('is found at exactly this path', async () => {
     const issuer = await open()
     const [path = '', query] = operation.path.replace('CONSENT', 'x').split('?')
     const counts = countsOf(issuer)
@@ -314,7 +314,7 @@ describe('the API key', () => {
     expect(response.status).toBe(401)
     expect(response.headers.get('content-type')).toMatch(/^application\/json\b/)
     expect(response.headers.get('cache-control')).toBe('no-store')
-    // RFC 6750 §3: of the Bearer scheme, with a parameter at least.
+    // RFC 6750 §3: the Bearer scheme with at least one parameter.
     expect(response.headers.get('www-authenticate')).toBe('Bearer realm="api"')
     expect(await readObject(response)).toEqual({
       error: 'invalid_token',
@@ -328,19 +328,19 @@ describe('the API key', () => {
     ['one that is longer', { authorization: `Bearer ${API_KEY}x` }],
     ['one that is shorter', { authorization: `Bearer ${API_KEY.slice(0, -1)}` }],
     ['one in another case', { authorization: `Bearer ${API_KEY.toLowerCase()}` }],
-    ['one with a word behind', { authorization: `Bearer ${API_KEY} x` }],
+    ['one with another word after it', { authorization: `Bearer ${API_KEY} x` }],
     ['two', { authorization: `Bearer ${API_KEY}, Bearer ${API_KEY}` }],
     ['one without a scheme', { authorization: API_KEY }],
-    ['a scheme without one', { authorization: 'Bearer' }],
+    ['a scheme without a key', { authorization: 'Bearer' }],
     ['one with another scheme', { authorization: `Token ${API_KEY}` }],
-    ['one with the scheme and no blank', { authorization: `Bearer${API_KEY}` }],
+    ['one after the scheme without a space', { authorization: `Bearer${API_KEY}` }],
     ['one by HTTP Basic', { authorization: basicCredentials(API_KEY, '') }],
     ['one in another header', { 'x-api-key': API_KEY }],
     ['the credentials of a client', { authorization: basicCredentials('app', 's3cret') }],
   ]
 
   describe.each(ON_ACCOUNT)('of $name', (operation) => {
-    it('is demanded', async () => {
+    it('is required', async () => {
       const issuer = await open()
       const via = await reach(issuer, false)
       for (const [name, headers] of WRONG) {
@@ -355,7 +355,7 @@ describe('the API key', () => {
       }
     })
 
-    it('is not an access token', async () => {
+    it('cannot be replaced by an access token', async () => {
       const issuer = await open()
       const tokens = [
         await issuer.issueToken(),
@@ -376,14 +376,14 @@ describe('the API key', () => {
       await expectKeyDemanded(await send())
     })
 
-    it('may be two blanks after a scheme in any case', async () => {
+    it('may follow two spaces and a scheme in any case', async () => {
       const issuer = await open()
       const headers = { authorization: `bEARER  ${API_KEY}` }
       const send = await prepare(operation, await reach(issuer, false), headers)
       expect((await send()).status).toBe(operation.success)
     })
 
-    it('is demanded before anything else is looked at', async () => {
+    it('is checked before the rest of the request', async () => {
       const issuer = await open()
       const path = operation.path.replace(/CONSENT$|app$|one$/, 'unknown')
       const { method } = operation
@@ -392,7 +392,7 @@ describe('the API key', () => {
       await expectKeyDemanded(await issuer.fetch(`${TELNYX}${path}?page[size]=0`, init))
     })
 
-    it('is demanded over HTTP', async () => {
+    it('is required over HTTP', async () => {
       const issuer = await open()
       const via = await reach(issuer, true)
       for (const headers of [{}, { authorization: 'Bearer KEY_other' }]) {
@@ -403,7 +403,7 @@ describe('the API key', () => {
   })
 
   describe.each(OPEN_TO_ALL)('of $name', (operation) => {
-    it('is not demanded, nor looked at', async () => {
+    it('is not required and not checked', async () => {
       const issuer = await open()
       const via = await reach(issuer, false)
       for (const headers of [{}, { authorization: 'Bearer KEY_other' }, WITH_KEY]) {
@@ -413,7 +413,7 @@ describe('the API key', () => {
     })
   })
 
-  it('is no client: the token endpoint wants one', async () => {
+  it('does not authenticate a client at the token endpoint', async () => {
     const issuer = await open()
     const fields = { grant_type: 'client_credentials' }
     const response = await postForm(issuer.fetch, `${TELNYX}/v2/oauth/token`, fields, WITH_KEY)
@@ -422,7 +422,7 @@ describe('the API key', () => {
     expect(await readObject(response)).toMatchObject({ error: 'invalid_client' })
   })
 
-  it('is made up, another each time', async () => {
+  it('is random by default', async () => {
     const issuers = [await open({ apiKey: undefined }), await open({ apiKey: undefined })]
     const [one, two] = issuers
     expect(one?.apiKey).toMatch(/^KEY_[\w-]{32}$/)
@@ -436,7 +436,7 @@ describe('the API key', () => {
     expect(statuses).toEqual([200, 401])
   })
 
-  it.each(['$&.*+?^(', 'KEY018F=='])('may have any characters: %s', async (apiKey) => {
+  it.each(['$&.*+?^(', 'KEY018F=='])('may have any visible ASCII characters: %s', async (apiKey) => {
     const issuer = await open({ apiKey })
     expect(issuer.apiKey).toBe(apiKey)
     const headers = { authorization: `Bearer ${apiKey}` }
@@ -456,7 +456,7 @@ describe('the well-known documents', () => {
     return readObject(response)
   }
 
-  it.each(['', '/v2'])('are what Telnyx answers, below "%s"', async (below) => {
+  it.each(['', '/v2'])('are those of Telnyx, below "%s"', async (below) => {
     const issuer = await open()
     expect(await read(issuer, `${TELNYX}${below}${AS_METADATA}`)).toEqual(CAPTURED)
     expect(await read(issuer, `${TELNYX}${below}${RESOURCE_METADATA}`)).toEqual({
@@ -470,7 +470,7 @@ describe('the well-known documents', () => {
     expect(Object.keys(await read(issuer, TELNYX + AS_METADATA))).toEqual(Object.keys(CAPTURED))
   })
 
-  it('follow the port after listen', async () => {
+  it('have the base URL of the server after listen', async () => {
     const issuer = await open()
     const base = await issuer.listen()
     for (const below of ['', '/v2']) {
@@ -483,7 +483,7 @@ describe('the well-known documents', () => {
   })
 
   it.each(['/openid-configuration', '/oauth-authorization-server/t', '/oauth-protected-resource/v2/mcp', ''])(
-    'are no others: /.well-known%s',
+    'do not include /.well-known%s',
     async (name) => {
       const issuer = await open()
       for (const below of ['', '/v2'])
@@ -498,7 +498,7 @@ describe.each([
 ])('an issuer with a path, %s', (_, overHttp) => {
   const ISSUER = 'https://as.example.com/t'
 
-  /** `base` is that of the operations, and `root` that of the host. */
+  /** `base` is the URL of the operations, `root` the URL of the host. */
   async function openBelow(): Promise<{
     issuer: MockIssuer
     fetch: typeof globalThis.fetch
@@ -525,8 +525,8 @@ describe.each([
     expect(issuer.requests.protectedResource.count).toBe(2)
   })
 
-  // RFC 8414 §3.1: a client that appends the segment to the path asks in the wrong place.
-  it.each([AS_METADATA, RESOURCE_METADATA])('has no document where it is not: %s', async (wellKnown) => {
+  // RFC 8414 §3.1: appending the well-known segment to the path is wrong.
+  it.each([AS_METADATA, RESOURCE_METADATA])('has no document at the wrong path: %s', async (wellKnown) => {
     const { fetch, root, base } = await openBelow()
     for (const url of [
       root + wellKnown,
@@ -562,7 +562,7 @@ describe.each([
     expect(issuer.requests.createGrant.count).toBe(1)
   })
 
-  it('is authorized at its own endpoint only', async () => {
+  it('accepts its own authorization endpoint only', async () => {
     const { issuer } = await openBelow()
     expect(await issuer.authorize(`${ISSUER}/v2/oauth/authorize?${SIGN_IN}`)).toMatch(/\?code=/)
     for (const url of ['https://as.example.com/v2/oauth/authorize', `${TELNYX}/v2/oauth/authorize`])
@@ -570,7 +570,7 @@ describe.each([
   })
 })
 
-it('every endpoint that the metadata name is there, after listen', async () => {
+it('each endpoint of the metadata exists after listen', async () => {
   const issuer = await open()
   const base = await issuer.listen()
   const metadata = await readObject(await fetch(base + AS_METADATA))
@@ -587,7 +587,7 @@ it('every endpoint that the metadata name is there, after listen', async () => {
 
 describe.each(SPELLED.filter(({ json }) => json))('the body of $name', (operation) => {
   const { endpoint, path, method, json, success } = operation
-  // Of the documented statuses: 422 where there is nothing else for a document that is no good.
+  // The documented status codes: 422 if no other one fits an invalid document.
   const status = endpoint === 'updateClient' || endpoint === 'createGrant' ? 422 : 400
 
   async function send(
@@ -620,17 +620,17 @@ describe.each(SPELLED.filter(({ json }) => json))('the body of $name', (operatio
   }
 
   it.each(['{', '{}}', "{'a':1}", 'null', 'true', '[]', '[{}]', '"text"', '7', ' ', 'a=b'])(
-    'is no JSON object: %s',
+    'is refused if it is not a JSON object: %s',
     async (body) => {
       await expectRefused((await send(body)).response, status)
     },
   )
 
-  it('is too long', async () => {
+  it('is refused if it is too long', async () => {
     await expectRefused((await send(`{"a":"${'x'.repeat(MAX_BODY_BYTES)}"}`)).response, 413)
   })
 
-  it('is too long, of a length that is not told, and is read no further than needed', async () => {
+  it('is refused if it is too long without announcing its length, and reading stops at the limit', async () => {
     let pulled = 0
     const endless = new ReadableStream({
       pull(controller) {
@@ -642,7 +642,7 @@ describe.each(SPELLED.filter(({ json }) => json))('the body of $name', (operatio
     expect(pulled).toBeLessThan(2 * MAX_BODY_BYTES)
   })
 
-  it('is too long, over HTTP', async () => {
+  it('is refused over HTTP if it is too long', async () => {
     const issuer = await open()
     const base = await issuer.listen()
     const body = `{"a":"${'x'.repeat(MAX_BODY_BYTES)}"}`
@@ -660,13 +660,13 @@ describe.each(SPELLED.filter(({ json }) => json))('the body of $name', (operatio
     'application/json-patch+json',
     'application/json, application/json',
     '',
-  ])('is not of the content type "%s"', async (type) => {
+  ])('is refused with the content type "%s"', async (type) => {
     const response = await send(JSON.stringify(json), { 'content-type': type })
     await expectRefused(response.response, status)
   })
 
   it.each(['application/json; charset=utf-8', 'APPLICATION/JSON', 'application/json ;charset=utf-8'])(
-    'may be of the content type "%s", and as long as the limit',
+    'may have the content type "%s", and the length of the limit',
     async (type) => {
       const issuer = await open()
       const consent = await beginSignIn({ fetch: issuer.fetch, base: TELNYX })
@@ -676,7 +676,7 @@ describe.each(SPELLED.filter(({ json }) => json))('the body of $name', (operatio
     },
   )
 
-  it('without any is an empty object, whatever the content type', async () => {
+  it('counts as {} if it is missing, with any content type', async () => {
     for (const headers of [{}, { 'content-type': 'text/plain' }, JSON_TYPE]) {
       const { response } = await send(null, headers)
       const { response: empty } = await send('{}')
@@ -703,7 +703,7 @@ describe('introspection', () => {
     })
   }
 
-  it('answers whoever has the API key, in a form and in JSON', async () => {
+  it('accepts the API key, with a form and with JSON', async () => {
     const issuer = await open()
     const token = await issuer.issueToken()
     await expectActive(await postForm(issuer.fetch, INTROSPECT, { token }, WITH_KEY))
@@ -714,7 +714,7 @@ describe('introspection', () => {
     await expectActive(await postForm(issuer.fetch, INTROSPECT, withClient, WITH_KEY))
   })
 
-  it('answers a client with its credentials', async () => {
+  it('accepts the credentials of a client', async () => {
     const issuer = await open()
     const token = await issuer.issueToken()
     const basic = { authorization: basicCredentials('app', 's3cret') }
@@ -724,7 +724,7 @@ describe('introspection', () => {
     await expectActive(await postJson(issuer.fetch, INTROSPECT, fields))
   })
 
-  it('answers clients that were created and registered, but for public ones', async () => {
+  it('accepts created and registered clients, except public ones', async () => {
     const issuer = await open()
     const token = await issuer.issueToken()
     for (const [method, ok] of [
@@ -747,7 +747,7 @@ describe('introspection', () => {
     }
   })
 
-  it('does not answer a public client, whose name anybody can say', async () => {
+  it('refuses a public client, whose id is not a secret', async () => {
     const issuer = await open()
     const token = await issuer.issueToken({ clientId: 'spa' })
     await expectNoClient(await postForm(issuer.fetch, INTROSPECT, { token, client_id: 'spa' }))
@@ -762,20 +762,20 @@ describe('introspection', () => {
     ['the API key by HTTP Basic', basicCredentials(API_KEY, '')],
     ['the API key as the secret of a client', basicCredentials('app', API_KEY)],
     ['the API key twice', `Bearer ${API_KEY}, Bearer ${API_KEY}`],
-  ])('does not answer %s', async (_, authorization) => {
+  ])('refuses %s', async (_, authorization) => {
     const issuer = await open()
     const token = await issuer.issueToken()
     await expectNoClient(await postForm(issuer.fetch, INTROSPECT, { token }, { authorization }))
   })
 
-  it('does not answer the bearer of an access token, not even of its own', async () => {
+  it('refuses an access token as a credential, even for itself', async () => {
     const issuer = await open()
     const token = await issuer.issueToken()
     const headers = { authorization: `Bearer ${token}` }
     await expectNoClient(await postForm(issuer.fetch, INTROSPECT, { token }, headers))
   })
 
-  it('wants a token, with the API key as well', async () => {
+  it('requires a token, with the API key as well', async () => {
     const issuer = await open()
     const response = await postForm(issuer.fetch, INTROSPECT, {}, WITH_KEY)
     expect(response.status).toBe(400)

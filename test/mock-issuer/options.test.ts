@@ -1,17 +1,17 @@
 import { createMockIssuer, type MockIssuerOptions, type SigningAlgorithm } from '@telnyx-auth/mock-issuer'
 import { createRemoteJWKSet, customFetch, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { basicCredentials, postForm, readKeys, readObject, textOf } from '../support/oauth-requests.js'
 
 const WELL_KNOWN = '/.well-known/oauth-authorization-server'
 
-/** As JavaScript callers can: the options come from a configuration file, say. */
+/** Callers in JavaScript can pass any value, for example from a configuration file. */
 function createUnchecked(options: object): ReturnType<typeof createMockIssuer> {
   return createMockIssuer(options)
 }
 
 describe('defaults', () => {
-  it('is Telnyx, with one made-up client and no request counted', async () => {
+  it('are the identifier of Telnyx, one random client and no counted request', async () => {
     const issuer = await createMockIssuer()
     expect(issuer.issuer).toBe('https://api.telnyx.com')
     expect(issuer.clients).toHaveLength(1)
@@ -26,7 +26,7 @@ describe('defaults', () => {
     expect(decodeJwt(token)).toMatchObject({ iss: 'https://api.telnyx.com', aud: 'https://api.example.com' })
   })
 
-  it('takes an option that is undefined as one that is left out', async () => {
+  it('apply to an option that is undefined', async () => {
     const issuer = await createMockIssuer({
       issuer: undefined,
       algorithm: undefined,
@@ -42,12 +42,12 @@ describe('defaults', () => {
   })
 
   it('uses the clock of the process', async () => {
-    const before = Math.floor(Date.now() / 1000)
+    vi.spyOn(Date, 'now').mockReturnValue(1_800_000_000_000)
     const issuer = await createMockIssuer({ algorithm: 'ES256' })
-    expect(decodeJwt(await issuer.issueToken()).iat).toBeGreaterThanOrEqual(before)
+    expect(decodeJwt(await issuer.issueToken()).iat).toBe(1_800_000_000)
   })
 
-  it('makes up other credentials and another key each time', async () => {
+  it('include new credentials and a new key for each issuer', async () => {
     const [one, two] = await Promise.all([
       createMockIssuer({ algorithm: 'ES256' }),
       createMockIssuer({ algorithm: 'ES256' }),
@@ -62,38 +62,38 @@ describe('defaults', () => {
 
 describe('refused options', () => {
   it.each([
-    ['an option that does not exist', { algorithms: 'RS256' }],
+    ['an unknown option', { algorithms: 'RS256' }],
     ['a misspelled option', { Issuer: 'https://as.example.com' }],
     ['an unknown algorithm', { algorithm: 'RS1' }],
     ['no signature', { algorithm: 'none' }],
     ['a shared secret', { algorithm: 'HS256' }],
-    ['an issuer that is no URL', { issuer: 'api.telnyx.com' }],
+    ['an issuer that is not a URL', { issuer: 'api.telnyx.com' }],
     ['an empty issuer', { issuer: '' }],
-    // RFC 8414 §2: no query and no fragment. And nothing can be fetched from a mailbox.
+    // RFC 8414 §2: no query and no fragment. A mailbox cannot be fetched.
     ['an issuer with a query', { issuer: 'https://as.example.com/?tenant=1' }],
     ['an issuer with a fragment', { issuer: 'https://as.example.com/#tenant' }],
     ['an issuer with credentials', { issuer: 'https://user:secret@as.example.com' }],
-    ['an issuer that is not on the web', { issuer: 'mailto:as@example.com' }],
+    ['an issuer that is a mailbox', { issuer: 'mailto:as@example.com' }],
     ['an issuer that is an object', { issuer: new URL('https://as.example.com') }],
-    ['an issuer that parsers repair', { issuer: 'https:///as.example.com' }],
-    ['a typ that is no text', { typ: 7 }],
-    ['an audience that is no text', { audience: ['https://api.example.com'] }],
+    ['an issuer that a URL parser would repair', { issuer: 'https:///as.example.com' }],
+    ['a typ that is not a string', { typ: 7 }],
+    ['an audience that is not a string', { audience: ['https://api.example.com'] }],
     ['an empty audience', { audience: '' }],
-    ['an API key with a blank', { apiKey: 'a b' }],
-    ['an API key that no header can carry', { apiKey: 'ключ' }],
-    ['an API key that is no text', { apiKey: 7 }],
-    ['a clock that is none', { now: 0 }],
-    ['clients that are no array', { clients: { clientId: 'app' } }],
-    ['a client with a member that does not exist', { clients: [{ client_id: 'app' }] }],
+    ['an API key with a space', { apiKey: 'a b' }],
+    ['an API key that cannot be sent in a header', { apiKey: 'ключ' }],
+    ['an API key that is not a string', { apiKey: 7 }],
+    ['a clock that is not a function', { now: 0 }],
+    ['clients that are not an array', { clients: { clientId: 'app' } }],
+    ['a client with an unknown member', { clients: [{ client_id: 'app' }] }],
     ['two clients with one id', { clients: [{ clientId: 'app' }, { clientId: 'app' }] }],
-    ['a secret that no request can carry', { clients: [{ clientSecret: 'a\ud800' }] }],
+    ['a secret that cannot be sent', { clients: [{ clientSecret: 'a\ud800' }] }],
     ['a public client with a secret', { clients: [{ clientType: 'public', clientSecret: 's' }] }],
     ['a client that is an array', { clients: [[]] }],
-    ['a client that is none', { clients: [null] }],
-    ['grants that are no array', { grants: {} }],
+    ['a client that is null', { clients: [null] }],
+    ['grants that are not an array', { grants: {} }],
     ['a grant that is an array', { grants: [[]] }],
-    ['scopes that are no array', { scopes: 'messaging.read' }],
-    ['a scope that is no text', { scopes: [7] }],
+    ['scopes that are not an array', { scopes: 'messaging.read' }],
+    ['a scope that is not a string', { scopes: [7] }],
   ])('%s', async (_, options) => {
     await expect(createUnchecked(options)).rejects.toBeInstanceOf(TypeError)
   })
@@ -104,12 +104,12 @@ describe('issuer', () => {
     ['a host', 'https://as.example.com', `https://as.example.com${WELL_KNOWN}`],
     ['a port', 'http://localhost:4010', `http://localhost:4010${WELL_KNOWN}`],
     ['a path', 'https://as.example.com/tenants/7', `https://as.example.com${WELL_KNOWN}/tenants/7`],
-    // RFC 8414 §3.1: a terminating slash is removed before the well-known segment is put in; the identifier keeps it.
+    // RFC 8414 §3.1: a terminating slash is removed before the well-known segment is inserted. The identifier keeps it.
     ['a slash', 'https://as.example.com/', `https://as.example.com${WELL_KNOWN}`],
     ['a path and a slash', 'https://as.example.com/t/', `https://as.example.com${WELL_KNOWN}/t`],
     ['an encoded path', 'https://as.example.com/a%20b', `https://as.example.com${WELL_KNOWN}/a%20b`],
     ['a path beyond ASCII', 'https://as.example.com/é', `https://as.example.com${WELL_KNOWN}/é`],
-    // Characters with a meaning in the patterns of routers.
+    // Special characters in patterns of routers.
     ['a path like a pattern', 'https://as.example.com/:a/*', `https://as.example.com${WELL_KNOWN}/:a/*`],
   ])('with %s is served where RFC 8414 puts it', async (_, identifier, wellKnown) => {
     const issuer = await createMockIssuer({ issuer: identifier, algorithm: 'ES256' })
@@ -119,7 +119,7 @@ describe('issuer', () => {
     const metadata = await readObject(response)
     expect(metadata.issuer).toBe(identifier)
 
-    // Every endpoint that the document names is there.
+    // Each endpoint of the metadata exists.
     expect(await readKeys(issuer.fetch, textOf(metadata, 'jwks_uri'))).toHaveLength(1)
     const client = issuer.clients[0]
     const headers = { authorization: basicCredentials(client?.clientId ?? '', client?.clientSecret ?? '') }
@@ -142,13 +142,13 @@ describe('issuer', () => {
     expect(await readObject(introspected)).toMatchObject({ active: true, iss: identifier })
   })
 
-  it('with a path has nothing outside of its path', async () => {
+  it('with a path answers only below its path', async () => {
     const issuer = await createMockIssuer({ issuer: 'https://as.example.com/tenants/7', algorithm: 'ES256' })
     for (const path of [WELL_KNOWN, `${WELL_KNOWN}/tenants/8`, '/v2/oauth/jwks', '/tenants/8/v2/oauth/jwks'])
       expect((await issuer.fetch(`https://as.example.com${path}`)).status).toBe(404)
   })
 
-  it('with a path like a pattern is not a pattern', async () => {
+  it('with a path that looks like a pattern is served at that path only', async () => {
     const issuer = await createMockIssuer({ issuer: 'https://as.example.com/:tenant', algorithm: 'ES256' })
     for (const path of [`${WELL_KNOWN}/7`, '/7/v2/oauth/jwks'])
       expect((await issuer.fetch(`https://as.example.com${path}`)).status).toBe(404)
@@ -198,14 +198,14 @@ describe('typ', () => {
     expect(decodeProtectedHeader(await issuer.issueToken()).typ).toBe(typ)
   })
 
-  it('null leaves it out', async () => {
+  it('null leaves typ out', async () => {
     const issuer = await createMockIssuer({ algorithm: 'ES256', typ: null })
     expect(decodeProtectedHeader(await issuer.issueToken())).not.toHaveProperty('typ')
   })
 })
 
 describe('audience', () => {
-  it('is that of tokens that name none', async () => {
+  it('is the audience of tokens that set none', async () => {
     const issuer = await createMockIssuer({ algorithm: 'ES256', audience: 'urn:mine' })
     expect(decodeJwt(await issuer.issueToken()).aud).toBe('urn:mine')
     expect(decodeJwt(await issuer.issueToken({ audience: 'urn:other' })).aud).toBe('urn:other')
@@ -213,7 +213,7 @@ describe('audience', () => {
 })
 
 describe('clients', () => {
-  it('are seeded, and what is left out is made up', async () => {
+  it('exist from the start, with defaults for missing members', async () => {
     const issuer = await createMockIssuer({
       algorithm: 'ES256',
       scopes: ['a', 'b'],
@@ -226,7 +226,7 @@ describe('clients', () => {
     expect(three?.clientId).toBeTruthy()
   })
 
-  it('may be none at all: tokens then say nothing of a client', async () => {
+  it('may be empty: tokens then have no client', async () => {
     const issuer = await createMockIssuer({ algorithm: 'ES256', clients: [] })
     expect(issuer.clients).toEqual([])
     const claims = decodeJwt(await issuer.issueToken())
@@ -234,7 +234,7 @@ describe('clients', () => {
     expect(claims).not.toHaveProperty('sub')
   })
 
-  it('do not change with the arrays they were made from, nor by their reader', async () => {
+  it('do not change with the arrays of the caller, and are frozen', async () => {
     const scopes = ['a']
     const clients = [{ clientId: 'one', scopes }]
     const issuer = await createMockIssuer({ algorithm: 'ES256', clients })
@@ -261,7 +261,7 @@ describe('scopes', () => {
 })
 
 describe('now', () => {
-  it('dates tokens, in whole seconds', async () => {
+  it('sets the dates of tokens, in whole seconds', async () => {
     let now = 1_700_000_000_999
     const issuer = await createMockIssuer({ algorithm: 'ES256', now: () => now })
     expect(decodeJwt(await issuer.issueToken())).toMatchObject({ iat: 1_700_000_000, exp: 1_700_003_600 })

@@ -1,8 +1,8 @@
 import { createVerifier } from '@telnyx-auth/core'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { Registration } from '../../packages/mock-issuer/src/client-metadata.js'
-import { Clients } from '../../packages/mock-issuer/src/clients.js'
+import type { Registration } from '../../packages/mock-issuer/src/protocol/client-metadata.js'
+import { Clients } from '../../packages/mock-issuer/src/state/clients.js'
 import {
   createPkcePair,
   manage,
@@ -63,13 +63,13 @@ async function expectRegistered(response: Response, metadata: object, secret = t
   expect(await readObject(response)).toEqual({
     client_id: expect.stringMatching(UUID),
     client_id_issued_at: START / 1000,
-    // RFC 7591 §3.2.1: 0 for a secret that does not expire.
+    // RFC 7591 §3.2.1: 0 means that the secret does not expire.
     ...(secret && { client_secret: expect.stringMatching(/^[\w-]{32}$/), client_secret_expires_at: 0 }),
     ...metadata,
   })
 }
 
-/** Sentences of ours, which repeat nothing of what was sent. */
+/** Fixed sentences, which repeat no value of the request. */
 const REASON = /^(?:must|is|has)(?: [A-Za-z_,]+)+$/
 
 async function expectInvalid(response: Response, fields: readonly string[]): Promise<void> {
@@ -90,13 +90,13 @@ async function expectInvalid(response: Response, fields: readonly string[]): Pro
   expect(issuer.clients).toEqual([])
 }
 
-/** Rows of a table, with titles that do not hold all of a long value. */
+/** Rows of a table, with shortened titles for long values. */
 function titled(rows: readonly (readonly [string, unknown])[]): [string, string, unknown][] {
   return rows.map(([name, value]) => [name, JSON.stringify(value).slice(0, 100), value])
 }
 
 describe('registration', () => {
-  it('of nothing has the defaults', async () => {
+  it('without members has the defaults', async () => {
     await expectRegistered(await register({}), DEFAULTS)
     expect(issuer.requests.registration.count).toBe(1)
     expect(issuer.clients).toEqual([
@@ -125,7 +125,7 @@ describe('registration', () => {
     await expectRegistered(await sendBody('{}', 'Application/JSON; charset=utf-8'), DEFAULTS)
   })
 
-  it('of everything gives it all back, and is what the owner of the account sees', async () => {
+  it('with all members returns them all, as the management operations do', async () => {
     const response = await register(EVERYTHING)
     await expectRegistered(response.clone(), EVERYTHING)
     const { client_id, client_secret } = await readObject(response)
@@ -153,25 +153,25 @@ describe('registration', () => {
     expect(issuer.clients[0]?.verified).toBe(false)
   })
 
-  it('of a client that cannot keep a secret gives none', async () => {
+  it('of a public client returns no secret', async () => {
     const metadata = { token_endpoint_auth_method: 'none' }
     await expectRegistered(await register(metadata), { ...DEFAULTS, ...metadata }, false)
     expect(issuer.clients[0]).toMatchObject({ clientType: 'public', clientSecret: undefined })
   })
 
-  it('makes another client each time', async () => {
+  it('creates a new client each time', async () => {
     const [one, two] = [await registerClient(issuer, {}), await registerClient(issuer, {})]
     expect(one.client_id).not.toBe(two.client_id)
     expect(one.client_secret).not.toBe(two.client_secret)
     expect(issuer.clients).toHaveLength(2)
   })
 
-  it('tells the second in which it was', async () => {
+  it('returns its time in seconds', async () => {
     now = START + 999
     await expectRegistered(await register({}), DEFAULTS)
   })
 
-  it('takes POST only', async () => {
+  it('accepts POST only', async () => {
     for (const method of ['GET', 'PUT', 'DELETE'])
       expect((await issuer.fetch(REGISTER, { method })).status).toBe(404)
   })
@@ -228,8 +228,8 @@ describe('a member', () => {
     await expectRegistered(await register({ [name]: value }), { ...DEFAULTS, [name]: value })
   })
 
-  // What Gemini CLI sends, and others that join a list of scopes. A scope cannot be empty (RFC 6749 §3.3).
-  it('scope can be empty, and counts as left out', async () => {
+  // Gemini CLI and others join an empty list of scopes. A scope cannot be empty (RFC 6749 §3.3).
+  it('scope can be empty, and counts as missing', async () => {
     await expectRegistered(await register({ scope: '' }), DEFAULTS)
     expect(issuer.clients).toMatchObject([{ scopes: ['messaging.read', 'voice.read'] }])
   })
@@ -275,7 +275,7 @@ describe('a member', () => {
     'ws://app.example.com/',
     'mailto:a@example.com',
     `https://app.example.com/${'x'.repeat(2000)}`,
-    // What parsers of URLs repair, each in its own way: browsers take some of these for relative ones.
+    // URL parsers repair these in different ways; browsers treat some as relative.
     'https:app.example.com/callback',
     'https:/app.example.com/callback',
     'https:///app.example.com/callback',
@@ -287,7 +287,7 @@ describe('a member', () => {
     'http://127.1/callback',
     'http://2130706433/callback',
     'http://0x7f.0.0.1/callback',
-    // RFC 1035 §2.3.4, and RFC 1034 §3.1: only the root has no name.
+    // RFC 1035 §2.3.4, and RFC 1034 §3.1: only the root label is empty.
     'https://app..example.com/callback',
     'https://.example.com/callback',
     `https://${'a'.repeat(64)}.example.com/callback`,
@@ -352,7 +352,7 @@ describe('a member', () => {
     await expectInvalid(await register({ ...EVERYTHING, [name]: value }), [name])
   })
 
-  // RFC 7591 §2: a server ignores what it does not understand.
+  // RFC 7591 §2: a server ignores unknown members.
   it.each(
     titled([
       // Members of RFC 7591 that Telnyx does not document.
@@ -376,14 +376,14 @@ describe('a member', () => {
       ['unknown', null],
       ['unknown', { client_name: 'x' }],
       ['', 'x'],
-      // Members of the answer and of the owner's operations: a client cannot set them.
+      // Members of the response and of the management operations: a client cannot set them.
       ['client_id', 'mine'],
       ['client_secret', 'mine'],
       ['client_secret_expires_at', 1],
       ['client_id_issued_at', 1],
       ['require_pkce', true],
       ['verified', true],
-      // Other spellings of members that are known.
+      // Other spellings of known members.
       ['name', 'x'],
       ['Scope', 'x'],
       ['scope ', 'x'],
@@ -392,25 +392,25 @@ describe('a member', () => {
       ['toString', 'x'],
       ['hasOwnProperty', 'x'],
     ]),
-  )('%s, that is not documented, is ignored: %s', async (name, _, value) => {
+  )('%s is not documented, and is ignored: %s', async (name, _, value) => {
     await expectRegistered(await register({ ...EVERYTHING, [name]: value }), EVERYTHING)
     expect(issuer.clients).toMatchObject([
       { name: EVERYTHING.client_name, requirePkce: false, verified: false },
     ])
   })
 
-  it('that is the prototype is ignored, and gives no members', async () => {
+  it('__proto__ is ignored, and sets no members', async () => {
     const response = await sendBody('{"__proto__":{"client_name":"x"}}', 'application/json')
     await expectRegistered(response, DEFAULTS)
     expect(issuer.clients).toMatchObject([{ name: 'Unnamed client' }])
   })
 
-  it('that is wrong is named beside all others that are', async () => {
+  it('is named if it is invalid, with all other invalid ones', async () => {
     const document = { client_name: 1, redirect_uris: ['x', 1, ''], scope: ' ', nope: 1, grant_types: ['x'] }
     await expectInvalid(await register(document), ['client_name', 'redirect_uris', 'scope', 'grant_types'])
   })
 
-  it('has its reasons once, in fixed sentences', async () => {
+  it('has each reason once, in fixed sentences', async () => {
     const response = await register({ redirect_uris: ['<1>', '<2>'], client_name: '' })
     expect((await readObject(response)).invalid_fields).toEqual({
       client_name: ['must not be empty'],
@@ -432,7 +432,7 @@ describe('a body', () => {
   })
 
   it.each(['text/plain', 'application/x-www-form-urlencoded', 'application/jsonx', 'text/json'])(
-    'of the type %s is refused',
+    'with the content type %s is refused',
     async (contentType) => {
       expect((await sendBody('{}', contentType)).status).toBe(400)
       expect(issuer.clients).toEqual([])
@@ -465,19 +465,15 @@ describe('a registered client', () => {
     return [response.status, (await readObject(response)).error]
   }
 
-  it('can get codes, and by default nothing else', async () => {
+  it('can use codes, and by default nothing else', async () => {
     const { clientId, basic } = await registered({ redirect_uris: [CALLBACK] })
-    const code = await obtainCode(
-      issuer,
-      { ...requestOf(clientId), scope: 'ai.read' },
-      { subject: 'somebody' },
-    )
+    const code = await obtainCode(issuer, { ...requestOf(clientId), scope: 'ai.read' }, { subject: 'user-1' })
     const fields = { grant_type: 'authorization_code', code, redirect_uri: CALLBACK }
     const tokens = await readObject(await requestToken(issuer, fields, basic))
     expect(tokens).not.toHaveProperty('refresh_token')
     const verifier = createVerifier({ audience: AUDIENCE, fetch: issuer.fetch, profile: 'rfc9068' })
     expect(await verifier.verify(textOf(tokens, 'access_token'))).toMatchObject({
-      subject: 'somebody',
+      subject: 'user-1',
       clientId,
       scopes: ['ai.read'],
       audience: [AUDIENCE],
@@ -488,7 +484,7 @@ describe('a registered client', () => {
   })
 
   it.each(['client_secret_basic', 'client_secret_post'])(
-    'with %s can do everything that it says',
+    'with %s can use all its grant types',
     async (method) => {
       const { clientId, secret, basic } = await registered({
         ...EVERYTHING,
@@ -512,7 +508,7 @@ describe('a registered client', () => {
         clientId,
         scopes: ['messaging.read', 'admin'],
       })
-      // It may ask about tokens as well.
+      // It may introspect tokens as well.
       const introspection = { token: textOf(granted, 'access_token'), ...body }
       const asked = await postForm(issuer.fetch, `${BASE}/v2/oauth/introspect`, introspection, headers)
       expect(await readObject(asked)).toMatchObject({ active: true, client_id: clientId })
@@ -529,7 +525,7 @@ describe('a registered client', () => {
     expect((await requestToken(issuer, fields)).status).toBe(200)
   })
 
-  it('that is public must use PKCE, cannot ask about tokens, and has no credentials of its own', async () => {
+  it('that is public must use PKCE, cannot introspect tokens, and cannot use client credentials', async () => {
     const { clientId } = await registered({ ...EVERYTHING, token_endpoint_auth_method: 'none' })
     const refused = await requestAuthorization(issuer, requestOf(clientId))
     expect(refused.status).toBe(302)
@@ -547,7 +543,7 @@ describe('a registered client', () => {
     expect(await errorOf(asked)).toEqual([401, 'invalid_client'])
   })
 
-  it('is called back where it said, and nowhere else', async () => {
+  it('gets redirects only at its redirect URIs', async () => {
     const { clientId } = await registered({ redirect_uris: [CALLBACK] })
     expect((await requestAuthorization(issuer, requestOf(clientId))).status).toBe(200)
     const elsewhere = { ...requestOf(clientId), redirect_uri: 'http://127.0.0.1/callback' }
@@ -556,7 +552,7 @@ describe('a registered client', () => {
     expect((await requestAuthorization(issuer, requestOf(nowhere.clientId))).status).toBe(422)
   })
 
-  it('gets the scopes that it said, or all where it said none', async () => {
+  it('gets the scopes that it registered, or all if it registered none', async () => {
     const some = await registered({ redirect_uris: [CALLBACK], scope: 'ai.read' })
     const refused = await requestAuthorization(issuer, { ...requestOf(some.clientId), scope: 'ai.write' })
     expect(refused.headers.get('location')).toContain('error=invalid_scope')
@@ -566,7 +562,7 @@ describe('a registered client', () => {
     expect(issuer.clients.map(({ scopes }) => scopes.length)).toEqual([1, 26])
   })
 
-  it('without grant types can do nothing', async () => {
+  it('without grant types can get no token', async () => {
     const { clientId, basic } = await registered({ redirect_uris: [CALLBACK], grant_types: [] })
     const refused = await requestAuthorization(issuer, requestOf(clientId))
     expect(refused.headers.get('location')).toContain('error=unauthorized_client')
@@ -574,7 +570,7 @@ describe('a registered client', () => {
     expect(await errorOf(await requestToken(issuer, own, basic))).toEqual([400, 'unauthorized_client'])
   })
 
-  it('that is deleted is not known any more', async () => {
+  it('is unknown after it was deleted', async () => {
     const { clientId, basic } = await registered({ ...EVERYTHING })
     expect((await manage(issuer, 'DELETE', `oauth_clients/${clientId}`)).status).toBe(204)
     expect((await requestAuthorization(issuer, requestOf(clientId))).status).toBe(404)
@@ -584,7 +580,7 @@ describe('a registered client', () => {
 })
 
 describe('registered clients', () => {
-  it('are ten thousand at most: one more makes the first give way, but never a seeded one', () => {
+  it('are ten thousand at most: one more evicts the oldest, but never one of the options', () => {
     const metadata: Registration = {
       grant_types: ['authorization_code'],
       response_types: ['code'],
@@ -594,7 +590,7 @@ describe('registered clients', () => {
     const first = clients.register(metadata)
     const second = clients.register(metadata)
     for (let more = 2; more < 10_000; more++) clients.register(metadata)
-    // A change is not a new client: the first stays the first.
+    // An update does not make a client newer.
     const changed = clients.update(first, { name: 'Changed' })
     clients.update(clients.get('seeded') ?? first, { name: 'Seeded' })
     expect(clients.get(first.clientId)).toBe(changed)

@@ -2,11 +2,11 @@ import { createVerifier, type Verifier } from '@telnyx-auth/core'
 import { createMockIssuer, type MockIssuer, type MockIssuerOptions } from '@telnyx-auth/mock-issuer'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { AccessTokens } from '../../packages/mock-issuer/src/access-tokens.js'
-import { Clients } from '../../packages/mock-issuer/src/clients.js'
-import { Grants } from '../../packages/mock-issuer/src/grants.js'
 import { resolveOptions } from '../../packages/mock-issuer/src/options.js'
-import { createSigningKey } from '../../packages/mock-issuer/src/signing-keys.js'
+import { AccessTokens } from '../../packages/mock-issuer/src/state/access-tokens.js'
+import { Clients } from '../../packages/mock-issuer/src/state/clients.js'
+import { Grants } from '../../packages/mock-issuer/src/state/grants.js'
+import { createSigningKey } from '../../packages/mock-issuer/src/state/signing-keys.js'
 import {
   createPkcePair,
   introspect,
@@ -40,7 +40,7 @@ const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}'
 
 const SCOPES = ['messaging.read', 'messaging.write']
 const WEB = { clientId: 'web', clientSecret: 's3cret', scopes: SCOPES, redirectUris: [CALLBACK] }
-/** May do all that the first may, and even be called back at the same place. */
+/** A client with the same rights and redirect URIs as the first. */
 const OTHER = { clientId: 'other', clientSecret: 'an0ther', scopes: SCOPES, redirectUris: [CALLBACK] }
 const NATIVE = { clientId: 'native', clientType: 'public', scopes: SCOPES, redirectUris: [LOOPBACK] } as const
 const ONCE = {
@@ -87,7 +87,7 @@ interface Tokens {
   readonly scope: string | undefined
 }
 
-/** RFC 6749 §5.1: what every good answer looks like. */
+/** A successful response (RFC 6749 §5.1). */
 async function tokensOf(response: Response): Promise<Tokens> {
   expect(response.status).toBe(200)
   expect(response.headers.get('content-type')).toMatch(/^application\/json\b/)
@@ -104,7 +104,7 @@ async function tokensOf(response: Response): Promise<Tokens> {
   }
 }
 
-/** RFC 6749 §5.2 */
+/** An error response (RFC 6749 §5.2). */
 async function expectRefusal(response: Response, error: string, status = 400): Promise<void> {
   expect(response.headers.get('cache-control')).toBe('no-store')
   expect(response.headers.get('www-authenticate')).toBe(status === 401 ? 'Basic realm="oauth"' : null)
@@ -147,7 +147,7 @@ function strictVerifier(of: MockIssuer, audience = AUDIENCE): Verifier {
 
 describe('authorization code', () => {
   it('gives a token of the user, a refresh token, and the scope', async () => {
-    const code = await obtainCode(issuer, { ...REQUEST, scope: 'messaging.read' }, { subject: 'somebody' })
+    const code = await obtainCode(issuer, { ...REQUEST, scope: 'messaging.read' }, { subject: 'user-1' })
     const [grant] = issuer.grants
     now += 1500
     const { access, refresh: refreshToken, scope } = await tokensOf(await exchange(code))
@@ -156,7 +156,7 @@ describe('authorization code', () => {
     expect(decodeProtectedHeader(access)).toEqual({ typ: 'at+jwt', alg: 'ES256', kid: expect.any(String) })
     expect(decodeJwt(access)).toEqual({
       iss: BASE,
-      sub: 'somebody',
+      sub: 'user-1',
       aud: AUDIENCE,
       client_id: 'web',
       iat: START / 1000 + 1,
@@ -181,7 +181,7 @@ describe('authorization code', () => {
     ['HTTP Basic, and the same id in the body', { client_id: 'web' }, BASIC],
     ['the secret in the body', { client_id: 'web', client_secret: 's3cret' }, {}],
   ])(
-    'is taken from a confidential client with %s, as a form and as JSON',
+    'is accepted from a confidential client with %s, as a form and as JSON',
     async (_, credentials, headers) => {
       for (const post of [postForm, postJson]) {
         const code = await obtainCode(issuer, REQUEST)
@@ -195,7 +195,7 @@ describe('authorization code', () => {
     ['its id alone', { client_id: 'native' }, {}],
     ['an empty secret', { client_id: 'native', client_secret: '' }, {}],
     ['HTTP Basic with an empty password', {}, { authorization: basicCredentials('native', '') }],
-  ])('is taken from a public client with %s', async (_, credentials, headers) => {
+  ])('is accepted from a public client with %s', async (_, credentials, headers) => {
     const { verifier, challenge } = createPkcePair()
     const redirectUri = 'http://127.0.0.1:4321/callback'
     const request = { ...REQUEST, client_id: 'native', redirect_uri: redirectUri, ...challenge }
@@ -207,7 +207,7 @@ describe('authorization code', () => {
     expect(decodeJwt((await tokensOf(await requestToken(issuer, again))).access).client_id).toBe('native')
   })
 
-  it('of the consent page and of the API gives tokens of the owner of the account', async () => {
+  it('of the consent page and of the API gives tokens of the account owner', async () => {
     const subjects = new Set<unknown>()
     for (const by of ['page', 'API']) {
       const { consentToken } = await openConsentPage(issuer, REQUEST)
@@ -229,18 +229,18 @@ describe('authorization code', () => {
     expect([...subjects]).toEqual([expect.stringMatching(new RegExp(`^${UUID}$`))])
   })
 
-  it('gives no refresh token to a client that may not use it', async () => {
+  it('gives no refresh token to a client without that grant type', async () => {
     const code = await obtainCode(issuer, { ...REQUEST, client_id: 'once' })
     const { refresh: refreshToken } = await tokensOf(await exchange(code, {}, basicOf(ONCE)))
     expect(refreshToken).toBeUndefined()
   })
 
-  it('gives what the user allowed, whatever scope the exchange names', async () => {
+  it('gives the scopes that the user allowed, and ignores a scope in the exchange', async () => {
     const code = await obtainCode(issuer, { ...REQUEST, scope: 'messaging.read' })
     expect((await tokensOf(await exchange(code, { scope: 'messaging.write' }))).scope).toBe('messaging.read')
   })
 
-  it('is invalid_request where it, or the redirect URI, is missing or empty', async () => {
+  it('is invalid_request if the code or the redirect URI is missing or empty', async () => {
     const code = await obtainCode(issuer, REQUEST)
     for (const fields of [
       EXCHANGE,
@@ -258,12 +258,12 @@ describe('authorization code', () => {
 
   it.each([
     ['another', 'https://app.example.com/other'],
-    ['one with a slash more', `${CALLBACK}/`],
+    ['one with an additional slash', `${CALLBACK}/`],
     ['one in another case', CALLBACK.toUpperCase()],
     ['one with a query', `${CALLBACK}?x=1`],
-    ['the one that the code came to, with the code', `${CALLBACK}?code=x`],
+    ['the redirect URI with the code', `${CALLBACK}?code=x`],
     ['a relative one', '/callback'],
-  ])('is refused with a wrong redirect URI, %s, and is not used up', async (_, redirectUri) => {
+  ])('is refused with a wrong redirect URI, %s, and stays valid', async (_, redirectUri) => {
     const code = await obtainCode(issuer, REQUEST)
     await expectRefusal(await exchange(code, { redirect_uri: redirectUri }), 'invalid_grant')
     await tokensOf(await exchange(code))
@@ -282,7 +282,7 @@ describe('authorization code', () => {
     await tokensOf(await requestToken(issuer, { ...fields, redirect_uri: 'http://127.0.0.1:4321/callback' }))
   })
 
-  it('of another client is refused, before and after it was used, and nothing happens to the grant', async () => {
+  it('of another client is refused, used or not, and its grant stays', async () => {
     const code = await obtainCode(issuer, REQUEST)
     await expectRefusal(await exchange(code, {}, OTHER_BASIC), 'invalid_grant')
     await expectRefusal(
@@ -295,17 +295,17 @@ describe('authorization code', () => {
     await tokensOf(await refresh(refreshToken))
   })
 
-  it('lives for a minute', async () => {
+  it('is valid for a minute', async () => {
     const [used, late] = [await obtainCode(issuer, REQUEST), await obtainCode(issuer, REQUEST)]
     now += 59_999
     await tokensOf(await exchange(used))
     now += 1
     await expectRefusal(await exchange(late), 'invalid_grant')
-    // Too late is not twice: nobody has stolen anything.
+    // A late first use is no replay, so the grant stays.
     expect(issuer.grants).toHaveLength(2)
   })
 
-  it('that comes twice ends the grant, with all that it gave', async () => {
+  it('that is used twice revokes the grant and all its tokens', async () => {
     const other = await login()
     const code = await obtainCode(issuer, REQUEST)
     const first = await tokensOf(await exchange(code))
@@ -315,13 +315,13 @@ describe('authorization code', () => {
     for (const { access } of [first, second])
       expect(await introspect(issuer, access)).toEqual({ active: false })
     await expectRefusal(await refresh(second.refresh), 'invalid_grant')
-    // But not another grant of the same user and client.
+    // Another grant of the same user and client stays.
     expect(issuer.grants).toHaveLength(1)
     expect(await isActive(other.access)).toBe(true)
     await tokensOf(await refresh(other.refresh))
   })
 
-  it('that comes again much later, or with something wrong, ends the grant too', async () => {
+  it('that is used again much later, or with wrong parameters, revokes the grant as well', async () => {
     for (const more of [{}, { redirect_uri: 'https://evil.example/' }, { code_verifier: 'x'.repeat(43) }]) {
       const code = await obtainCode(issuer, REQUEST)
       const { access } = await tokensOf(await exchange(code))
@@ -332,7 +332,7 @@ describe('authorization code', () => {
     }
   })
 
-  it('that comes twice at the same time is used once, and then ends the grant', async () => {
+  it('that is used twice at the same time gives tokens once, and the grant is revoked', async () => {
     const code = await obtainCode(issuer, REQUEST)
     const answers = await Promise.all([exchange(code), exchange(code)])
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 400])
@@ -341,7 +341,7 @@ describe('authorization code', () => {
     expect(issuer.grants).toEqual([])
   })
 
-  it('is not a refresh token, nor is a refresh token a code, and neither is used up by the mistake', async () => {
+  it('and a refresh token cannot be confused, and both stay valid after the attempt', async () => {
     const { refresh: refreshToken } = await login()
     const code = await obtainCode(issuer, REQUEST)
     await expectRefusal(await refresh(code), 'invalid_grant')
@@ -358,10 +358,10 @@ describe('authorization code', () => {
       ['an empty one', { code_verifier: '' }],
       ['another', { code_verifier: createPkcePair().verifier }],
       ['the challenge', { code_verifier: challenge.code_challenge }],
-      ['one with a blank', { code_verifier: `${verifier} ` }],
+      ['one with a space', { code_verifier: `${verifier} ` }],
       ['one in another case', { code_verifier: verifier.toUpperCase() }],
       ['the challenge under its own name', { ...challenge }],
-    ])('needs the right verifier: %s is refused, and it is not used up', async (_, more) => {
+    ])('requires the right verifier: %s is refused, and the code stays valid', async (_, more) => {
       const code = await obtainCode(issuer, { ...REQUEST, ...challenge })
       await expectRefusal(await exchange(code, more), 'invalid_grant')
       await tokensOf(await exchange(code, { code_verifier: verifier }))
@@ -371,27 +371,30 @@ describe('authorization code', () => {
     it.each([
       ['43 characters', 'a'.repeat(43), 200],
       ['128 characters', 'a'.repeat(128), 200],
-      ['all the characters that there may be', `${'Az09-._~'.repeat(6)}`, 200],
+      ['all allowed characters', `${'Az09-._~'.repeat(6)}`, 200],
       ['42 characters', 'a'.repeat(42), 400],
       ['129 characters', 'a'.repeat(129), 400],
       ['a plus', `+${'a'.repeat(50)}`, 400],
-      ['a padding', `${'a'.repeat(50)}=`, 400],
+      ['padding', `${'a'.repeat(50)}=`, 400],
       ['a line break', `${'a'.repeat(50)}\n`, 400],
       ['a letter beyond ASCII', `${'a'.repeat(50)}é`, 400],
-    ])('and a verifier of %s that fits its challenge: %s is answered with %i', async (_, value, status) => {
-      const pair = createPkcePair(value)
-      const code = await obtainCode(issuer, { ...REQUEST, ...pair.challenge })
-      expect((await exchange(code, { code_verifier: value })).status).toBe(status)
-    })
+    ])(
+      'and a verifier of %s that matches its challenge: %s is answered with %i',
+      async (_, value, status) => {
+        const pair = createPkcePair(value)
+        const code = await obtainCode(issuer, { ...REQUEST, ...pair.challenge })
+        expect((await exchange(code, { code_verifier: value })).status).toBe(status)
+      },
+    )
 
-    // RFC 9700 §4.8.2: whoever took the challenge out of the request must not get away with it.
-    it('does not take a verifier for a code that had no challenge', async () => {
+    // RFC 9700 §4.8.2: an attacker could have removed the challenge from the request.
+    it('refuses a verifier for a code without a challenge', async () => {
       const code = await obtainCode(issuer, REQUEST)
       await expectRefusal(await exchange(code, { code_verifier: verifier }), 'invalid_grant')
       await tokensOf(await exchange(code))
     })
 
-    it('is for one code: the verifier of another does not fit', async () => {
+    it('is bound to one code: the verifier of another code is refused', async () => {
       const other = createPkcePair()
       const code = await obtainCode(issuer, { ...REQUEST, ...challenge })
       const otherCode = await obtainCode(issuer, { ...REQUEST, ...other.challenge })
@@ -403,7 +406,7 @@ describe('authorization code', () => {
 })
 
 describe('refresh token', () => {
-  it('gives another one, and a token that says the same', async () => {
+  it('gives a new refresh token, and an access token with the same claims', async () => {
     const first = await login({ scope: 'messaging.read' })
     now += 10_000
     const second = await tokensOf(await refresh(first.refresh))
@@ -420,14 +423,14 @@ describe('refresh token', () => {
     expect(decodeJwt(second.access).jti).not.toBe(jti)
     expect([iat, exp]).toEqual([START / 1000, START / 1000 + 3600])
     expect(issuer.grants[0]?.lastUsedAt).toBe(now)
-    // The token before stays active until it expires.
+    // The older token stays active until it expires.
     expect(await isActive(first.access)).toBe(true)
     now = START + 3600_000
     expect(await isActive(first.access)).toBe(false)
     expect(await isActive(second.access)).toBe(true)
   })
 
-  it('that comes twice ends the grant, with all that it gave', async () => {
+  it('that is used twice revokes the grant and all its tokens', async () => {
     const first = await login()
     const second = await tokensOf(await refresh(first.refresh))
     await expectRefusal(await refresh(first.refresh), 'invalid_grant')
@@ -436,14 +439,14 @@ describe('refresh token', () => {
     await expectRefusal(await refresh(second.refresh), 'invalid_grant')
   })
 
-  it('that comes twice at the same time is used once, and then ends the grant', async () => {
+  it('that is used twice at the same time gives tokens once, and the grant is revoked', async () => {
     const first = await login()
     const answers = await Promise.all([refresh(first.refresh), refresh(first.refresh)])
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 400])
     expect(issuer.grants).toEqual([])
   })
 
-  it('of another client is refused, before and after it was used, and nothing happens to the grant', async () => {
+  it('of another client is refused, used or not, and its grant stays', async () => {
     const first = await login()
     await expectRefusal(await refresh(first.refresh, {}, OTHER_BASIC), 'invalid_grant')
     const second = await tokensOf(await refresh(first.refresh))
@@ -452,7 +455,7 @@ describe('refresh token', () => {
     await tokensOf(await refresh(second.refresh))
   })
 
-  it('is invalid_request where it is missing', async () => {
+  it('is invalid_request if it is missing', async () => {
     for (const fields of [
       { grant_type: 'refresh_token' },
       { grant_type: 'refresh_token', refresh_token: '' },
@@ -460,7 +463,7 @@ describe('refresh token', () => {
       await expectRefusal(await requestToken(issuer, fields, BASIC), 'invalid_request')
   })
 
-  it('is not an access token', async () => {
+  it('cannot be an access token', async () => {
     const { access, refresh: refreshToken } = await login()
     await expectRefusal(await refresh(access), 'invalid_grant')
     expect(await introspect(issuer, refreshToken ?? '')).toEqual({ active: false })
@@ -469,7 +472,7 @@ describe('refresh token', () => {
     await tokensOf(await refresh(refreshToken))
   })
 
-  it('lives for thirty days, and so does each that comes after', async () => {
+  it('is valid for thirty days, and so is each later one', async () => {
     const first = await login()
     const late = await login()
     now += 30 * DAY - 1
@@ -480,7 +483,7 @@ describe('refresh token', () => {
     await tokensOf(await refresh(second.refresh))
   })
 
-  it('can ask for less, which does not make the next ones less', async () => {
+  it('can be exchanged for fewer scopes, and later ones still have all', async () => {
     const first = await login()
     const second = await tokensOf(await refresh(first.refresh, { scope: 'messaging.write messaging.write' }))
     expect(second.scope).toBe('messaging.write')
@@ -489,13 +492,13 @@ describe('refresh token', () => {
   })
 
   it.each([
-    ['what the client may have, but the user was not asked for', 'messaging.write'],
-    ['that and what the user allowed', 'messaging.read messaging.write'],
-    ['what nobody may have', 'nope'],
-    ['what is a scope of the issuer alone', 'voice.read'],
-    ['a member of every object', '__proto__'],
-    ['two blanks', 'messaging.read  messaging.read'],
-  ])('cannot ask for %s, and is not used up', async (_, scope) => {
+    ['a scope of the client that the user was not asked for', 'messaging.write'],
+    ['that scope and the allowed one', 'messaging.read messaging.write'],
+    ['an unknown scope', 'nope'],
+    ['a scope of the issuer, but not of the client', 'voice.read'],
+    ['the name of an inherited member', '__proto__'],
+    ['two spaces', 'messaging.read  messaging.read'],
+  ])('cannot be exchanged for %s, and stays valid', async (_, scope) => {
     const { refresh: refreshToken } = await login({ scope: 'messaging.read' })
     await expectRefusal(await refresh(refreshToken, { scope }), 'invalid_scope')
     expect((await tokensOf(await refresh(refreshToken, { scope: 'messaging.read' }))).scope).toBe(
@@ -507,7 +510,7 @@ describe('refresh token', () => {
 describe('client credentials', () => {
   const GRANT = { grant_type: 'client_credentials' }
 
-  it('give a token of the client itself, without a refresh token and without a grant', async () => {
+  it('give a token of the client itself, without a refresh token and a grant', async () => {
     const { access, refresh: refreshToken, scope } = await tokensOf(await requestToken(issuer, GRANT, BASIC))
     expect(refreshToken).toBeUndefined()
     expect(scope).toBe('messaging.read messaging.write')
@@ -528,7 +531,7 @@ describe('client credentials', () => {
     expect(await isActive(access)).toBe(false)
   })
 
-  it('are of no use to a public client, even one that is said to use them', async () => {
+  it('are refused for a public client, even one with that grant type', async () => {
     const fields = { ...GRANT, client_id: 'native' }
     await expectRefusal(await requestToken(issuer, fields), 'unauthorized_client')
     const update = { allowed_grant_types: ['client_credentials'] }
@@ -542,7 +545,7 @@ describe('client credentials', () => {
     await expectRefusal(await requestToken(issuer, of), 'unauthorized_client')
   })
 
-  it('ask for scopes of the client as it is now', async () => {
+  it('are checked against the current scopes of the client', async () => {
     expect(
       (await tokensOf(await requestToken(issuer, { ...GRANT, scope: 'messaging.write' }, BASIC))).scope,
     ).toBe('messaging.write')
@@ -561,7 +564,7 @@ describe('grant type', () => {
     ['refresh_token', MACHINE, { refresh_token: 'x' }],
     ['refresh_token', ONCE, { refresh_token: 'x' }],
     ['client_credentials', ONCE, {}],
-  ])('%s is unauthorized_client where the client may not use it', async (grantType, client, more) => {
+  ])('%s is unauthorized_client if the client may not use it', async (grantType, client, more) => {
     const fields = { grant_type: grantType, ...more }
     await expectRefusal(await requestToken(issuer, fields, basicOf(client)), 'unauthorized_client')
   })
@@ -574,7 +577,7 @@ describe('grant type', () => {
     },
   )
 
-  it('that the owner has taken away since is unauthorized_client, and is good again when given back', async () => {
+  it('that the owner has removed since is unauthorized_client, and works again when it is restored', async () => {
     const { refresh: refreshToken } = await login()
     const code = await obtainCode(issuer, REQUEST)
     await manage(issuer, 'PUT', 'oauth_clients/web', { allowed_grant_types: ['client_credentials'] })
@@ -587,7 +590,7 @@ describe('grant type', () => {
   })
 })
 
-describe('client at the token endpoint', () => {
+describe('the client at the token endpoint', () => {
   it.each([
     ['a confidential client without its secret', { client_id: 'web' }, {}],
     ['a confidential client with an empty secret', { client_id: 'web', client_secret: '' }, {}],
@@ -595,10 +598,10 @@ describe('client at the token endpoint', () => {
     ['a public client with a secret', { client_id: 'native', client_secret: 'x' }, {}],
     ['a public client with the secret "undefined"', { client_id: 'native', client_secret: 'undefined' }, {}],
     ['a public client with a password', {}, { authorization: basicCredentials('native', 'x') }],
-    ['an empty name and password', {}, { authorization: basicCredentials('', '') }],
-    ['the prototype', { client_id: '__proto__' }, {}],
-    ['nobody', {}, {}],
-  ])('is not %s', async (_, credentials, headers) => {
+    ['an empty id and password', {}, { authorization: basicCredentials('', '') }],
+    ['__proto__', { client_id: '__proto__' }, {}],
+    ['no client', {}, {}],
+  ])('cannot be %s', async (_, credentials, headers) => {
     const code = await obtainCode(issuer, REQUEST)
     const fields = { ...EXCHANGE, code, ...credentials }
     await expectRefusal(await requestToken(issuer, fields, headers), 'invalid_client', 401)
@@ -606,16 +609,16 @@ describe('client at the token endpoint', () => {
   })
 
   it.each([
-    ['two names', { client_id: 'other' }],
-    ['a public name besides', { client_id: 'native' }],
+    ['two ids', { client_id: 'other' }],
+    ['the id of a public client as well', { client_id: 'native' }],
     ['two secrets', { client_id: 'web', client_secret: 's3cret' }],
-  ])('has one name and one secret: %s are invalid_request', async (_, credentials) => {
+  ])('has one id and one secret: %s are invalid_request', async (_, credentials) => {
     const code = await obtainCode(issuer, REQUEST)
     await expectRefusal(await exchange(code, credentials), 'invalid_request')
     await tokensOf(await exchange(code))
   })
 
-  it('that was deleted is invalid_client, with all that it has', async () => {
+  it('is invalid_client after it was deleted, with all its codes and tokens', async () => {
     const { refresh: refreshToken, access } = await login()
     const code = await obtainCode(issuer, REQUEST)
     const own = await tokensOf(await requestToken(issuer, { grant_type: 'client_credentials' }, BASIC))
@@ -630,7 +633,7 @@ describe('client at the token endpoint', () => {
       'invalid_client',
       401,
     )
-    // Neither can another client take over what is left.
+    // No other client can use its codes and tokens either.
     await expectRefusal(await exchange(code, {}, OTHER_BASIC), 'invalid_grant')
     await expectRefusal(await refresh(refreshToken, {}, OTHER_BASIC), 'invalid_grant')
     expect(issuer.grants).toEqual([])
@@ -640,10 +643,10 @@ describe('client at the token endpoint', () => {
   })
 })
 
-describe('scopes that the owner has taken away since', () => {
+describe('scopes that the owner has removed since', () => {
   const update = { allowed_scopes: ['messaging.read'] }
 
-  it('are left out, of codes and of refresh tokens, and the answer says so', async () => {
+  it('are left out for codes and refresh tokens, and the response shows it', async () => {
     const { refresh: refreshToken } = await login()
     const code = await obtainCode(issuer, REQUEST)
     await manage(issuer, 'PUT', 'oauth_clients/web', update)
@@ -654,8 +657,8 @@ describe('scopes that the owner has taken away since', () => {
     }
   })
 
-  // RFC 6749 §5.1: an answer without scope would say that all was given.
-  it('are invalid_scope where nothing else was asked for', async () => {
+  // RFC 6749 §5.1: a response without scope would mean that all were granted.
+  it('are invalid_scope if no other scope was requested', async () => {
     const { refresh: refreshToken } = await login()
     const code = await obtainCode(issuer, { ...REQUEST, scope: 'messaging.write' })
     await manage(issuer, 'PUT', 'oauth_clients/web', update)
@@ -663,7 +666,7 @@ describe('scopes that the owner has taken away since', () => {
     await expectRefusal(await exchange(code), 'invalid_scope')
   })
 
-  it('and what it was given since, the user has not allowed', async () => {
+  it('are not replaced by newer ones, which the user has not allowed', async () => {
     const { refresh: refreshToken } = await login()
     const allowed = [...SCOPES, 'voice.read']
     await manage(issuer, 'PUT', 'oauth_clients/web', { allowed_scopes: allowed })
@@ -691,17 +694,17 @@ describe('resource', () => {
     ['one twice', [ONE, ONE], ONE],
     ['one and an empty one', ['', ONE], ONE],
     ['two', [ONE, TWO], [ONE, TWO]],
-    ['one that is no URL', ['urn:example:api'], 'urn:example:api'],
+    ['one that is not a URL', ['urn:example:api'], 'urn:example:api'],
     ['one with a query', [`${ONE}?a=1`], `${ONE}?a=1`],
-    ['one that is not normal', ['HTTPS://API.example.com:443/../x'], 'HTTPS://API.example.com:443/../x'],
-  ])('becomes the audience of client credentials: %s', async (_, asked, audience) => {
+    ['one that is not normalized', ['HTTPS://API.example.com:443/../x'], 'HTTPS://API.example.com:443/../x'],
+  ])('becomes the audience with client credentials: %s', async (_, asked, audience) => {
     const fields: FormFields = [...Object.entries(GRANT), ...resources(...asked)]
     expect(await audienceOf(await requestToken(issuer, fields, BASIC))).toEqual(audience)
     const document = { ...GRANT, resource: asked }
     expect(await audienceOf(await postJson(issuer.fetch, TOKEN, document, BASIC))).toEqual(audience)
   })
 
-  it('in JSON can be one text', async () => {
+  it('can be a string in JSON', async () => {
     const response = await postJson(issuer.fetch, TOKEN, { ...GRANT, resource: ONE }, BASIC)
     expect(await audienceOf(response)).toBe(ONE)
     await expectRefusal(
@@ -720,14 +723,14 @@ describe('resource', () => {
     '//one.example.com',
     '1http://x',
     'é:x',
-  ])('%j is invalid_target, alone and beside a good one', async (resource) => {
+  ])('%j is invalid_target, alone and with a valid one', async (resource) => {
     for (const values of [[resource], [ONE, resource]]) {
       const fields: FormFields = [...Object.entries(GRANT), ...resources(...values)]
       await expectRefusal(await requestToken(issuer, fields, BASIC), 'invalid_target')
     }
   })
 
-  it('of the authorization is that of the tokens, where no other is asked for', async () => {
+  it('of the authorization applies to the tokens, if no other is requested', async () => {
     const request: FormFields = [...Object.entries(REQUEST), ...resources(ONE, TWO)]
     const tokens = await tokensOf(await exchange(await obtainCode(issuer, request)))
     expect(decodeJwt(tokens.access).aud).toEqual([ONE, TWO])
@@ -735,7 +738,7 @@ describe('resource', () => {
     expect(await audienceOf(await refresh(tokens.refresh))).toEqual([ONE, TWO])
   })
 
-  it('can be one of several, which does not make the next ones less', async () => {
+  it('can be one of several, and later tokens still have all', async () => {
     const request: FormFields = [...Object.entries(REQUEST), ...resources(ONE, TWO)]
     const first = await tokensOf(await exchange(await obtainCode(issuer, request), { resource: TWO }))
     expect(decodeJwt(first.access).aud).toBe(TWO)
@@ -744,7 +747,7 @@ describe('resource', () => {
     expect(await audienceOf(await refresh(second.refresh))).toEqual([ONE, TWO])
   })
 
-  it('beyond what was granted is invalid_target, and nothing is used up', async () => {
+  it('that was not granted is invalid_target, and the code stays valid', async () => {
     const code = await obtainCode(issuer, { ...REQUEST, resource: ONE })
     for (const resource of [TWO, AUDIENCE, `${ONE}/`, ONE.toUpperCase(), 'api'])
       await expectRefusal(await exchange(code, { resource }), 'invalid_target')
@@ -759,7 +762,7 @@ describe('resource', () => {
     expect(await audienceOf(await refresh(refreshToken, { resource: ONE }))).toBe(ONE)
   })
 
-  it('may be any where none was granted', async () => {
+  it('may be any if none was granted', async () => {
     const { access, refresh: refreshToken } = await login()
     expect(decodeJwt(access).aud).toBe(AUDIENCE)
     const second = await tokensOf(await refresh(refreshToken, { resource: TWO }))
@@ -767,7 +770,7 @@ describe('resource', () => {
     expect(await audienceOf(await refresh(second.refresh))).toBe(AUDIENCE)
   })
 
-  it('is the option "audience" where none is named', async () => {
+  it('is the option "audience" by default', async () => {
     issuer = await open({ audience: TWO, now: () => now })
     expect(await audienceOf(await requestToken(issuer, GRANT, BASIC))).toBe(TWO)
     expect(decodeJwt((await login()).access).aud).toBe(TWO)
@@ -777,7 +780,7 @@ describe('resource', () => {
 
 describe('revocation', () => {
   it.each(['oauth_grants', 'oauth/grants'])(
-    'by DELETE %s ends all tokens of the grant, and no other',
+    'by DELETE %s revokes all tokens of the grant, and no others',
     async (path) => {
       const other = await login()
       const first = await login({ scope: 'messaging.read' })
@@ -805,7 +808,7 @@ describe('revocation', () => {
     },
   )
 
-  it('by DELETE needs the API key', async () => {
+  it('by DELETE requires the API key', async () => {
     const { access } = await login()
     const url = `${BASE}/v2/oauth_grants/${issuer.grants[0]?.id}`
     for (const headers of [{}, BASIC, { authorization: `Bearer ${access}` }])
@@ -813,14 +816,14 @@ describe('revocation', () => {
     expect(await isActive(access)).toBe(true)
   })
 
-  it('ends a code that nobody has used yet', async () => {
+  it('revokes an unused code', async () => {
     const code = await obtainCode(issuer, REQUEST)
     await manage(issuer, 'DELETE', `oauth_grants/${issuer.grants[0]?.id}`)
     await expectRefusal(await exchange(code), 'invalid_grant')
     expect(issuer.grants).toEqual([])
   })
 
-  it('by the test ends a grant, or one token of it', async () => {
+  it('by revoke() ends a grant, or one of its tokens', async () => {
     const first = await login()
     const second = await tokensOf(await refresh(first.refresh))
     issuer.revoke(first.access)
@@ -832,7 +835,7 @@ describe('revocation', () => {
     expect(issuer.grants).toEqual([])
   })
 
-  it('by the test ends the grant of a refresh token, used or not', async () => {
+  it('by revoke() ends the grant of a refresh token, used or not', async () => {
     for (const wasUsed of [false, true]) {
       const { access, refresh: refreshToken } = await login()
       if (wasUsed) await tokensOf(await refresh(refreshToken))
@@ -843,7 +846,7 @@ describe('revocation', () => {
     expect(issuer.grants).toEqual([])
   })
 
-  it('is noticed by introspection, by whoever may ask, and not by who looks at the signature', async () => {
+  it('is reported by introspection to each caller, and not seen by a check of the signature', async () => {
     issuer = await open()
     const { access } = await login()
     const introspection = { clientId: 'machine', clientSecret: 'm4chine' }
@@ -863,7 +866,7 @@ describe('revocation', () => {
     expect(await readObject(asked)).toEqual({ active: false })
   })
 
-  it('leaves the lists that were read before as they were', async () => {
+  it('does not change lists that were read before', async () => {
     await login()
     const grants = issuer.grants
     issuer.revoke(grants[0]?.id ?? '')
@@ -906,7 +909,7 @@ describe('tokens of every grant type are accepted by the strict profile', () => 
       ['resource', ONE],
       ['resource', TWO],
     ]
-    const code = await obtainCode(issuer, request, { subject: 'somebody' })
+    const code = await obtainCode(issuer, request, { subject: 'user-1' })
     const first = await tokensOf(
       await requestToken(issuer, {
         ...EXCHANGE,
@@ -917,7 +920,7 @@ describe('tokens of every grant type are accepted by the strict profile', () => 
       }),
     )
     const expected = {
-      subject: 'somebody',
+      subject: 'user-1',
       clientId: 'native',
       scopes: SCOPES,
       audience: [ONE, TWO],
@@ -943,9 +946,9 @@ describe('tokens of every grant type are accepted by the strict profile', () => 
   })
 })
 
-describe('what is remembered is bounded', () => {
+describe('the state is bounded', () => {
   const grantOf = (grants: Grants) =>
-    grants.create({ clientId: 'web', subject: 'somebody', scopes: [], resources: [] })
+    grants.create({ clientId: 'web', subject: 'user-1', scopes: [], resources: [] })
 
   it('ten thousand codes: one more makes the first be forgotten', () => {
     const grants = new Grants(() => START)
@@ -992,7 +995,7 @@ describe('what is remembered is bounded', () => {
     const create = () =>
       clients.create({ name: 'x', client_type: 'public', allowed_scopes: [], allowed_grant_types: [] })
     const { clientId } = create()
-    const grant = grants.create({ clientId, subject: 'somebody', scopes: [], resources: [] })
+    const grant = grants.create({ clientId, subject: 'user-1', scopes: [], resources: [] })
     const token = tokens.sign({ grantId: grant.id })
     for (let more = 1; more < 10_000; more++) create()
     expect(await tokens.activeClaims(token)).toMatchObject({ client_id: clientId })

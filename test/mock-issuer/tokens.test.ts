@@ -24,13 +24,13 @@ beforeAll(async () => {
   })
 })
 
-/** The JWK Set as it is now, read by a verifier that has no cache. */
+/** The current JWK Set, for a verifier without a cache. */
 function currentKeys(of: MockIssuer): ReturnType<typeof createRemoteJWKSet> {
   return createRemoteJWKSet(new URL(JWKS), { [customFetch]: of.fetch })
 }
 
 describe('issueToken without options', () => {
-  it('makes the access token of RFC 9068 that a client gets for itself', async () => {
+  it('makes an access token of RFC 9068, as from client credentials', async () => {
     const token = await issuer.issueToken()
     const [key] = await readKeys(issuer.fetch, JWKS)
     expect(decodeProtectedHeader(token)).toEqual({ typ: 'at+jwt', alg: 'ES256', kid: key?.kid })
@@ -45,7 +45,7 @@ describe('issueToken without options', () => {
     })
   })
 
-  it('makes another token each time', async () => {
+  it('makes a new token each time', async () => {
     expect(await issuer.issueToken()).not.toBe(await issuer.issueToken())
   })
 
@@ -61,10 +61,10 @@ describe('issueToken with options', () => {
     ['scopes', { scopes: ['b', 'a'] }, { scope: 'b a' }],
     ['an audience', { audience: 'urn:mine' }, { aud: 'urn:mine' }],
     ['audiences', { audience: ['urn:one', 'urn:two'] }, { aud: ['urn:one', 'urn:two'] }],
-    ['a subject', { subject: 'somebody' }, { sub: 'somebody', client_id: 'app' }],
+    ['a subject', { subject: 'user-1' }, { sub: 'user-1', client_id: 'app' }],
     ['another client', { clientId: 'second' }, { sub: 'second', client_id: 'second' }],
-    ['a client that does not exist', { clientId: 'nobody' }, { sub: 'nobody', client_id: 'nobody' }],
-    ['both', { clientId: 'second', subject: 'somebody' }, { sub: 'somebody', client_id: 'second' }],
+    ['an unknown client', { clientId: 'unknown' }, { sub: 'unknown', client_id: 'unknown' }],
+    ['both', { clientId: 'second', subject: 'user-1' }, { sub: 'user-1', client_id: 'second' }],
     ['a lifetime', { expiresInSeconds: 60 }, { exp: NOW + 60 }],
     ['no lifetime', { expiresInSeconds: 0 }, { exp: NOW }],
     ['a lifetime that has passed', { expiresInSeconds: -60 }, { iat: NOW, exp: NOW - 60 }],
@@ -72,13 +72,13 @@ describe('issueToken with options', () => {
     expect(decodeJwt(await issuer.issueToken(options))).toMatchObject(claims)
   })
 
-  it('has no scope where there are none', async () => {
-    // RFC 6749 §3.3: the value of scope cannot be empty.
+  it('has no scope claim without scopes', async () => {
+    // RFC 6749 §3.3: scope cannot be empty.
     expect(decodeJwt(await issuer.issueToken({ scopes: [] }))).not.toHaveProperty('scope')
     expect(decodeJwt(await issuer.issueToken({ scopes: undefined }))).not.toHaveProperty('scope')
   })
 
-  it('takes undefined as the default', async () => {
+  it('treats undefined as the default', async () => {
     const token = await issuer.issueToken({
       audience: undefined,
       subject: undefined,
@@ -94,7 +94,7 @@ describe('issueToken with options', () => {
 describe('claims', () => {
   const NAMES = ['iss', 'sub', 'aud', 'client_id', 'iat', 'exp', 'jti', 'scope'] as const
 
-  it.each(NAMES)('%s is replaced, by a value of any type', async (name) => {
+  it.each(NAMES)('%s can be replaced by a value of any type', async (name) => {
     for (const value of ['other', 7, null, ['x'], { y: true }, '']) {
       const claims = decodeJwt(await issuer.issueToken({ scopes: ['a'], claims: { [name]: value } }))
       expect(claims[name]).toEqual(value)
@@ -102,12 +102,12 @@ describe('claims', () => {
     }
   })
 
-  it.each(NAMES)('%s is removed, and nothing else', async (name) => {
+  it.each(NAMES)('%s can be removed, without changing others', async (name) => {
     const claims = decodeJwt(await issuer.issueToken({ scopes: ['a'], claims: { [name]: undefined } }))
     expect(Object.keys(claims).sort()).toEqual(NAMES.filter((each) => each !== name).sort())
   })
 
-  it('are added, and win over the other options', async () => {
+  it('are added, and override the other options', async () => {
     const token = await issuer.issueToken({
       scopes: ['a'],
       audience: 'urn:mine',
@@ -129,7 +129,7 @@ describe('claims', () => {
 })
 
 describe('header', () => {
-  it.each(['typ', 'alg', 'kid'])('%s is replaced, by a value of any type', async (name) => {
+  it.each(['typ', 'alg', 'kid'])('%s can be replaced by a value of any type', async (name) => {
     for (const value of ['other', 7, null, ['x'], { y: true }, '']) {
       const [encoded = ''] = (await issuer.issueToken({ header: { [name]: value } })).split('.')
       const header: unknown = JSON.parse(Buffer.from(encoded, 'base64url').toString())
@@ -137,13 +137,13 @@ describe('header', () => {
     }
   })
 
-  it.each(['typ', 'alg', 'kid'])('%s is removed, and nothing else', async (name) => {
+  it.each(['typ', 'alg', 'kid'])('%s can be removed, without changing others', async (name) => {
     const [encoded = ''] = (await issuer.issueToken({ header: { [name]: undefined } })).split('.')
     const header: object = JSON.parse(Buffer.from(encoded, 'base64url').toString())
     expect(Object.keys(header).sort()).toEqual(['alg', 'kid', 'typ'].filter((each) => each !== name))
   })
 
-  it('parameters are added, and signed like the rest', async () => {
+  it('parameters can be added, and are signed', async () => {
     const token = await issuer.issueToken({ header: { jku: 'https://evil.example.com', cty: 'x' } })
     const { protectedHeader } = await jwtVerify(token, currentKeys(issuer), {
       currentDate: new Date(NOW * 1000),
@@ -151,21 +151,21 @@ describe('header', () => {
     expect(protectedHeader).toMatchObject({ jku: 'https://evil.example.com', cty: 'x', alg: 'ES256' })
   })
 
-  it('that removes typ wins over the option of the issuer, and one that sets it too', async () => {
+  it('overrides the typ of the issuer, to remove it or to set another', async () => {
     const untyped = await createMockIssuer({ algorithm: 'ES256', typ: null })
     expect(decodeProtectedHeader(await untyped.issueToken({ header: { typ: 'JWT' } })).typ).toBe('JWT')
   })
 })
 
-describe('a header that names another algorithm', () => {
-  // One key per pair, though the ways of one RSA key are all tried on it.
+describe('a header with another algorithm', () => {
+  // One key per pair, except for RSA, where one key can use several algorithms.
   it.each([
     ['RS256', ['RS384', 'RS512', 'PS256', 'PS384', 'PS512']],
     ['PS512', ['RS256', 'PS256']],
     ['EdDSA', ['Ed25519']],
     ['Ed25519', ['EdDSA']],
   ] satisfies [SigningAlgorithm, SigningAlgorithm[]][])(
-    'of the family of %s is signed with that',
+    'of the same family as %s is signed with that algorithm',
     async (algorithm, others) => {
       const issuer = await createMockIssuer({ algorithm })
       const [jwk] = await readKeys(issuer.fetch, JWKS)
@@ -183,14 +183,14 @@ describe('a header that names another algorithm', () => {
   it.each([
     ['ES256', 'none'],
     ['ES256', 'HS256'],
-    // Of the same type of key, but of another curve.
+    // The same type of key, but another curve.
     ['ES256', 'ES384'],
     ['ES256', 'RS256'],
     ['ES256', 'ES256K'],
     ['EdDSA', 'RS256'],
     ['EdDSA', 'Ed448'],
   ] satisfies [SigningAlgorithm, string][])(
-    'than a key of %s can do, like %s, is signed as the key can',
+    'that a key of %s does not support, like %s, is signed with the algorithm of the key',
     async (algorithm, alg) => {
       const issuer = await createMockIssuer({ algorithm })
       const token = await issuer.issueToken({ header: { alg } })
@@ -200,12 +200,12 @@ describe('a header that names another algorithm', () => {
     },
   )
 
-  it('or none at all is signed as the key can', async () => {
+  it('or without one is signed with the algorithm of the key', async () => {
     const token = await issuer.issueToken({ header: { alg: undefined } })
     expect(await isSignedByKeysOwnAlgorithm(issuer, token)).toBe(true)
   })
 
-  /** By Node's crypto: a JOSE library takes the algorithm from the header. */
+  /** With Node's crypto, as a JOSE library uses the algorithm of the header. */
   async function isSignedByKeysOwnAlgorithm(of: MockIssuer, token: string): Promise<boolean> {
     const [jwk] = await readKeys(of.fetch, JWKS)
     const key = createPublicKey({ key: { ...jwk }, format: 'jwk' })
@@ -223,7 +223,7 @@ describe('rotateKeys', () => {
   const options = { algorithm: 'ES256', now: () => NOW * 1000 } as const
   const at = { currentDate: new Date(NOW * 1000) }
 
-  it('signs with a new key and keeps the old ones', async () => {
+  it('signs with a new key and publishes the old ones', async () => {
     const issuer = await createMockIssuer(options)
     const before = await issuer.issueToken()
     const first = decodeProtectedHeader(before).kid
@@ -239,7 +239,7 @@ describe('rotateKeys', () => {
     await expect(jwtVerify(after, currentKeys(issuer), at)).resolves.toBeTruthy()
   })
 
-  it('withdraws all the old ones with keepOld: false', async () => {
+  it('withdraws all old keys with keepOld: false', async () => {
     const issuer = await createMockIssuer(options)
     const before = await issuer.issueToken()
     await issuer.rotateKeys()
@@ -251,7 +251,7 @@ describe('rotateKeys', () => {
     await expect(jwtVerify(await issuer.issueToken(), currentKeys(issuer), at)).resolves.toBeTruthy()
   })
 
-  it('several times at once loses no key', async () => {
+  it('loses no key if it is called several times at once', async () => {
     const issuer = await createMockIssuer(options)
     const kids = await Promise.all([issuer.rotateKeys(), issuer.rotateKeys(), issuer.rotateKeys()])
     const published = (await readKeys(issuer.fetch, JWKS)).map(({ kid }) => kid)
@@ -267,7 +267,7 @@ describe('rotateKeys', () => {
 })
 
 describe('revoke', () => {
-  it('is not seen by who checks the signature alone', async () => {
+  it('is not seen by a verifier that checks only the signature', async () => {
     const token = await issuer.issueToken()
     issuer.revoke(token)
     issuer.revoke(token)
@@ -276,7 +276,7 @@ describe('revoke', () => {
     ).resolves.toBeTruthy()
   })
 
-  it('does not mind a token that it does not know', () => {
+  it('ignores an unknown token', () => {
     expect(() => issuer.revoke('garbage')).not.toThrow()
   })
 })

@@ -10,6 +10,7 @@ interface Bundler {
     input: string
     platform: 'node'
     logLevel: 'silent'
+    resolve: { conditionNames: readonly string[] }
     output: { file: string; minify: boolean }
   }): Promise<unknown>
 }
@@ -28,6 +29,13 @@ export async function bundleCore(minify: boolean): Promise<BundledCore> {
   const directory = await mkdtemp(join(tmpdir(), 'telnyx-auth-bundle-'))
   const file = join(directory, 'core.mjs')
   const input = fileURLToPath(new URL('../../packages/core/src/index.ts', import.meta.url))
-  await bundler.build({ input, platform: 'node', logLevel: 'silent', output: { file, minify } })
+  await bundler.build({
+    input,
+    platform: 'node',
+    logLevel: 'silent',
+    // The source is bundled: `dist` may be missing, or old.
+    resolve: { conditionNames: ['@telnyx-auth/source', 'node', 'import'] },
+    output: { file, minify },
+  })
   return { url: pathToFileURL(file).href, remove: () => rm(directory, { recursive: true }) }
 }

@@ -1,11 +1,11 @@
 /**
  * How much memory the verified-token cache retains when it is full, in a process of its own: `cache-memory.mjs <core> <maxEntries>`,
- * for one shape of tokens after the other. The tokens are read as the verifier reads them; only their signatures are not checked.
+ * for one shape of tokens after the other. The tokens are parsed as the verifier parses them; only their signatures are not checked.
  */
 const [core, maxEntries] = process.argv.slice(2)
-const { VerifiedTokenCache } = await import(`${core}/token/verified-token-cache.js`)
-const { parseUnverifiedToken, KnownHeaders } = await import(`${core}/token/unverified-token.js`)
-const { createAuth } = await import(`${core}/auth.js`)
+const { VerifiedTokenCache } = await import(`${core}/verified-token-cache.js`)
+const { parseUnverifiedToken, KnownHeaders } = await import(`${core}/token/parse-token.js`)
+const { createAuth } = await import(`${core}/token/auth.js`)
 
 const NAMES = { scopes: 'scope', clientId: 'client_id' }
 const NOW = 1_800_000_000
@@ -14,7 +14,7 @@ const object = (entries) => Object.fromEntries(entries)
 let unique = 0
 const next = () => (unique++).toString(36).padStart(8, '0')
 
-/** What is beside the usual claims of a token. */
+/** The claims of a token beside the usual ones. */
 const SHAPES = {
   usual: () => ({}),
   'no claims but the usual, each a double': () => ({
@@ -81,7 +81,7 @@ function add(cache, shape) {
 }
 
 function used() {
-  for (let round = 0; round < 4; round++) globalThis.gc()
+  for (let round = 0; round < 2; round++) globalThis.gc()
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
 }
@@ -92,11 +92,11 @@ const promised = Math.max(limits.maxEntries * 4096, 1024 * 1024)
 function measure(shape) {
   // Code is compiled before anything is measured.
   const warm = new VerifiedTokenCache({ maxEntries: 10, maxAgeMs: 600_000 })
-  for (let index = 0; index < 100; index++) add(warm, shape)
+  for (let index = 0; index < 50; index++) add(warm, shape)
   const before = used()
   const cache = new VerifiedTokenCache(limits)
   let last
-  // More than fit.
+  // More than the cache holds.
   for (let index = 0; index < 1.5 * limits.maxEntries; index++) last = add(cache, shape)
   const retained = used() - before
   return { shape, retained, promised, keeps: cache.get(VerifiedTokenCache.digestOf(last), NOW) !== undefined }

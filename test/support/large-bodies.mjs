@@ -1,8 +1,10 @@
 /**
- * An issuer in a process of its own that answers with large bodies, slow ones, or none. What goes wrong is in its
- * identifier: `http://127.0.0.1:<port>/<place>/<fault>/<name>`, where the name keeps one use apart from the others, and
- * `later-<fault>` is what goes wrong from the second request on. `/token/<place>/<fault>/<name>` gives a token, and
- * `/closed/<place>/<fault>/<name>` answers how much was sent, once no connection is open any more that a fault was on.
+ * An issuer in a process of its own that answers with large bodies, slow ones, or none. The fault is part of its
+ * identifier: `http://127.0.0.1:<port>/<place>/<fault>/<name>`, where the name separates one use from the others, and
+ * `later-<fault>` is a fault from the second request on. For each use:
+ * - `/token/<place>/<fault>/<name>` is a token,
+ * - `/served/…` is answered once the fault is being served,
+ * - `/closed/…` is answered once every connection with the fault is closed: how much was sent.
  */
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { createServer } from 'node:http'
@@ -13,10 +15,14 @@ const SIZE = 300 * 1024 * 1024
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'key', use: 'sig', alg: 'ES256' }
 
+/** The time of all tokens, in seconds since the epoch. */
+const NOW = 1_800_000_000
+
 /** What was seen of each use. */
 const uses = new Map()
 const useOf = (name) => {
-  if (!uses.has(name)) uses.set(name, { requests: 0, sent: 0, open: new Set(), waiting: [] })
+  if (!uses.has(name))
+    uses.set(name, { requests: 0, sent: 0, open: new Set(), served: [], isServed: false, closed: [] })
   return uses.get(name)
 }
 
@@ -31,7 +37,7 @@ function large() {
   })
 }
 
-/** The same in 300 KB, which are all there at once: pieces that can be repeated within one member (RFC 1951, 1952). */
+/** The same, packed into 300 KB that are sent at once: pieces that can be repeated within one member (RFC 1951, 1952). */
 function makeBomb() {
   const piece = Buffer.alloc(1024 * 1024, ' ')
   const count = SIZE / piece.length
@@ -59,7 +65,7 @@ const faults = {
   drip: (response) => {
     response.writeHead(200, { 'content-type': 'application/json' })
     response.write(' ')
-    const timer = setInterval(() => response.write(' '), 1000)
+    const timer = setInterval(() => response.write(' '), 5)
     response.on('close', () => clearInterval(timer))
   },
 }
@@ -68,16 +74,18 @@ function json(response, value, headers = {}) {
   response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value))
 }
 
-/** Lets the fault take the place of the answer, and watches the connection that it is on. */
+/** Serves the fault instead of the answer, and watches its connection. */
 function spoil(use, fault, socket, response) {
   use.open.add(socket)
   const before = socket.bytesWritten
   socket.on('close', () => {
     use.sent += socket.bytesWritten - before
     use.open.delete(socket)
-    if (use.open.size === 0) for (const tell of use.waiting.splice(0)) tell()
+    if (use.open.size === 0) for (const tell of use.closed.splice(0)) tell()
   })
   faults[fault](response)
+  use.isServed = true
+  for (const tell of use.served.splice(0)) tell()
 }
 
 function encode(value) {
@@ -85,8 +93,7 @@ function encode(value) {
 }
 
 function makeToken(issuer) {
-  const now = Math.floor(Date.now() / 1000)
-  const claims = { iss: issuer, aud: 'https://api.example.com', iat: now, exp: now + 3600 }
+  const claims = { iss: issuer, aud: 'https://api.example.com', iat: NOW, exp: NOW + 3600 }
   const input = `${encode({ alg: 'ES256', kid: 'key' })}.${encode(claims)}`
   const signature = sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' })
   return `${input}.${signature.toString('base64url')}`
@@ -102,9 +109,13 @@ const server = createServer((request, response) => {
   if (what === 'token') return response.end(makeToken(issuer))
   if (what === 'closed') {
     const tell = () => json(response, { requests: use.requests, sent: use.sent })
-    return use.open.size === 0 ? tell() : use.waiting.push(tell)
+    return use.open.size === 0 ? tell() : use.closed.push(tell)
   }
-  // A large request is no part of this.
+  if (what === 'served') {
+    const tell = () => response.end()
+    return use.isServed ? tell() : use.served.push(tell)
+  }
+  // The body of a request is not of interest here.
   request.resume()
   const isLater = fault.startsWith('later-')
   if (what === place) {

@@ -7,6 +7,7 @@ import {
   type TokenVerifier,
   type VerifierOptions,
 } from '../../packages/core/src/testing.js'
+import { settle } from './event-loop.js'
 
 /** The error that a promise is rejected with, which has to be one of ours. */
 export async function errorOf(promise: Promise<unknown>): Promise<TelnyxAuthError> {
@@ -101,7 +102,7 @@ export async function untilTimeout<T>(start: () => Promise<T>): Promise<T> {
     })
     work.catch(() => undefined)
     while (!done) {
-      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+      await settle()
       vi.advanceTimersByTime(600_000)
     }
     return await work

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import { getAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
 import express from 'express'
 
-/** The identifier of the API: what its tokens name in `aud`. It need not be where the API listens. */
+/** The identifier of the API, which its tokens name in `aud`. It need not be the URL where the API listens. */
 export const AUDIENCE = 'https://api.example.com'
 
 /** A running API. */
@@ -12,7 +12,7 @@ export interface Api {
   close(): Promise<void>
 }
 
-/** Starts the API on a free loopback port. It knows nothing of the issuer but its identifier. */
+/** Starts the API on a free loopback port. Of the issuer, it needs the identifier only. */
 export async function startApi(issuer: string): Promise<Api> {
   const app = express()
   app.use(telnyxAuth({ issuer, audience: AUDIENCE }))

@@ -4,8 +4,8 @@ import { AUDIENCE, startApi } from './api.js'
 import { type Expected, printHeading, printRow } from './table.js'
 
 /**
- * The main job, from end to end and without a network: an embedded issuer and an Express API that accepts its
- * tokens, both on loopback ports, and one request for everything that can happen to a token.
+ * The demo: an embedded issuer and an Express API that accepts its tokens, both on loopback ports, and one request for
+ * each possible outcome. It uses no network.
  */
 
 const { values: options } = parseArgs({ options: { serve: { type: 'boolean', default: false } } })
@@ -30,7 +30,7 @@ const good = await requestToken(issuer, issuerUrl, 'messaging.read')
 
 printHeading()
 await row('no token', { status: 401 }, '/me')
-await row('what the API says of itself', { status: 200 }, '/.well-known/oauth-protected-resource')
+await row('protected resource metadata', { status: 200 }, '/.well-known/oauth-protected-resource')
 await row('good token', { status: 200 }, '/me', good)
 await row('good token, scope messaging.read needed', { status: 200 }, '/messages', good)
 await row('too little scope', { status: 403, error: 'insufficient_scope' }, '/invoices', good)
@@ -56,10 +56,10 @@ await row(
 
 const unused = await issuer.issueToken({ scopes: ['numbers.read'] })
 await issuer.close()
-await row('issuer switched off, keys at hand', { status: 200 }, '/me', unused)
-const newcomer = await startApi(issuerUrl)
-await row('issuer switched off before the first request', { status: 503 }, '/me', unused, newcomer.url)
-await newcomer.close()
+await row('issuer switched off, keys cached', { status: 200 }, '/me', unused)
+const restarted = await startApi(issuerUrl)
+await row('issuer switched off before the first request', { status: 503 }, '/me', unused, restarted.url)
+await restarted.close()
 
 const failed = outcomes.filter((ok) => !ok).length
 console.log(`\n${outcomes.length - failed} as expected, ${failed} not`)
@@ -69,7 +69,7 @@ if (options.serve) {
   await issuer.listen({ port: Number(new URL(issuerUrl).port) })
   const [client] = issuer.clients
   console.log(`
-Everything goes on running; stop it with Ctrl-C. To try:
+The issuer and the API keep running; stop them with Ctrl-C. To try:
 
   TOKEN=$(curl -s -u '${client?.clientId}:${client?.clientSecret}' -d grant_type=client_credentials -d scope=messaging.read ${issuerUrl}/v2/oauth/token | node -p 'JSON.parse(fs.readFileSync(0)).access_token')
 
@@ -82,7 +82,7 @@ Everything goes on running; stop it with Ctrl-C. To try:
   curl ${issuerUrl}/.well-known/oauth-authorization-server`)
 } else await api.close()
 
-/** Asks the token endpoint as a client does: with its id and secret (RFC 6749 §4.4). */
+/** Gets a token with a client's id and secret (RFC 6749 §4.4). */
 async function requestToken({ clients }: MockIssuer, url: string, scope: string): Promise<string> {
   const [client] = clients
   const response = await fetch(`${url}/v2/oauth/token`, {
@@ -101,7 +101,7 @@ async function requestToken({ clients }: MockIssuer, url: string, scope: string)
   throw new Error(`The token endpoint answered ${response.status}`)
 }
 
-/** Writes other claims into a token, and leaves its signature as it was. */
+/** Changes the claims of a token and keeps its signature. */
 function tamper(token: string): string {
   const [header, payload = '', signature] = token.split('.')
   const claims: object = JSON.parse(Buffer.from(payload, 'base64url').toString())

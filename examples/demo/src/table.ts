@@ -2,12 +2,12 @@ import { styleText } from 'node:util'
 
 type Style = Parameters<typeof styleText>[0]
 
-/** Colours where somebody sees them, none in a file or a pipe. */
+/** Colours on a terminal, none in a file or a pipe. */
 function paint(style: Style, text: string): string {
   return process.stdout.isTTY && process.stdout.hasColors() ? styleText(style, text) : text
 }
 
-/** What is expected of an answer: its status, and the RFC 6750 code in its challenge. */
+/** The expected answer: its status, and the RFC 6750 error in its challenge. */
 export interface Expected {
   readonly status: number
   readonly error?: string
@@ -24,7 +24,7 @@ export function printHeading(): void {
   )
 }
 
-/** Sends a request and prints its line of the table. Returns whether the answer was the expected one. */
+/** Sends a request and prints its row of the table. Returns whether the answer was as expected. */
 export async function printRow(
   request: string,
   expected: Expected,

@@ -1,15 +1,245 @@
-import { systemClock } from './base/clock.js'
-import type { Policy } from './policy/policy.js'
+import { type Clock, GuardedClock, systemClock } from './base/clock.js'
+import { type Awaitable, after, isPending } from './base/maybe-async.js'
+import { withChallengeContext } from './errors/challenge-context.js'
+import type { MissingTokenError } from './errors/errors.js'
+import type { Health } from './issuer/health.js'
+import { asksAgain } from './issuer/introspection/introspection-decision.js'
+import { CompiledPolicy, type Policy } from './policy/policy.js'
+import {
+  type AuthenticatableRequest,
+  checkCharacters,
+  extractBearerToken,
+  whyTokenIsMissing,
+} from './request/authorization-header.js'
+import { describeProtectedResource, type ProtectedResourceMetadata } from './resource/protected-resource.js'
+import { isObserved, missingToken, observed, observedRefusal, type Trace } from './telemetry/observe.js'
 import type { Auth } from './token/auth.js'
 import type { JwtClaims } from './token/claims.js'
-import { TokenVerifier, type Verifier } from './verifier.js'
-import { resolveOptions, type VerifierOptions } from './verifier-options.js'
+import { VerificationPipeline } from './verifier.js'
+import { type ResolvedOptions, resolveOptions, type VerifierOptions } from './verifier-options.js'
 
 /**
- * Makes a verifier. Nothing is fetched before the first token, or `preload()`.
+ * Verifies access tokens. {@link createVerifier} creates one.
+ *
+ * @typeParam Claims the claims that this issuer's tokens carry
+ */
+export interface Verifier<Claims extends object = JwtClaims> {
+  /**
+   * Verifies an access token.
+   *
+   * @param policy what the operation requires beyond the defaults of the verifier; each member replaces its default
+   * @throws {TelnyxAuthError} when the token is refused or cannot be checked; and what your own `validate` throws
+   * @example
+   * const auth = await verifier.verify(token, { scopes: ['messaging.read'] })
+   */
+  verify(token: string, policy?: Policy<Claims>): Promise<Auth<Claims>>
+  /**
+   * Takes the access token from the `Authorization` header of a request (RFC 6750 §2.1), or from the place that the option
+   * `getToken` names, and verifies it.
+   *
+   * @throws {MissingTokenError} when the request carries no token
+   * @throws {InvalidRequestError} when the header is malformed or repeated
+   * @throws {TelnyxAuthError} as {@link Verifier.verify}
+   * @example
+   * const auth = await verifier.authenticate(request)
+   */
+  authenticate(request: AuthenticatableRequest, policy?: Policy<Claims>): Promise<Auth<Claims>>
+  /**
+   * Discovers every issuer and loads its keys now, so that the first request does not wait.
+   *
+   * @throws {UnavailableError} when an issuer cannot be reached; the verifier tries again with the first token
+   * @example
+   * await verifier.preload()
+   */
+  preload(): Promise<void>
+  /**
+   * The state of the cached metadata and keys, for a readiness probe. Makes no request.
+   *
+   * @example
+   * response.statusCode = verifier.health().ready ? 200 : 503
+   */
+  health(): Health
+  /**
+   * The metadata of this API as a protected resource (RFC 9728), its URL, and the response to requests for it. `undefined`
+   * when there is none. The adapters serve it.
+   *
+   * @example
+   * const response = verifier.protectedResourceMetadata()?.respond(request)
+   */
+  protectedResourceMetadata(): ProtectedResourceMetadata | undefined
+}
+
+/** Marks the verifiers of every copy of this package in a process. */
+const BRAND = Symbol.for('@telnyx-auth/core.verifier')
+
+/** Whether another copy of this package made this verifier: `instanceof` does not recognize its class. */
+export function isVerifierOfAnotherCopy(value: unknown): boolean {
+  return !(value instanceof TokenVerifier) && Reflect.get(Object(value), BRAND) === true
+}
+
+/** The implementation of {@link Verifier}, with the further operations that adapters need. */
+export class TokenVerifier implements Verifier {
+  static {
+    Object.defineProperty(TokenVerifier.prototype, BRAND, { value: true })
+  }
+
+  readonly #options: ResolvedOptions
+  readonly #clock: Clock
+  readonly #pipeline: VerificationPipeline
+  readonly #resource: ProtectedResourceMetadata | undefined
+
+  constructor(options: ResolvedOptions, clock: Clock) {
+    this.#options = options
+    this.#clock = new GuardedClock(clock)
+    this.#pipeline = new VerificationPipeline(options, this.#clock)
+    this.#resource = this.describeResource(options.policy)
+  }
+
+  verify(token: string, policy?: Policy): Promise<Auth> {
+    return this.#withChallengeContext(policy, missingToken, (compiled) =>
+      // The type says string. In JavaScript, the value of an absent header gets here.
+      token === undefined || token === null
+        ? undefined
+        : observed(this.#clock, (trace) => this.#pipeline.decide(token, compiled, trace)),
+    )
+  }
+
+  authenticate(request: AuthenticatableRequest, policy?: Policy): Promise<Auth> {
+    return this.#withChallengeContext(
+      policy,
+      () => this.missingToken(request),
+      (compiled) => this.authenticateIfPresent(request, compiled),
+    )
+  }
+
+  /**
+   * Authenticates a request, or returns `undefined` where it carries no token, and only there. Its errors have no challenge
+   * context yet.
+   */
+  authenticateIfPresent(
+    request: AuthenticatableRequest,
+    policy: CompiledPolicy,
+  ): Awaitable<Auth | undefined> {
+    return isObserved()
+      ? observed(this.#clock, (trace) => this.#extractAndDecide(request, policy, trace))
+      : this.#extractAndDecide(request, policy, undefined)
+  }
+
+  #extractAndDecide(
+    request: AuthenticatableRequest,
+    policy: CompiledPolicy,
+    trace: Trace | undefined,
+  ): Awaitable<Auth | undefined> {
+    const { getToken, maxTokenBytes } = this.#options
+    if (getToken) {
+      const token = getToken(request)
+      return token === undefined ? undefined : this.#pipeline.decide(token, policy, trace)
+    }
+    const token = extractBearerToken(request, maxTokenBytes)
+    return token === undefined ? undefined : this.#pipeline.decide(token, policy, trace, checkCharacters)
+  }
+
+  /** The error for a request in which {@link authenticateIfPresent} found no token. Tells operators why. */
+  missingToken(request: AuthenticatableRequest): MissingTokenError {
+    return missingToken(this.#options.getToken ? 'get-token-empty' : whyTokenIsMissing(request))
+  }
+
+  /**
+   * Asks the issuer about a token that was verified before, where the policy of a guard requires it.
+   *
+   * @returns the same, or a new result with what the issuer says
+   * @throws {ConfigurationError} when the policy requires introspection and it is not configured
+   */
+  confirm(auth: Auth, policy: CompiledPolicy): Awaitable<Auth> {
+    this.supporting(policy)
+    const issuer = asksAgain(auth, policy) ? this.#pipeline.issuers.get(auth.issuer) : undefined
+    return issuer ? observedRefusal(this.#clock, auth.issuer, () => issuer.confirm(auth)) : auth
+  }
+
+  /** Enforces policies on a token that was verified before. */
+  enforce(auth: Auth, policies: readonly CompiledPolicy[]): Awaitable<Auth> {
+    const { clockToleranceSeconds } = this.#options
+    return observedRefusal(this.#clock, auth.issuer, () => {
+      let enforced: Awaitable<Auth> = auth
+      for (const policy of policies)
+        enforced = after(enforced, () => policy.enforce(auth, this.#clock, clockToleranceSeconds))
+      return enforced
+    })
+  }
+
+  preload(): Promise<void> {
+    return this.#pipeline.issuers.load()
+  }
+
+  health(): Health {
+    return this.#pipeline.issuers.health()
+  }
+
+  protectedResourceMetadata(): ProtectedResourceMetadata | undefined {
+    return this.#resource
+  }
+
+  /**
+   * The metadata of the protected resource with another default policy or another option.
+   *
+   * @throws {ConfigurationError}
+   */
+  describeResource(
+    policy: CompiledPolicy,
+    option: ResolvedOptions['protectedResource'] = this.#options.protectedResource,
+  ): ProtectedResourceMetadata | undefined {
+    const rules = this.#options.issuers.map((issuer) => issuer.rules)
+    return describeProtectedResource(option, rules, policy)
+  }
+
+  /**
+   * Checks a policy and fills in the verifier's defaults.
+   *
+   * @throws {ConfigurationError}
+   */
+  compile(policy: unknown): CompiledPolicy {
+    return this.supporting(CompiledPolicy.from(policy, this.#options.policy))
+  }
+
+  /**
+   * Returns the policy if the verifier can do everything in it.
+   *
+   * @throws {ConfigurationError} when the policy requires introspection and it is not configured
+   */
+  supporting(policy: CompiledPolicy): CompiledPolicy {
+    this.#pipeline.issuers.checkSupports(policy)
+    return policy
+  }
+
+  /** Runs `work`, and adds the required scopes and the metadata URL to its errors. */
+  async #withChallengeContext(
+    policy: Policy | undefined,
+    missing: () => MissingTokenError,
+    work: (policy: CompiledPolicy) => Awaitable<Auth | undefined>,
+  ): Promise<Auth> {
+    const compiled = this.compile(policy)
+    try {
+      const outcome = work(compiled)
+      const auth = isPending(outcome) ? await outcome : outcome
+      if (auth) return auth
+      throw missing()
+    } catch (error) {
+      throw withChallengeContext(error, {
+        requiredScopes: compiled.requiredScopes,
+        resourceMetadata: this.#resource?.url,
+      })
+    }
+  }
+}
+
+/**
+ * Creates a verifier. It makes no request before the first token, or `preload()`.
  *
  * @typeParam Claims the claims that this issuer's tokens carry
  * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
+ * @example
+ * const verifier = createVerifier({ audience: 'https://api.example.com' })
+ * const auth = await verifier.verify(token)
  */
 export function createVerifier<Claims extends object = JwtClaims>(
   options?: VerifierOptions<Claims>,
@@ -21,11 +251,14 @@ export function createVerifier(options?: VerifierOptions): Verifier {
 let processVerifier: Verifier | undefined
 
 /**
- * Verifies an access token with one verifier for the whole process, made from the environment at first use.
+ * Verifies an access token with one verifier for the whole process. It is created from the environment variables at the
+ * first call.
  *
  * @typeParam Claims the claims that this issuer's tokens carry
- * @throws {ConfigurationError} when the environment does not say enough to make one
- * @throws {TelnyxAuthError} when the token is not acceptable, or cannot be checked
+ * @throws {ConfigurationError} when the environment variables are not enough to create a verifier
+ * @throws {TelnyxAuthError} when the token is refused or cannot be checked
+ * @example
+ * const auth = await verify(token, { scopes: ['messaging.read'] })
  */
 export async function verify<Claims extends object = JwtClaims>(
   token: string,

@@ -1,3 +1,4 @@
+export type { Verifier } from './create-verifier.js'
 export { createVerifier, verify } from './create-verifier.js'
 export type {
   ErrorCode,
@@ -21,13 +22,14 @@ export {
 export { IssuerFailure, type IssuerFailureReason } from './errors/issuer-failure.js'
 export type { Reason } from './errors/reasons.js'
 export type { Health, IssuerHealth } from './issuer/health.js'
-export type { FetchFunction, FetchInit, FetchResponse } from './issuer/http/http-json.js'
+export type { FetchFunction, FetchInit, FetchResponse } from './issuer/http/fetch.js'
 export type {
   AuthenticateClient,
   ClientAuthentication,
   IntrospectionOptions,
 } from './issuer/introspection/introspection-options.js'
-export type { IssuerOptions, IssuerSettings, KeysOptions } from './issuer/issuer-options.js'
+export type { IssuerOptions, IssuerSettings } from './issuer/issuer-options.js'
+export type { KeysOptions } from './issuer/keys/keys-options.js'
 export type { IntrospectionWhen } from './policy/introspection-when.js'
 export type { Policy, Validate } from './policy/policy.js'
 export {
@@ -49,5 +51,5 @@ export type { Algorithm } from './token/algorithms.js'
 export type { Auth, ScopeImplies } from './token/auth.js'
 export type { JwtClaims, Profile } from './token/claims.js'
 export type { ClaimNames } from './token/token-rules-options.js'
-export type { Verifier } from './verifier.js'
-export type { CacheOptions, VerifierOptions } from './verifier-options.js'
+export type { CacheOptions } from './verified-token-cache.js'
+export type { VerifierOptions } from './verifier-options.js'

@@ -4,24 +4,26 @@
  */
 
 import type { Clock } from './base/clock.js'
-import { TokenVerifier } from './verifier.js'
+import { TokenVerifier } from './create-verifier.js'
 import { resolveOptions, type VerifierOptions } from './verifier-options.js'
 
 export { BoundedCache } from './base/bounded-cache.js'
 export type { Clock } from './base/clock.js'
-export { withoutInheritance } from './base/own-members.js'
+export { isPending } from './base/maybe-async.js'
+export { ownMembers } from './base/own-members.js'
 export { isSecureUrl, isSecureUrlOf } from './base/url.js'
+export { TokenVerifier } from './create-verifier.js'
 export { closest } from './errors/check-options.js'
 export { answers } from './errors/error-codes.js'
 export { IssuerFailure, parseRetryAfter, systemCodeOf } from './errors/issuer-failure.js'
 export { hints } from './errors/reasons.js'
-export { metadataUrl, openIdConfigurationUrl } from './issuer/discovery/issuer-metadata.js'
+export { metadataUrl, openIdConfigurationUrl } from './issuer/discovery/metadata-document.js'
 export { lifetimeOf } from './issuer/http/cache-control.js'
-export { CachedDocument, type DocumentPlan, type Loaded } from './issuer/http/cached-document.js'
+export { CachedDocument, type DocumentPlan, type Fetched } from './issuer/http/cached-document.js'
 export { Deadline } from './issuer/http/deadline.js'
 export { IssuerClient } from './issuer/http/issuer-client.js'
 export { Backoff, Budget, SpreadBudget } from './issuer/http/pacing.js'
-export { importVerificationKey, type VerificationKey } from './issuer/keys/json-web-key.js'
+export { type IssuerKey, importJwk } from './issuer/keys/json-web-key.js'
 export { hasRocaStructure } from './issuer/keys/roca.js'
 export { encodeSpki } from './issuer/keys/spki.js'
 export { TrustedIssuer } from './issuer/trusted-issuer.js'
@@ -33,8 +35,16 @@ export {
 } from './request/authorization-header.js'
 export { warnOnce } from './telemetry/warnings.js'
 export { ALGORITHMS, algorithmsOf, isAlgorithm } from './token/algorithms.js'
+export {
+  bindKey,
+  type Signed,
+  type VerificationKey,
+  verifySignature,
+} from './token/signature.js'
+export type { SignatureEngine } from './token/signature-engine.js'
+export { signatureEngine as nodeSignatureEngine } from './token/signature-engine-node.js'
+export { signatureEngine as webSignatureEngine } from './token/signature-engine-web.js'
 export { VerifiedTokenCache } from './verified-token-cache.js'
-export { TokenVerifier } from './verifier.js'
 export { resolveOptions, VERIFIER_OPTIONS, type VerifierOptions } from './verifier-options.js'
 
 /** Creates a verifier that reads the time from the given clock, so that a test can move it. */

@@ -1,40 +1,77 @@
 import { hash } from 'node:crypto'
-import type { CryptoKey } from 'jose'
 import { BoundedCache } from './base/bounded-cache.js'
 import { MemorySizes } from './base/memory-sizes.js'
+import { isPlainObject, numberIn, objectWith, wholeNumberIn, wrongKind } from './errors/check-options.js'
 import type { TrustedIssuer } from './issuer/trusted-issuer.js'
 import type { Auth } from './token/auth.js'
 import type { TokenTimes } from './token/claims.js'
+import type { VerificationKey } from './token/signature.js'
 
 /**
- * A token whose signature and claims were found to be good. The times are here as well: among many tokens, each look into
- * another object is a look into slow memory.
+ * A token whose signature and claims are good. The times are copied from the claims: with many tokens, each further object
+ * that is read is a miss of the processor's cache.
  */
 export interface VerifiedToken extends TokenTimes {
   readonly auth: Auth
   readonly issuer: TrustedIssuer
-  /** The key that made the signature: when it is no longer the issuer's, nothing of this is true any more. */
-  readonly key: CryptoKey
+  /** The key that made the signature. Once it leaves the issuer's set, the entry is no longer valid. */
+  readonly key: VerificationKey
   /** The key id in the token. */
   readonly kid: string | undefined
 }
 
-/** How many tokens are kept, and for how long. */
+/** The limits of the cache of verified tokens. */
+export interface CacheOptions {
+  /**
+   * The number of tokens, 1 to 1000000. Each takes about 1 KiB beside its own length; all together take at most 4 KiB for each
+   * permitted entry, or 1 MiB if that is more.
+   *
+   * @default 10000
+   */
+  readonly maxEntries?: number | undefined
+  /**
+   * How long a token is cached, in seconds, 1 to 86400; never past its `exp`.
+   *
+   * @default 600
+   */
+  readonly maxAgeSeconds?: number | undefined
+}
+
+/** The limits of the cache, with the defaults. */
 export interface CacheLimits {
   readonly maxEntries: number
   readonly maxAgeMs: number
 }
 
-/** What an entry takes beside the token and what it says: the result, its place in the map, the digest. */
-const ENTRY_BYTES = 600
-/** For so many bytes there is room, per entry: few tokens need half of it, and many large ones are not to take it all. */
-const ROOM_PER_ENTRY = 4096
-/** The largest tokens fit, also where few are kept. */
-const LEAST_ROOM = 1024 * 1024
+const checkLimits = objectWith<Record<keyof CacheOptions, number>>({
+  maxEntries: wholeNumberIn({ default: 10_000, min: 1, max: 1_000_000 }),
+  maxAgeSeconds: numberIn({ default: 600, min: 1, max: 86_400 }),
+})
 
 /**
- * What was found out about tokens that are presented again: by the digest of a token, never by the token. An entry ends
- * with the token, and at the age limit; whether its key is still good is for the reader to say, who has the keys.
+ * Checks the option `cache`, and fills in defaults.
+ *
+ * @returns `undefined` where the cache is off
+ * @throws {ConfigurationError}
+ */
+export function resolveCacheOptions(option: unknown): CacheLimits | undefined {
+  if (option === false) return undefined
+  if (option !== undefined && !isPlainObject(option))
+    throw wrongKind('cache', 'an object with "maxEntries" and "maxAgeSeconds", or false', option)
+  const { maxEntries, maxAgeSeconds } = checkLimits(option, 'cache')
+  return { maxEntries, maxAgeMs: 1000 * maxAgeSeconds }
+}
+
+/** The memory of an entry without token and claims: the result, the entry of the map, the digest. */
+const ENTRY_BYTES = 600
+/** Memory limit per permitted entry. Few tokens need half of it; many large tokens must not exceed it together. */
+const MAX_BYTES_PER_ENTRY = 4096
+/** The largest tokens fit even where few entries are permitted. */
+const MIN_TOTAL_BYTES = 1024 * 1024
+
+/**
+ * Results of verification for tokens that callers present again, under the digest of the token, never under the token. An
+ * entry expires with its token, and at the age limit. The reader checks that the key is still in the issuer's set.
  */
 export class VerifiedTokenCache {
   readonly #maxAgeMs: number
@@ -42,14 +79,14 @@ export class VerifiedTokenCache {
   readonly #sizes: MemorySizes
 
   constructor({ maxEntries, maxAgeMs }: CacheLimits) {
-    const maxBytes = Math.max(maxEntries * ROOM_PER_ENTRY, LEAST_ROOM)
+    const maxBytes = Math.max(maxEntries * MAX_BYTES_PER_ENTRY, MIN_TOTAL_BYTES)
     this.#maxAgeMs = maxAgeMs
-    // An eighth is for what tokens share.
+    // An eighth of the memory is for object shapes that tokens share.
     this.#sizes = new MemorySizes(maxBytes / 8)
     this.#entries = new BoundedCache(maxEntries, (maxBytes * 7) / 8)
   }
 
-  /** Under what a token is kept: one of another spelling is another token, and nobody can make two with the same. */
+  /** The key of a token in the cache: its SHA-256. A token in another spelling is another token. */
   static digestOf(token: string): string {
     return hash('sha256', token, 'binary')
   }

@@ -2,84 +2,131 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
-import type { TokenOptions } from './access-token.js'
-import { AccessTokens } from './access-tokens.js'
-import { ConnectionDropped, createApp } from './app.js'
-import { Authorization } from './authorization.js'
-import type { Account, Client } from './client.js'
-import { Clients } from './clients.js'
-import { authorizationEndpoint } from './documents.js'
-import { ENDPOINTS, type Endpoint } from './endpoints.js'
-import { type Fault, Faults } from './faults.js'
-import { type Grant, type GrantSeed, Grants } from './grants.js'
-import { followRedirects, networkError, unlessAborted } from './network.js'
+import { ConnectionDropped, createApp } from './http/app.js'
+import { authorizationEndpoint } from './http/documents.js'
+import { type Fault, Faults } from './http/faults.js'
+import { followRedirects, networkError, unlessAborted } from './http/in-process-fetch.js'
 import { type MockIssuerOptions, type ResolvedOptions, resolveOptions, TELNYX_ISSUER } from './options.js'
-import { type RequestLog, RequestLogs } from './request-log.js'
-import { createSigningKey, type SigningKey } from './signing-keys.js'
+import type { Account, Client } from './protocol/client.js'
+import { ENDPOINTS, type Endpoint } from './protocol/endpoints.js'
+import type { Grant, GrantSeed } from './protocol/grant.js'
+import type { TokenOptions } from './state/access-token.js'
+import { AccessTokens } from './state/access-tokens.js'
+import { Authorization } from './state/authorization.js'
+import { Clients } from './state/clients.js'
+import { Grants } from './state/grants.js'
+import { type RequestLog, RequestLogs } from './state/request-log.js'
+import { createSigningKey, type SigningKey } from './state/signing-keys.js'
 
-/** An authorization server with Telnyx's paths and shapes, in this process. */
+/**
+ * An authorization server with the paths and the documents of Telnyx, in this process.
+ *
+ * @example
+ * const issuer = await createMockIssuer()
+ * const app = createApp({ issuer: issuer.issuer, fetch: issuer.fetch })
+ * const token = await issuer.issueToken({ scopes: ['messaging.read'] })
+ */
 export interface MockIssuer {
-  /** The issuer identifier. */
+  /** The issuer identifier (RFC 8414 §2). Without the option `issuer`, `listen()` changes it. */
   readonly issuer: string
-  /** What the operations on the account, and on consent, need as a bearer token. */
+  /** The bearer token for managing clients and grants, and for consent. */
   readonly apiKey: string
-  /** The audience of tokens for which no `resource` was named. */
+  /** The audience of tokens that were requested without a `resource` (RFC 8707). */
   readonly audience: string
-  /** All clients, as they are now: seeded, registered and created. */
+  /** A snapshot of all clients: from the options, registered and created. */
   readonly clients: readonly Client[]
-  /** All that users have allowed and nobody has revoked, as it is now. */
+  /** A snapshot of all grants that were not revoked. */
   readonly grants: readonly Grant[]
-  /** What was asked so far, per endpoint. */
+  /**
+   * The requests to each endpoint so far, over HTTP and in process.
+   *
+   * @example expect(issuer.requests.jwks.count).toBe(1)
+   */
   readonly requests: Readonly<Record<Endpoint, RequestLog>>
-  /** A `fetch` that is answered in this process, without a socket; any other host does not exist for it. */
+  /**
+   * A `fetch` that answers requests to the issuer in this process, without a socket. It rejects as for an unknown host
+   * (`ENOTFOUND`) at any other address, and as for a closed port (`ECONNREFUSED`) after `close()`.
+   *
+   * @example telnyxAuth({ issuer: issuer.issuer, fetch: issuer.fetch, audience: 'https://api.example.com' })
+   */
   readonly fetch: typeof globalThis.fetch
   /**
-   * Serves over HTTP, and returns the base URL. Where no `issuer` was set, the identifier is this URL from then on.
+   * Serves over HTTP. Without the option `issuer`, the issuer identifier is the returned URL from now on.
    *
-   * @param options.port default: a free one
+   * @param options.port default: a free port
    * @param options.host default: 127.0.0.1
+   * @returns the base URL
+   * @throws {TypeError} for an empty host
+   * @throws {Error} if the issuer listens already or is closed meanwhile, and for a port that is in use (`EADDRINUSE`)
+   * @example const url = await issuer.listen({ port: 4010 })
    */
   listen(options?: { port?: number | undefined; host?: string | undefined }): Promise<string>
   /**
-   * Does what a user does who is sent to the authorization endpoint: allows what is asked for, or does not.
+   * Acts as a user at the authorization endpoint, who allows or denies a request (RFC 6749 §4.1.1).
    *
-   * @param url where the client sends the user
+   * @param url the URL that the client sends the user to
    * @param options.allow default: true
-   * @param options.subject who the user is; default: always the same
-   * @returns where the user is sent then: the redirect URI of the client, with a code or an error
-   * @throws {TypeError} for another URL
-   * @throws {Error} for a request that is not answered at the redirect URI
+   * @param options.subject the `sub` of the user; default: one fixed user of the issuer
+   * @returns the URL that the user is redirected to: the redirect URI of the client, with a code or an error
+   * @throws {TypeError} for a URL that is not of the authorization endpoint
+   * @throws {Error} for an unknown client or redirect URI, as the user must not be redirected there
+   * @example
+   * const callback = new URL(await issuer.authorize(url, { subject: 'user-1' }))
+   * const code = callback.searchParams.get('code')
    */
   authorize(
     url: string | URL,
     options?: { allow?: boolean | undefined; subject?: string | undefined },
   ): Promise<string>
-  /** Signs an access token (RFC 9068), as it should be unless the options say otherwise. */
+  /**
+   * Signs an access token (RFC 9068 §2). By default it is valid; the options can break any part of it.
+   *
+   * @throws {TypeError} for a `grantId` without a grant
+   * @example const expired = await issuer.issueToken({ scopes: ['messaging.read'], expiresInSeconds: -60 })
+   */
   issueToken(options?: TokenOptions): Promise<string>
   /**
-   * Signs with a new key from now on.
+   * Creates a key, which signs all tokens from now on.
    *
-   * @param options.keepOld whether the keys so far stay in the JWK Set; default: true
-   * @returns the id of the new key
+   * @param options.keepOld whether the JWK Set keeps the older keys; default: true
+   * @returns the `kid` of the new key
+   * @example await issuer.rotateKeys({ keepOld: false })
    */
   rotateKeys(options?: { keepOld?: boolean | undefined }): Promise<string>
   /**
-   * Makes introspection report an access token as inactive, or all tokens of a grant, which then is no more; a refresh
-   * token stands for its grant. Whoever checks the signature alone does not notice.
+   * Revokes an access token, or a grant with all its tokens. A refresh token stands for its grant. Introspection then
+   * reports the tokens as inactive (RFC 7662 §2.2); a verifier that checks only signatures still accepts them.
+   *
+   * @example issuer.revoke(token)
    */
   revoke(tokenOrGrantId: string): void
-  /** Makes an endpoint misbehave. A second fault of the same endpoint takes the place of the first. */
+  /**
+   * Makes an endpoint fail. A second fault of an endpoint replaces the first.
+   *
+   * @throws {TypeError | RangeError} for an unknown endpoint, or a fault that is not valid
+   * @example issuer.fault('jwks', { status: 503 })
+   */
   fault(endpoint: Endpoint, fault: Fault): void
-  /** Makes all endpoints behave again. */
+  /**
+   * Removes all faults.
+   *
+   * @example afterEach(() => issuer.clearFaults())
+   */
   clearFaults(): void
-  /** Stops: connections are closed, and `fetch` fails as if nobody listened. */
+  /**
+   * Closes the server and its connections. Afterwards `fetch` rejects (`ECONNREFUSED`), until the next `listen()`.
+   *
+   * @example afterAll(() => issuer.close())
+   */
   close(): Promise<void>
 }
 
 /**
- * Makes an authorization server. Opens no socket until `listen`.
+ * Creates an authorization server in this process. It opens no socket until `listen()`.
  *
- * @throws {TypeError} for an option that does not exist or cannot be used
+ * @param options all have defaults
+ * @throws {TypeError} for an unknown option, or a value that is not valid
+ * @example const issuer = await createMockIssuer({ algorithm: 'ES256' })
  */
 export async function createMockIssuer(options: MockIssuerOptions = {}): Promise<MockIssuer> {
   const resolved = resolveOptions(options)
@@ -102,11 +149,11 @@ class EmbeddedIssuer implements MockIssuer {
   readonly #tokens: AccessTokens
   #issuer: string
   #server: Server | undefined
-  /** Settled when the server listens, or cannot. */
+  /** Settles when the server listens, or fails to. */
   #started: Promise<unknown> | undefined
   #baseUrl: string | undefined
   #closed = false
-  /** What closed connections are over HTTP, this is in process. */
+  /** Aborts in-process requests when the issuer closes, as closed connections abort those over HTTP. */
   #closing = new AbortController()
 
   constructor(options: ResolvedOptions, key: SigningKey) {
@@ -161,11 +208,11 @@ class EmbeddedIssuer implements MockIssuer {
     if (this.#server) throw new Error('The issuer is listening already')
     if (host === '') throw new TypeError('"host" must not be empty')
     const server = createServer(
-      // The classes of the process that embeds the issuer are not ours to replace.
+      // Keeps `Request` and `Response` of the embedding process, which Hono would replace.
       getRequestListener((request, env) => this.#app.fetch(request, { incoming: env.incoming }), {
         overrideGlobalObjects: false,
-        // Of requests that name none: HTTP/1.0 does not.
-        hostname: hostOf(host),
+        // The host of requests without a `Host` header, as in HTTP/1.0.
+        hostname: urlHost(host),
       }),
     )
     this.#server = server
@@ -177,11 +224,11 @@ class EmbeddedIssuer implements MockIssuer {
       if (this.#server === server) this.#server = undefined
       throw error
     }
-    // Another may listen by now.
+    // After `close()`, another server may listen already.
     if (this.#server !== server) throw new Error('The issuer was closed while it started to listen')
     const address = server.address()
     if (typeof address !== 'object' || address === null) throw new Error('The server has no address')
-    this.#baseUrl = `http://${hostOf(host)}:${address.port}`
+    this.#baseUrl = `http://${urlHost(host)}:${address.port}`
     if (!this.#issuerIsFixed) this.#issuer = this.#baseUrl
     this.#closed = false
     return this.#baseUrl
@@ -219,7 +266,7 @@ class EmbeddedIssuer implements MockIssuer {
 
   fault(endpoint: Endpoint, fault: Fault): void {
     if (!ENDPOINTS.includes(endpoint))
-      throw new TypeError(`There is no endpoint "${endpoint}"; there are ${ENDPOINTS.join(', ')}`)
+      throw new TypeError(`There is no endpoint "${endpoint}"; the endpoints are ${ENDPOINTS.join(', ')}`)
     this.#faults.set(endpoint, fault)
   }
 
@@ -234,7 +281,7 @@ class EmbeddedIssuer implements MockIssuer {
     this.#closing.abort(networkError('ECONNRESET', 'The embedded issuer was closed'))
     this.#closing = new AbortController()
     if (!server) return
-    // A server that is about to listen would do so after it was closed. That it cannot is told by `listen`.
+    // A server that is starting would still listen after `close()`. `listen()` reports its error.
     await this.#started?.catch(() => undefined)
     if (!server.listening) return
     const closed = once(server, 'close')
@@ -264,7 +311,7 @@ class EmbeddedIssuer implements MockIssuer {
   #seedGrant({ id, subject = this.#account.userId, resources = [], ...seed }: GrantSeed): void {
     const [first] = this.#clients.list()
     const client = seed.clientId === undefined ? first : this.#clients.get(seed.clientId)
-    if (!client) throw new TypeError('"clientId" of a grant is that of no client')
+    if (!client) throw new TypeError('"clientId" of a grant is the id of no client')
     if (id !== undefined && this.#grants.get(id)) throw new TypeError('Two grants have the same "id"')
     this.#grants.create({
       id,
@@ -276,8 +323,8 @@ class EmbeddedIssuer implements MockIssuer {
   }
 }
 
-/** The host of a URL that reaches who listens there. All addresses is none that can be asked, so it is this machine's. */
-function hostOf(address: string): string {
+/** The host for a URL of the server. No client can connect to "all addresses", so that becomes this machine. */
+function urlHost(address: string): string {
   if (address === '0.0.0.0') return '127.0.0.1'
   if (address === '::') return '[::1]'
   return address.includes(':') ? `[${address}]` : address

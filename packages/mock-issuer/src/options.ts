@@ -1,37 +1,41 @@
 import { randomBytes } from 'node:crypto'
-import type { ClientSeed } from './client.js'
-import { areScopes, parseGrantSeed, parseSeed } from './client-metadata.js'
-import type { GrantSeed } from './grants.js'
-import { SIGNING_ALGORITHMS, type SigningAlgorithm } from './signing-keys.js'
+import type { ClientSeed } from './protocol/client.js'
+import { areScopes, parseGrantSeed, parseSeed } from './protocol/client-metadata.js'
+import type { GrantSeed } from './protocol/grant.js'
+import { SIGNING_ALGORITHMS, type SigningAlgorithm } from './state/signing-keys.js'
 
-/** The options of `createMockIssuer`. */
+/**
+ * The options of `createMockIssuer`.
+ *
+ * @example createMockIssuer({ algorithm: 'ES256', clients: [{ clientId: 'app', clientSecret: 's3cret' }] })
+ */
 export interface MockIssuerOptions {
   /**
-   * The issuer identifier.
+   * The issuer identifier (RFC 8414 §2): an `http` or `https` URL without query and fragment.
    *
-   * @default `https://api.telnyx.com`, or the URL that `listen` returned
+   * @default 'https://api.telnyx.com', and from `listen()` on the URL that it returned
    */
   readonly issuer?: string | undefined
   /**
-   * What tokens are signed with.
+   * The algorithm that tokens are signed with (RFC 7518 §3.1, RFC 8037).
    *
    * @default 'RS256'
    */
   readonly algorithm?: SigningAlgorithm | undefined
   /**
-   * The `typ` of tokens; `null` for none.
+   * The `typ` header of tokens (RFC 9068 §2.1); `null` for none.
    *
    * @default 'at+jwt'
    */
   readonly typ?: string | null | undefined
   /**
-   * What the operations on the account, and on consent, need as a bearer token.
+   * The bearer token for managing clients and grants, and for consent.
    *
-   * @default one that is made up; see `apiKey` of the issuer
+   * @default random; see `apiKey` of the issuer
    */
   readonly apiKey?: string | undefined
   /**
-   * The audience of tokens for which no `resource` was named (RFC 8707).
+   * The audience of tokens that were requested without a `resource` (RFC 8707).
    *
    * @default 'https://api.example.com'
    */
@@ -39,32 +43,32 @@ export interface MockIssuerOptions {
   /**
    * The clients that exist from the start.
    *
-   * @default one, with an id and a secret that are made up; see `clients` of the issuer
+   * @default one confidential client with a random id and secret; see `clients` of the issuer
    */
   readonly clients?: readonly ClientSeed[] | undefined
   /**
-   * What users have allowed clients from the start.
+   * The grants that exist from the start.
    *
-   * @default nothing
+   * @default none
    */
   readonly grants?: readonly GrantSeed[] | undefined
   /**
-   * The scopes that exist.
+   * All scopes, as the metadata lists them.
    *
-   * @default those of Telnyx
+   * @default the scopes of Telnyx
    */
   readonly scopes?: readonly string[] | undefined
   /**
-   * The clock, in milliseconds since the epoch.
+   * The clock of the issuer: milliseconds since the epoch. Tokens, codes and consents expire by it.
    *
    * @default Date.now
    */
   readonly now?: (() => number) | undefined
 }
 
-/** Options that were checked and copied, with defaults filled in. */
+/** The checked options, copied, with defaults filled in. */
 export interface ResolvedOptions {
-  /** Only where one was set: else it follows `listen`. */
+  /** `undefined` if none was set: the identifier then follows `listen()`. */
   readonly issuer: string | undefined
   readonly algorithm: SigningAlgorithm
   readonly typ: string | null
@@ -78,7 +82,7 @@ export interface ResolvedOptions {
 
 export const TELNYX_ISSUER = 'https://api.telnyx.com'
 
-/** The scopes that Telnyx's metadata listed in October 2026. */
+/** The scopes that the metadata of Telnyx listed in October 2026. */
 const TELNYX_SCOPES = [
   'account_management.read',
   'account_management.write',
@@ -120,11 +124,17 @@ const OPTION_NAMES: readonly string[] = [
   'now',
 ] satisfies (keyof MockIssuerOptions)[]
 
-/** @throws {TypeError} for an option that does not exist or cannot be used */
+/**
+ * Checks and copies the options, and fills in defaults.
+ *
+ * @throws {TypeError} for an unknown option, or a value that is not valid
+ */
 export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
   for (const name of Object.keys(options))
     if (!OPTION_NAMES.includes(name))
-      throw new TypeError(`createMockIssuer() has no option "${name}"; there are ${OPTION_NAMES.join(', ')}`)
+      throw new TypeError(
+        `createMockIssuer() has no option "${name}"; its options are ${OPTION_NAMES.join(', ')}`,
+      )
   const {
     issuer,
     algorithm = 'RS256',
@@ -136,19 +146,19 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
     scopes = TELNYX_SCOPES,
     now = Date.now,
   } = options
-  demand(SIGNING_ALGORITHMS.includes(algorithm), 'algorithm', `one of ${SIGNING_ALGORITHMS.join(', ')}`)
-  demand(
+  check(SIGNING_ALGORITHMS.includes(algorithm), 'algorithm', `one of ${SIGNING_ALGORITHMS.join(', ')}`)
+  check(
     issuer === undefined || isIdentifier(issuer),
     'issuer',
     'an HTTP URL without credentials, query and fragment',
   )
-  demand(typ === null || typeof typ === 'string', 'typ', 'a string, or null')
-  demand(isText(audience), 'audience', 'a string')
-  demand(isText(apiKey) && /^[\x21-\x7e]+$/.test(apiKey), 'apiKey', 'a word of ASCII, without blanks')
-  demand(typeof now === 'function', 'now', 'a function')
-  demand(Array.isArray(clients), 'clients', 'an array')
-  demand(Array.isArray(grants), 'grants', 'an array')
-  demand(areScopes(scopes), 'scopes', 'an array of scopes')
+  check(typ === null || typeof typ === 'string', 'typ', 'a string, or null')
+  check(isText(audience), 'audience', 'a string')
+  check(isText(apiKey) && /^[\x21-\x7e]+$/.test(apiKey), 'apiKey', 'visible ASCII characters without spaces')
+  check(typeof now === 'function', 'now', 'a function')
+  check(Array.isArray(clients), 'clients', 'an array')
+  check(Array.isArray(grants), 'grants', 'an array')
+  check(areScopes(scopes), 'scopes', 'an array of scopes')
   return {
     issuer,
     algorithm,
@@ -162,16 +172,16 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
   }
 }
 
-function demand(isGood: boolean, name: keyof MockIssuerOptions, what: string): void {
-  if (!isGood) throw new TypeError(`The option "${name}" must be ${what}`)
+function check(isValid: boolean, name: keyof MockIssuerOptions, what: string): void {
+  if (!isValid) throw new TypeError(`The option "${name}" must be ${what}`)
 }
 
-/** What TypeScript knows, JavaScript need not. */
+/** Callers in JavaScript may pass any value. */
 function isText(value: unknown): boolean {
   return typeof value === 'string' && value !== ''
 }
 
-/** RFC 8414 §2, and `http` for issuers on this machine. */
+/** RFC 8414 §2, but with `http` as well, for issuers on this machine. */
 function isIdentifier(value: unknown): boolean {
   if (typeof value !== 'string' || !/^https?:\/\/[^\s?#\\/][^\s?#\\]*$/i.test(value)) return false
   if (!URL.canParse(value)) return false

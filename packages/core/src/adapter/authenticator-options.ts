@@ -1,5 +1,6 @@
 import { systemClock } from '../base/clock.js'
 import { ownMembers } from '../base/own-members.js'
+import { isVerifierOfAnotherCopy, TokenVerifier, type Verifier } from '../create-verifier.js'
 import { checkNames, describe, isPlainObject } from '../errors/check-options.js'
 import { ConfigurationError } from '../errors/errors.js'
 import { CompiledPolicy, type Policy } from '../policy/policy.js'
@@ -11,7 +12,6 @@ import {
   type ProtectedResourceOptions,
 } from '../resource/protected-resource-options.js'
 import type { JwtClaims } from '../token/claims.js'
-import { isVerifierOfAnotherCopy, TokenVerifier, type Verifier } from '../verifier.js'
 import { resolveOptions, VERIFIER_OPTIONS, type VerifierOptions } from '../verifier-options.js'
 
 /** How an adapter behaves, independent of the verifier. */

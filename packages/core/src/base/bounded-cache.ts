@@ -2,25 +2,30 @@ interface Entry<V> {
   readonly value: V
   readonly bytes: number
   readonly until: number
-  /** Whether it was looked up since the hand last passed. */
-  used: boolean
+  /** Whether the entry was read since the sweep pointer last passed it. */
+  visited: boolean
 }
 
-/** How many that were used are passed over at the most to find one to forget: no caller pays for all of them. */
-const LONGEST_SEARCH = 100
+/** The most visited entries that one eviction passes. No single caller pays for a sweep over the whole cache. */
+const MAX_SWEEP = 100
 
 /**
- * Keeps values within limits of number, size and time. What is looked up now and then stays: a hand goes round from old to
- * new, forgives what was used since its last visit, and takes the next (SIEVE, NSDI 2024). So a hit moves nothing.
+ * A cache with limits of number, size and time. Eviction is SIEVE (NSDI 2024): a pointer sweeps from old to new, clears
+ * `visited`, and evicts the first unvisited entry. A hit only sets a flag, and moves nothing.
+ *
+ * @example
+ * const cache = new BoundedCache<string>(1000, 1024 * 1024)
+ * cache.set('key', 'value', 64, clock.monotonic() + 60_000)
+ * cache.get('key', clock.monotonic()) // 'value'
  */
 export class BoundedCache<V> {
   readonly #maxEntries: number
   readonly #maxBytes: number
-  /** In the order in which they came. */
+  /** In the order of insertion. */
   readonly #entries = new Map<string, Entry<V>>()
-  #hand: Iterator<string> | undefined
-  /** How many entries went since the hand last moved. */
-  #gone = 0
+  #pointer: Iterator<string> | undefined
+  /** The number of entries that were deleted since the pointer last moved. */
+  #deletedSinceMove = 0
   #bytes = 0
 
   constructor(maxEntries: number, maxBytes: number) {
@@ -28,39 +33,39 @@ export class BoundedCache<V> {
     this.#maxBytes = maxBytes
   }
 
-  /** @param now milliseconds, by the clock that `until` is measured with */
+  /** @param now milliseconds, by the clock of `until` */
   get(key: string, now: number): V | undefined {
     const entry = this.#entries.get(key)
     if (!entry) return undefined
-    // Written so that an entry is over when the time is `NaN`.
+    // Negated, so that an entry is expired when the time is `NaN`.
     if (!(entry.until > now)) {
       this.delete(key)
       return undefined
     }
-    entry.used = true
+    entry.visited = true
     return entry.value
   }
 
   /**
-   * @param bytes about how much memory the value takes; one that takes more than all may is not kept
-   * @param until when it is to be forgotten, in milliseconds
+   * @param bytes the approximate memory of the value; a value that is larger than the whole cache is not stored
+   * @param until when the entry expires, in milliseconds
    */
   set(key: string, value: V, bytes: number, until: number): void {
     const replaces = this.delete(key)
     if (bytes > this.#maxBytes || this.#maxEntries < 1) return
-    while (this.#entries.size > 0 && !this.#hasRoomFor(bytes)) this.#forgetOne()
-    this.#entries.set(key, { value, bytes, until, used: replaces })
+    while (this.#entries.size > 0 && !this.#hasRoomFor(bytes)) this.#evictOne()
+    this.#entries.set(key, { value, bytes, until, visited: replaces })
     this.#bytes += bytes
   }
 
-  /** @returns whether there was one */
+  /** @returns whether there was an entry */
   delete(key: string): boolean {
     const entry = this.#entries.get(key)
     if (!entry) return false
     this.#entries.delete(key)
     this.#bytes -= entry.bytes
-    // An iterator that stands still keeps all that its map has outgrown, and what was in it.
-    if (++this.#gone > this.#entries.size) this.#hand = undefined
+    // An iterator that does not move keeps every earlier table of its map in memory, with the deleted entries.
+    if (++this.#deletedSinceMove > this.#entries.size) this.#pointer = undefined
     return true
   }
 
@@ -68,14 +73,14 @@ export class BoundedCache<V> {
     return this.#entries.size < this.#maxEntries && this.#bytes + bytes <= this.#maxBytes
   }
 
-  #forgetOne(): void {
-    for (let looked = 0; ; looked++) {
-      this.#hand ??= this.#entries.keys()
-      this.#gone = 0
-      const { value: key, done } = this.#hand.next()
+  #evictOne(): void {
+    for (let passed = 0; ; passed++) {
+      this.#pointer ??= this.#entries.keys()
+      this.#deletedSinceMove = 0
+      const { value: key, done } = this.#pointer.next()
       const entry = done ? undefined : this.#entries.get(key)
-      if (!entry) this.#hand = undefined
-      else if (entry.used && looked < LONGEST_SEARCH) entry.used = false
+      if (!entry) this.#pointer = undefined
+      else if (entry.visited && passed < MAX_SWEEP) entry.visited = false
       else {
         this.delete(key)
         return

@@ -1,16 +1,16 @@
-/** What cannot be computed, time and chance: passed in, so that nothing has to wait for either. */
+/** Time and randomness, passed in so that tests control both. */
 export interface Clock {
-  /** Seconds since the epoch: what `exp`, `nbf` and `iat` are compared with. */
+  /** Wall-clock time in seconds since the epoch, for `exp`, `nbf` and `iat`. */
   now(): number
-  /** Milliseconds from an arbitrary start, never moved by a change of the wall clock: what ages are measured with. */
+  /** Milliseconds from an arbitrary start, for ages and durations. A change of the wall clock does not move it. */
   monotonic(): number
-  /** A number from 0 up to, and without, 1: what keeps many processes from asking in step. */
+  /** A number in [0, 1), for jitter: many processes must not send their requests at the same moment. */
   random(): number
 }
 
 /**
- * A clock that answers with finite numbers, or with `NaN` where the given one returns anything else or throws. Test kits and
- * other programs replace `Date.now`. Every comparison with `NaN` is false, and all decisions are written so that false refuses.
+ * A clock that returns `NaN` where the given clock throws or returns no finite number: test kits and other programs replace
+ * `Date.now`. Every comparison with `NaN` is false, and every decision refuses where its comparison is false.
  */
 export class GuardedClock implements Clock {
   readonly #clock: Clock
@@ -35,7 +35,7 @@ export class GuardedClock implements Clock {
     }
   }
 
-  /** Without a number, no pause is spread. */
+  /** Without a usable number, pauses have no jitter. */
   random(): number {
     try {
       const random = finite(this.#clock.random())
@@ -50,8 +50,9 @@ function finite(value: unknown): number {
   return typeof value === 'number' && Number.isFinite(value) ? value : Number.NaN
 }
 
+/** The clock of the machine. */
 export const systemClock: Clock = {
-  // Divided only if it is a number: `null / 1000` is 0, and long ago no token had expired.
+  // Checked before the division: `null / 1000` is 0, and in 1970 no token had expired.
   now: () => finite(Date.now()) / 1000,
   monotonic: () => performance.now(),
   random: () => Math.random(),

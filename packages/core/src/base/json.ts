@@ -1,16 +1,18 @@
 import { isUtf8 } from 'node:buffer'
 import { valueWithoutPrototypes, withoutPrototypes } from './own-members.js'
 
-/** No document nests deeper; a limit keeps every later walk over its values from exhausting the stack. */
+/** The deepest nesting. With a limit, no later recursion over the values exhausts the stack. */
 const MAX_DEPTH = 64
 
-/** Why a text is not an acceptable JSON object. */
+/** Why bytes are not an acceptable JSON object. */
 export type JsonObjectFault = 'not-utf8' | 'too-deep' | 'not-json' | 'not-an-object' | 'repeated-member'
 
 /**
- * Parses a JSON object in UTF-8 in which no member name is repeated (RFC 7519 §4, RFC 8725 §2.4).
+ * Parses a JSON object in UTF-8 without repeated member names (RFC 7519 §4, RFC 8725 §2.4).
  *
- * @returns the object, which inherits nothing, or what is wrong with it; never the parser's own error, which quotes the text
+ * @returns the object, which inherits nothing, or the fault; never the parser's own error, which quotes the text
+ * @example
+ * parseJsonObject(Buffer.from('{"sub":"a","sub":"b"}')) // 'repeated-member'
  */
 export function parseJsonObject(bytes: Buffer): Record<string, unknown> | JsonObjectFault {
   if (!isUtf8(bytes)) return 'not-utf8'
@@ -23,15 +25,15 @@ export function parseJsonObject(bytes: Buffer): Record<string, unknown> | JsonOb
     return 'not-json'
   }
   if (!isJsonObject(value)) return 'not-an-object'
-  // A parser keeps one of several members of the same name, and parsers differ in which: what one program
-  // checks, the next one does not see. Fewer members in the value than in the text means that one was lost.
+  // Parsers differ in which of two members of the same name they keep, so two programs may see different claims. A value
+  // with fewer members than its text has lost one.
   return countMembers(value) === members ? withoutPrototypes(value) : 'repeated-member'
 }
 
 const [QUOTE, BACKSLASH, COLON] = [0x22, 0x5c, 0x3a]
 const [OPENING_BRACE, OPENING_BRACKET, CLOSING_BRACE, CLOSING_BRACKET] = [0x7b, 0x5b, 0x7d, 0x5d]
 
-/** How deep a JSON text is nested and how many members its objects have: outside strings, a colon is a member. */
+/** The depth of a JSON text, and the number of members in its objects: outside strings, each colon is one member. */
 function measure(utf8: Uint8Array): { depth: number; members: number } {
   let depth = 0
   let deepest = 0
@@ -58,21 +60,30 @@ function countMembers(value: unknown): number {
   return members
 }
 
-/** Whether a value of JSON is an object, and not an array or `null`. */
+/** Whether a JSON value is an object, not an array or `null`. */
 export function isJsonObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /**
- * Parses a JSON document. Its objects have no prototype: what a host program puts on `Object.prototype` is no member.
+ * Parses a JSON document. Its objects inherit nothing, so a polluted `Object.prototype` adds no members.
  *
  * @returns `undefined` when the bytes are not JSON
  */
 export function parseJson(bytes: Uint8Array): unknown {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-    // One that is nested too deep for the stack is caught here too.
+    // Nesting that exhausts the stack throws too, and is caught here.
     return valueWithoutPrototypes(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
+/** A copy of a value through JSON, whose objects inherit nothing; `undefined` when JSON cannot express the value. */
+export function copyOfJson(value: unknown): unknown {
+  try {
+    return parseJson(Buffer.from(JSON.stringify(value)))
   } catch {
     return undefined
   }

@@ -1,26 +1,28 @@
-/**
- * What is there already, or will be. Most requests wait for nothing, and then promises would cost more than all that is
- * decided about them.
- */
+/** A value, or a promise of it. Most requests wait for nothing, and promises would then cost more than all their checks. */
 export type Awaitable<T> = T | Promise<T>
 
 /**
- * Whether a value is still to come. By its form: programs replace the global `Promise` (zone.js does), and what is taken for a
- * value by mistake would be taken for a decision.
+ * Whether this is a promise. Decided by `then`, because programs replace the global `Promise` (zone.js does): a promise that is
+ * mistaken for a value would count as a decision.
  */
 export function isPending<T>(value: Awaitable<T>): value is Promise<T> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
-/** Goes on with a value as soon as it is there: at once, if it is. */
-export function after<T, U>(value: Awaitable<T>, goOn: (value: T) => Awaitable<U>): Awaitable<U> {
-  return isPending(value) ? value.then(goOn) : goOn(value)
+/**
+ * Calls `next` with the value: at once, or when the promise is fulfilled.
+ *
+ * @example
+ * return after(policy.enforce(auth), () => auth)
+ */
+export function after<T, U>(value: Awaitable<T>, next: (value: T) => Awaitable<U>): Awaitable<U> {
+  return isPending(value) ? value.then(next) : next(value)
 }
 
-/** Does something, and goes on with what comes of it, or with what it fails with. */
+/** Like `try`, for work that may be synchronous: calls `next` with the result, or `failed` with the error. */
 export function attempt<T, U>(
   work: () => Awaitable<T>,
-  goOn: (value: T) => Awaitable<U>,
+  next: (value: T) => Awaitable<U>,
   failed: (error: unknown) => Awaitable<U>,
 ): Awaitable<U> {
   let outcome: Awaitable<T>
@@ -29,5 +31,5 @@ export function attempt<T, U>(
   } catch (error) {
     return failed(error)
   }
-  return isPending(outcome) ? outcome.then(goOn, failed) : goOn(outcome)
+  return isPending(outcome) ? outcome.then(next, failed) : next(outcome)
 }

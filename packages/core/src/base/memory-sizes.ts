@@ -1,38 +1,38 @@
 import { MAX_COPIED_MEMBERS } from './own-members.js'
 
 /**
- * What parts of a value take, in bytes: no less than V8 needs on a 64-bit machine, measured for frozen values
+ * Memory of the parts of a value, in bytes: at least what V8 needs on a 64-bit machine, measured with frozen values
  * (test/core/cache-memory.test.ts).
  */
 const SLOT_BYTES = 8
 const TEXT_BYTES = 32
-/** A number that is no small integer is boxed when its array or object is frozen. */
+/** A number that is not a small integer gets a box of its own when its array or object is frozen. */
 const BOXED_NUMBER_BYTES = 16
 const ARRAY_BYTES = 80
 const OBJECT_BYTES = 96
-/** A shape: for each name, a step of the way to it, and its place in two lists. */
+/** A shape (hidden class), and for each of its names a transition and two descriptors. */
 const SHAPE_BYTES = 200
 const NAME_BYTES = 200
-/** An object that shares its shape with no other: for each name, its place in a list of its own, or in a hash table. */
+/** For each name of an object that does not share its shape: an entry of a list, or of a hash table. */
 const OWN_NAME_BYTES = 64
 
-/** Longer lists of names are not remembered. */
+/** Longer lists of names are not recorded as shapes. */
 const MAX_SHAPE_LENGTH = 512
 
 /**
- * How much memory values of JSON take that `withoutPrototypes` returned and that are frozen. Objects with the same names in the
- * same order share a shape, which takes more than they do: the first shapes are paid for once, all others by each object.
+ * Estimates the memory of frozen JSON values from `withoutPrototypes`. Objects with the same names in the same order share a
+ * shape, which is larger than the object. The first shapes are counted once; all further shapes with each object.
  */
 export class MemorySizes {
   readonly #shapes = new Set<string>()
-  #roomForShapes: number
+  #bytesForShapes: number
 
-  /** @param roomForShapes how many bytes the shapes that are paid for once may take together */
-  constructor(roomForShapes: number) {
-    this.#roomForShapes = roomForShapes
+  /** @param bytesForShapes the most memory for shapes that are counted once, in bytes */
+  constructor(bytesForShapes: number) {
+    this.#bytesForShapes = bytesForShapes
   }
 
-  /** How many bytes a value takes, at the most. */
+  /** The most memory that the value takes, in bytes. */
   of(value: unknown): number {
     if (typeof value === 'string') return SLOT_BYTES + sizeOfText(value)
     if (typeof value === 'number') return SLOT_BYTES + ((value | 0) === value ? 0 : BOXED_NUMBER_BYTES)
@@ -57,14 +57,14 @@ export class MemorySizes {
     let shared = isShared ? SHAPE_BYTES + names.length * NAME_BYTES : 0
     for (const name of names) shared += sizeOfText(name)
     const remembered = shared + SHAPE_BYTES + sizeOfText(shape)
-    if (shape.length > MAX_SHAPE_LENGTH || remembered > this.#roomForShapes) return own + shared
-    this.#roomForShapes -= remembered
+    if (shape.length > MAX_SHAPE_LENGTH || remembered > this.#bytesForShapes) return own + shared
+    this.#bytesForShapes -= remembered
     this.#shapes.add(shape)
     return own
   }
 }
 
-/** One character that is not ASCII can make all of them take two bytes. */
+/** One character that is not ASCII can make every character take two bytes. */
 function sizeOfText(text: string): number {
   const isAscii = Buffer.byteLength(text) === text.length
   return TEXT_BYTES + (isAscii ? text.length : 2 * text.length)

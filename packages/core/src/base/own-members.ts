@@ -1,25 +1,24 @@
 /**
- * Records without inheritance. When a program's `Object.prototype` was polluted, what a document or an option leaves out would
- * be found there, and decided upon.
+ * Copies into a record that inherits nothing. Members that an option or a document leaves out would otherwise be read from
+ * `Object.prototype`, which another part of the program may have polluted.
+ *
+ * @returns the own enumerable members of the sources; of two members with the same name, the last
+ * @example
+ * const { scopes } = ownMembers(policy) // never a member of Object.prototype
  */
-
-/** The own members of objects, the later ones first: in a record that inherits nothing. */
-export function ownMembers(...sources: readonly unknown[]): Record<string, unknown> {
+export function ownMembers<T extends object>(source: T): T
+export function ownMembers(...sources: readonly unknown[]): Record<string, unknown>
+export function ownMembers(...sources: readonly unknown[]): unknown {
   return Object.assign(Object.create(null), ...sources)
 }
 
-/** A copy of an object that inherits nothing, for reading members that may be left out. */
-export function withoutInheritance<T extends object>(object: T): T {
-  return Object.assign(Object.create(null), object)
-}
-
-/** With more members, V8 would make a copy that is filled one by one a hash table. */
+/** With more members, V8 turns a copy without prototype into a hash table. */
 export const MAX_COPIED_MEMBERS = 16
 
 /**
- * Makes an object of `JSON.parse`, and all objects in it, inherit nothing. Its depth must be bounded. A small one is copied into
- * an object whose prototype was removed before: these share their shape. One whose prototype is removed later has a shape of its
- * own, and one of `Object.create(null)` is a hash table, which takes three times the memory.
+ * Removes the prototypes of an object from `JSON.parse`, and of all objects in it. The caller must have limited its depth. A small
+ * object is copied into one whose prototype was removed first, because such objects share their shape. An object whose prototype
+ * is removed later has a shape for itself, and one from `Object.create(null)` is a hash table, which takes three times the memory.
  */
 export function withoutPrototypes(value: Record<string, unknown>): Record<string, unknown> {
   const names = Object.keys(value)
@@ -38,16 +37,17 @@ function copyOfChild(value: object): unknown {
   return withoutPrototypes(record)
 }
 
-/** The same for any value of JSON. */
+/** The same for any JSON value. */
 export function valueWithoutPrototypes(value: unknown): unknown {
   return typeof value === 'object' && value !== null ? copyOfChild(value) : value
 }
 
 /**
- * Whether an object has a member only because `Object.prototype` was polluted with it. For objects that may have it by their class.
+ * Whether an object has a member only because `Object.prototype` was polluted with it. For objects that may have the member from
+ * their class.
  */
 export function isPollution(object: object, name: string): boolean {
-  // Hardly ever, so this is all that a request costs.
+  // True for nearly all names: the loop below is for polluted ones only.
   if (!(name in Object.prototype)) return false
   for (
     let each: object | null = object;

@@ -1,6 +1,8 @@
 /**
- * What is wrong with the characters of a configured URL, which `fetch` would change silently (RFC 3986 §2). Words only: the
- * value may be a secret in the wrong place.
+ * Describes characters of a configured URL that `fetch` would change silently (RFC 3986 §2). Never quotes the URL: it may be a
+ * secret in the wrong place.
+ *
+ * @returns `undefined` when there are none
  */
 export function flawOfUrl(url: string): string | undefined {
   if (/[{}<>]/.test(url))
@@ -9,12 +11,12 @@ export function flawOfUrl(url: string): string | undefined {
   if (/%(?![\da-f]{2})/i.test(url)) return 'the one that is set has a "%" without two hexadecimal digits'
   if (/[^\w\-.~:/?#[\]@!$&()*+,;=%]/.test(url))
     return 'the one that is set has a character that no URL may have (RFC 3986 §2): a blank, a backslash or a letter that is not ASCII, for example'
-  // These would be removed, and the request would go somewhere else.
+  // `fetch` removes dot segments, and would ask another path.
   if (/\/(\.|%2e){1,2}(\/|[?#]|$)/i.test(url)) return 'the one that is set has a "." or ".." in its path'
   return undefined
 }
 
-/** Whether two identifiers are the same but for a slash at the end: the likeliest mistake in a configured one. */
+/** Whether two identifiers differ by one slash at the end: the most likely mistake in a configuration. */
 export function differOnlyByASlash(a: string, b: string): boolean {
   return `${a}/` === b || a === `${b}/`
 }
@@ -22,9 +24,13 @@ export function differOnlyByASlash(a: string, b: string): boolean {
 const LOOPBACK_HOST = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])$/
 
 /**
- * Whether tokens may depend on what this URL answers: `https`, or `http` on a loopback host, where nobody
- * can stand in between (RFC 8414 §2 and §6.1). Without credentials, and without
- * what `URL` would drop or repair silently: white space, control characters, backslashes, missing slashes.
+ * Whether this library may fetch documents that decide about tokens from a URL: `https`, or `http` on a loopback host, which
+ * has no network in between (RFC 8414 §2 and §6.1). Refused: credentials, and everything that `URL` drops or repairs silently
+ * (white space, control characters, backslashes, missing slashes).
+ *
+ * @example
+ * isSecureUrl('https://api.example.com/jwks') // true
+ * isSecureUrl('http://api.example.com/jwks') // false
  */
 export function isSecureUrl(value: unknown): value is string {
   if (
@@ -38,8 +44,8 @@ export function isSecureUrl(value: unknown): value is string {
 }
 
 /**
- * Whether a URL that an issuer's document names may be used: `https`, or `http` on a loopback host where the issuer is on
- * one too. A remote issuer must not send this process to what listens on its own machine.
+ * Whether this library may fetch a URL that an issuer's document names: `https`, or `http` on a loopback host if the issuer is on
+ * a loopback host too. A remote issuer must not make this process call services of its own machine.
  */
 export function isSecureUrlOf(issuer: string, value: unknown): value is string {
   if (!isSecureUrl(value)) return false

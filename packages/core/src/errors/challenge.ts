@@ -1,7 +1,7 @@
 import { NQCHARS, NQSCHARS } from '../base/syntax.js'
 /** The `WWW-Authenticate` challenge, as RFC 6750 §3, RFC 9470 §3 and RFC 9728 §5.1 write it. */
 
-import { withoutInheritance } from '../base/own-members.js'
+import { ownMembers } from '../base/own-members.js'
 
 /** What a challenge says. Every member is optional in RFC 6750 §3, but a bare `Bearer` is not allowed. */
 export interface ChallengeParameters {
@@ -27,7 +27,7 @@ const REALM = 'api'
 /** Formats a Bearer challenge; each parameter at most once, always in the same order. */
 export function formatChallenge(parameters: ChallengeParameters): string {
   const { error, errorDescription, scopes, acrValues, maxAgeSeconds, resourceMetadata } =
-    withoutInheritance(parameters)
+    ownMembers(parameters)
   const named: [string, string | undefined][] = [
     ['realm', REALM],
     ['error', error],

@@ -2,14 +2,108 @@ import { ownMembers } from '../base/own-members.js'
 import { NQCHARS } from '../base/syntax.js'
 import { ConfigurationError } from './errors.js'
 
-/** What is needed to tell somebody clearly what is wrong with their configuration. */
+/**
+ * The parts that all checks of options share. A message names the option and the kind of value, never the value, which may be
+ * a secret in the wrong place.
+ */
 
 /**
- * Checks that `value` is a plain object with none but the `known` members, and copies these.
+ * Checks one option.
  *
- * @param what what a member is called
- * @param isFurther whether a name that is not known is to be let through
- * @throws {ConfigurationError} that suggests the name that was probably meant
+ * @param value what was given; `undefined` where nothing was
+ * @param name the name of the option, for the message
+ * @returns the value, or the default for `undefined`
+ * @throws {ConfigurationError}
+ */
+export type OptionCheck<T> = (value: unknown, name: string) => T
+
+/** One check for each option of a group: a table that the compiler compares with the type of the results. */
+export type OptionChecks<Resolved> = { readonly [Name in keyof Resolved]-?: OptionCheck<Resolved[Name]> }
+
+/** Options by name. */
+export type Given = Readonly<Record<string, unknown>>
+
+interface Range {
+  readonly default: number
+  readonly min: number
+  readonly max: number
+}
+
+/** A number in a range, both ends included. */
+export function numberIn(range: Range): OptionCheck<number> {
+  return (value, name) => {
+    if (value === undefined) return range.default
+    if (typeof value === 'number' && value >= range.min && value <= range.max) return value
+    throw wrongKind(name, `a number from ${range.min} to ${range.max}`, value)
+  }
+}
+
+/** A number in a range, rounded down. */
+export function wholeNumberIn(range: Range): OptionCheck<number> {
+  return (value, name) => Math.floor(numberIn(range)(value, name))
+}
+
+/** One of two words; the first is the default. */
+export function oneOf<T extends string>(first: T, second: T): OptionCheck<T> {
+  return (value, name) => {
+    if (value === undefined || value === first) return first
+    if (value === second) return second
+    throw wrongKind(name, `"${first}" or "${second}"`, value)
+  }
+}
+
+/** A function, or nothing. What it takes and returns shows only when it is called. */
+export function optionalFunction<T>(value: unknown, name: string): T | undefined {
+  if (value === undefined || isFunction<T>(value)) return value
+  throw wrongKind(name, 'a function', value)
+}
+
+function isFunction<T>(value: unknown): value is T {
+  return typeof value === 'function'
+}
+
+/**
+ * Applies a table of checks.
+ *
+ * @param given options whose names were checked
+ * @returns the results, in a record that inherits nothing
+ * @throws {ConfigurationError}
+ */
+export function applyChecks<Resolved>(checks: OptionChecks<Resolved>, given: Given): Resolved {
+  const resolved = Object.create(null)
+  for (const [name, check] of Object.entries<OptionCheck<unknown>>(checks))
+    resolved[name] = check(given[name], name)
+  return resolved
+}
+
+/** An option that is an object itself. Without it, each of its members has its default. */
+export function objectWith<Resolved>(checks: OptionChecks<Resolved>): OptionCheck<Resolved> {
+  const known = Object.keys(checks)
+  return (value, name) =>
+    applyChecks(checks, checkNames(value === undefined ? {} : value, known, `member of "${name}"`))
+}
+
+/**
+ * The error for an option with a value of the wrong kind.
+ *
+ * @param flaw what is said of a string, where its kind alone does not tell what is wrong
+ */
+export function wrongKind(name: string, expected: string, value: unknown, flaw?: string): ConfigurationError {
+  const found = typeof value === 'string' && flaw !== undefined ? flaw : `not ${describe(value)}`
+  return new ConfigurationError(`Option "${name}" must be ${expected}, ${found}`)
+}
+
+/**
+ * Checks that a value is a plain object with known members only.
+ *
+ * @param what what a member is called in messages
+ * @param isFurther whether a name that is not in `known` is allowed too
+ * @returns a copy that inherits nothing
+ * @throws {ConfigurationError} with the name that was probably meant
+ *
+ * @example
+ * checkNames({ audiance: 'x' }, ['issuer', 'audience'], 'option')
+ * // There is no option "audiance"; did you mean "audience"?
  */
 export function checkNames(
   value: unknown,
@@ -19,7 +113,7 @@ export function checkNames(
 ): Record<string, unknown> {
   if (!isPlainObject(value))
     throw new ConfigurationError(`The ${what}s must be a plain object, not ${describe(value)}`)
-  // What is inherited was put on `Object.prototype` by another part of the program, and is not meant for this.
+  // The copy has own enumerable members only. A known name that is not enumerable would be ignored silently.
   const hidden = known.find(
     (name) => Object.hasOwn(value, name) && !Object.prototype.propertyIsEnumerable.call(value, name),
   )
@@ -38,14 +132,14 @@ export function checkNames(
 }
 
 /**
- * Checks that `value` is an array of texts that can stand in a list with spaces between them, and copies it.
+ * Checks that a value is an array of strings that can stand in a space-separated list, such as scopes.
  *
- * @param each what one of them is called
+ * @param each what one string is called in messages
+ * @returns a copy
  * @throws {ConfigurationError}
  */
 export function checkWords(value: unknown, option: string, each: string): readonly string[] {
-  if (!Array.isArray(value))
-    throw new ConfigurationError(`Option "${option}" must be an array of ${each}s, not ${describe(value)}`)
+  if (!Array.isArray(value)) throw wrongKind(option, `an array of ${each}s`, value)
   return Array.from(value, (word: unknown) => {
     if (typeof word !== 'string' || !NQCHARS.test(word))
       throw new ConfigurationError(
@@ -55,15 +149,15 @@ export function checkWords(value: unknown, option: string, each: string): readon
   })
 }
 
-/** Whether all that an object has is its own: what it inherits, and what a `Map` holds, would be overlooked. */
+/** Whether a value is an object literal, or made without a prototype. Members of a class or a `Map` would be ignored. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false
   const prototype: unknown = Object.getPrototypeOf(value)
-  // `Object.prototype`, of another realm as well: nobody else has this method of its own.
+  // Only `Object.prototype` has this method itself, also that of another realm.
   return prototype === null || Object.hasOwn(prototype ?? {}, 'isPrototypeOf')
 }
 
-/** What kind of thing a value is, in words. Never a text: it may be a secret in the wrong place. */
+/** The kind of a value, in words. Numbers are shown; strings never, because they may be secrets. */
 export function describe(value: unknown): string {
   if (value === undefined || value === null) return String(value)
   if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : 'an array'
@@ -73,18 +167,18 @@ export function describe(value: unknown): string {
   return isPlainObject(value) ? 'an object' : 'an instance of a class'
 }
 
-/** The name that `name` is probably a misspelling of. */
+/** The known name that `name` is probably a misspelling of. */
 export function closest(name: string, known: readonly string[]): string | undefined {
   const distances = known.map((each) => ({
     each,
-    distance: distance(name.toLowerCase(), each.toLowerCase()),
+    distance: editDistance(name.toLowerCase(), each.toLowerCase()),
   }))
   const [best] = distances.sort((a, b) => a.distance - b.distance)
   return best && best.distance <= Math.max(2, best.each.length / 3) ? best.each : undefined
 }
 
 /** Levenshtein's edit distance. */
-function distance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i++) {
     const current = [i]
@@ -99,22 +193,4 @@ function distance(a: string, b: string): number {
     previous = current
   }
   return previous[b.length] ?? 0
-}
-
-/**
- * A number within a range.
- *
- * @throws {ConfigurationError}
- */
-export function resolveNumber(
-  options: Record<string, unknown>,
-  name: string,
-  range: { default: number; min: number; max: number },
-): number {
-  const value = options[name]
-  if (value === undefined) return range.default
-  if (typeof value === 'number' && value >= range.min && value <= range.max) return value
-  throw new ConfigurationError(
-    `Option "${name}" must be a number from ${range.min} to ${range.max}, not ${describe(value)}`,
-  )
 }

@@ -1,4 +1,4 @@
-import { ownMembers, withoutInheritance } from '../base/own-members.js'
+import { ownMembers } from '../base/own-members.js'
 import { type ChallengeParameters, formatChallenge } from './challenge.js'
 import {
   type Answer,
@@ -80,7 +80,7 @@ export abstract class TelnyxAuthError extends Error {
     } = {},
   ) {
     const { status, description } = answers[code]
-    const { message, cause, scopes, reason } = withoutInheritance(detail)
+    const { message, cause, scopes, reason } = ownMembers(detail)
     super(message ?? description, Object.hasOwn(detail, 'cause') ? { cause } : undefined)
     this.code = code
     this.status = status
@@ -234,7 +234,7 @@ export class InvalidTokenError extends TelnyxAuthError {
   declare readonly claim?: string
 
   constructor(code: InvalidTokenCode, detail: { claim?: string; message?: string; reason?: Reason } = {}) {
-    const { claim, message = answers[code].description, reason } = withoutInheritance(detail)
+    const { claim, message = answers[code].description, reason } = ownMembers(detail)
     super(code, { message: claim === undefined ? message : `${message}: "${claim}"`, reason })
     if (claim !== undefined) this.claim = claim
   }
@@ -272,7 +272,7 @@ export class InsufficientAuthenticationError extends TelnyxAuthError {
       reason?: Reason
     } = {},
   ) {
-    const { acrValues, maxAgeSeconds, reason } = withoutInheritance(needed)
+    const { acrValues, maxAgeSeconds, reason } = ownMembers(needed)
     super('ERR_AUTHENTICATION_INSUFFICIENT', { reason })
     this.acrValues = listOfStrings(acrValues)
     this.maxAgeSeconds =
@@ -301,7 +301,7 @@ export class UnavailableError extends TelnyxAuthError {
     code: UnavailableCode,
     detail: { retryAfterSeconds: number; cause?: unknown; reason?: Reason },
   ) {
-    const { cause, reason, retryAfterSeconds } = withoutInheritance(detail)
+    const { cause, reason, retryAfterSeconds } = ownMembers(detail)
     super(code, { cause, reason })
     // A whole number, whatever is given: it becomes a header.
     const seconds = Math.ceil(Number(retryAfterSeconds))
@@ -422,7 +422,9 @@ function answerOf(error: TelnyxAuthError): Answer {
   if (Object.hasOwn(answers, error.code)) return answers[error.code]
   // A newer copy has codes that are unknown here; it answers for them.
   const ask: unknown = Reflect.get(error, BRAND)
-  const said = ownMembers(typeof ask === 'function' ? Reflect.apply(ask, error, []) : {})
+  const said: Record<string, unknown> = ownMembers(
+    typeof ask === 'function' ? Reflect.apply(ask, error, []) : {},
+  )
   const { status } = error
   return {
     // Asked once more, an accessor may say something else.

@@ -142,7 +142,7 @@ export function retryAfterSecondsOf(error: unknown): number | undefined {
 }
 
 /** The same failure, for a request that was not sent. */
-export function unasked(last: IssuerFailure): IssuerFailure {
+export function suppressedFailure(last: IssuerFailure): IssuerFailure {
   const { reason, message, host, durationMs, status, code, cause } = last
   const explanation = IssuerFailure.explain(last)
   const failure = new IssuerFailure(reason, message, { host, durationMs, status, code, cause, explanation })

@@ -1,125 +1,36 @@
-import { parseJson } from '../base/json.js'
 import { ownMembers } from '../base/own-members.js'
 import { flawOfUrl, isSecureUrl } from '../base/url.js'
-import { checkNames, describe, resolveNumber } from '../errors/check-options.js'
+import { checkNames, describe, type Given } from '../errors/check-options.js'
 import { ConfigurationError } from '../errors/errors.js'
-import type { Algorithm } from '../token/algorithms.js'
-import { resolveAudience } from '../token/audience-option.js'
-import type { Profile } from '../token/claims.js'
-import {
-  type ClaimNames,
-  resolveAlgorithms,
-  resolveClaimNames,
-  resolveProfile,
-} from '../token/token-rules-options.js'
-import {
-  type AuthorizationServerMetadata,
-  type KnownEndpoints,
-  validateMetadata,
-} from './discovery/issuer-metadata.js'
-import { checkIntrospection, type IntrospectionOptions } from './introspection/introspection-options.js'
-import { describeLeftOut, findUnusable } from './keys/json-web-key.js'
-import type { KeyOptions } from './keys/key-set.js'
+import { resolveTokenRules, type TokenRulesOptions } from '../token/token-rules-options.js'
+import { type DiscoveryOptions, resolveEndpoints } from './discovery/discovery-options.js'
+import { checkOneOpaqueIssuer } from './introspection/introspection-decision.js'
+import { type IntrospectionOptions, resolveIntrospection } from './introspection/introspection-options.js'
+import { type KeysOptions, resolveKeys } from './keys/keys-options.js'
 import type { ResolvedIssuer } from './trusted-issuer.js'
 
-/** How the keys of an issuer are kept. */
-export interface KeysOptions {
-  /**
-   * How long a JWK Set is fresh when its response has no `Cache-Control: max-age`, in seconds, 60 to 86400.
-   *
-   * @default 300
-   */
-  readonly lifetimeSeconds?: number | undefined
-  /**
-   * How long keys, and metadata, are used past their lifetime while the issuer cannot be asked, in seconds, up to 30
-   * days. Until then a key that was withdrawn during the outage is still accepted.
-   *
-   * @default 86400
-   */
-  readonly maxStaleSeconds?: number | undefined
-  /**
-   * In which time tokens with unknown keys may have the keys fetched twice, in seconds, 1 to 3600; in a lasting flood of
-   * them once in each half. A key id that was not looked up yet is answered with 503 and `Retry-After` until then, or
-   * until the keys are refreshed anyway, so a longer time delays new keys during a flood.
-   *
-   * @default 30
-   */
-  readonly cooldownSeconds?: number | undefined
-}
-
-/** What may be different for each issuer. */
-export interface IssuerSettings {
-  /**
-   * The identifier of this API; a token must name it, or one of them, in `aud` (RFC 9068 §4). `null` turns
-   * the check off: then a token for any API of this issuer is accepted here.
-   *
-   * @default the environment variable `TELNYX_AUTH_AUDIENCE`, comma-separated; without it, required
-   */
-  readonly audience?: string | readonly string[] | null | undefined
-  /**
-   * What a token must look like. `'telnyx'`: `typ` absent, `JWT` or `at+jwt`, and the claims `iss`, `aud` and
-   * `exp`. `'rfc9068'`: `typ` `at+jwt` and every claim that RFC 9068 §2.2 requires.
-   *
-   * @default 'telnyx'
-   */
-  readonly profile?: Profile | undefined
-  /**
-   * Where the issuer puts scopes and client id. Only the claims of these names are read; in answers to introspection, those of
-   * RFC 7662 come first. Not with profile `'rfc9068'`, which has names of its own.
-   *
-   * @default { scopes: 'scope', clientId: 'client_id' }
-   */
-  readonly claimNames?: ClaimNames | undefined
-  /**
-   * The signature algorithms that are accepted (RFC 8725 §3.1). Each key still serves its own only.
-   *
-   * @default all eleven that are supported: RS, PS and ES with 256, 384 and 512; EdDSA, Ed25519
-   */
-  readonly algorithms?: readonly Algorithm[] | undefined
-  /** How keys are kept, and how often they are fetched. */
+/** The options that each issuer may have for itself. */
+export interface IssuerSettings extends TokenRulesOptions, DiscoveryOptions {
+  /** How long keys are cached, and how often they are fetched. */
   readonly keys?: KeysOptions | undefined
   /**
-   * Where the keys are, instead of where the metadata say (RFC 8414 §2): an `https` URL.
+   * For which tokens the issuer is asked (RFC 7662), and with which credentials.
    *
-   * @default discovered
-   */
-  readonly jwksUri?: string | undefined
-  /**
-   * The keys themselves, as a JWK Set (RFC 7517 §5): then none are fetched, and they never change.
-   *
-   * @default fetched
-   */
-  readonly jwks?: { readonly keys: readonly object[] } | undefined
-  /**
-   * The metadata document (RFC 8414 §2), with its names: then none is fetched.
-   *
-   * @default fetched
-   */
-  readonly metadata?: { readonly issuer: string; readonly [member: string]: unknown } | undefined
-  /**
-   * Where tokens are introspected, instead of where the metadata say: an `https` URL.
-   *
-   * @default discovered
-   */
-  readonly introspectionEndpoint?: string | undefined
-  /**
-   * Whether, how and as whom the issuer is asked about tokens (RFC 7662).
-   *
-   * @default it is not
+   * @default off
    */
   readonly introspection?: IntrospectionOptions | undefined
 }
 
-/** One of several issuers. What is left out is as the verifier has it. */
+/** One of several issuers. For an option that is left out, the option of the verifier applies. */
 export interface IssuerOptions extends IssuerSettings {
   /** The identifier of the issuer (RFC 8414 §2). */
   readonly issuer: string
 }
 
-/** The variables of the process. Not Node's own type for them, which users need not have installed. */
+/** Environment variables. Not the type of `@types/node`, which users need not have installed. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** The variables that are read here, by their names. `process.env` inherits from `Object.prototype`. */
+/** The variables that this library reads. Only own members, because `process.env` inherits from `Object.prototype`. */
 function variablesOf(environment: Environment): Environment {
   const own = (name: string) => (Object.hasOwn(environment, name) ? environment[name] : undefined)
   return {
@@ -132,7 +43,7 @@ function variablesOf(environment: Environment): Environment {
 
 const TELNYX_ISSUER = 'https://api.telnyx.com'
 
-/** What of one issuer cannot be meant for another. */
+/** The options that several issuers cannot share. */
 const OF_ONE_ISSUER: readonly string[] = [
   'jwksUri',
   'jwks',
@@ -141,7 +52,7 @@ const OF_ONE_ISSUER: readonly string[] = [
   'introspection',
 ] satisfies (keyof IssuerSettings)[]
 
-/** The names of all that may be different for each issuer. */
+/** The names of all options that each issuer may have for itself. */
 export const ISSUER_OPTIONS: readonly string[] = [
   'audience',
   'profile',
@@ -151,13 +62,11 @@ export const ISSUER_OPTIONS: readonly string[] = [
   ...OF_ONE_ISSUER,
 ] satisfies string[]
 
-type Given = Readonly<Record<string, unknown>>
-
 /**
- * Checks and copies what is said of issuers: once for each.
+ * Checks the options of all issuers, and fills in defaults.
  *
- * @param given the options of a verifier, whose names were checked already
- * @throws {ConfigurationError} for anything missing, contradictory, unknown or of the wrong type
+ * @param given the options of a verifier, whose names were checked
+ * @throws {ConfigurationError} for any option that is missing, contradictory, unknown or of the wrong type
  */
 export function resolveIssuers(
   given: Given,
@@ -178,11 +87,7 @@ export function resolveIssuers(
   const identifiers = new Set([first, ...others].map(({ rules }) => rules.issuer))
   if (identifiers.size <= others.length)
     throw new ConfigurationError('Option "issuer" must not name the same issuer twice')
-  const opaque = [first, ...others].filter(({ introspection }) => introspection?.when === 'opaque')
-  if (opaque.length > 1)
-    throw new ConfigurationError(
-      'Only one issuer can introspect opaque tokens: they do not say which issuer they are from',
-    )
+  checkOneOpaqueIssuer([first, ...others].map(({ introspection }) => introspection?.when))
   return [first, ...others]
 }
 
@@ -194,7 +99,7 @@ function resolveEntry(entry: unknown, shared: Given, environment: Environment): 
   )
   const identifier = checkIdentifier(own.issuer, 'Every entry of option "issuer"')
   const named = Object.entries(own).filter(([, value]) => value !== undefined)
-  // The variables are for Telnyx: no other issuer is to be told its secret.
+  // The credentials in the environment belong to Telnyx. No other issuer may receive its secret.
   return resolveIssuer(
     ownMembers(shared, Object.fromEntries(named)),
     identifier,
@@ -205,12 +110,11 @@ function resolveEntry(entry: unknown, shared: Given, environment: Environment): 
 }
 
 function resolveIssuer(given: Given, issuer: string, environment: Environment): ResolvedIssuer {
-  const introspection = checkIntrospection(given.introspection, {
+  const introspection = resolveIntrospection(given.introspection, {
     clientId: environment.TELNYX_CLIENT_ID,
     clientSecret: environment.TELNYX_CLIENT_SECRET,
   })
-  const known = resolveKnown(given, issuer)
-  const algorithms = resolveAlgorithms(given.algorithms)
+  const known = resolveEndpoints(given, issuer)
   if (given.introspectionEndpoint !== undefined && !introspection)
     throw new ConfigurationError(
       'Option "introspectionEndpoint" does nothing without the option "introspection"',
@@ -219,86 +123,8 @@ function resolveIssuer(given: Given, issuer: string, environment: Environment): 
     throw new ConfigurationError(
       'Introspection needs an "introspection_endpoint" in the option "metadata", or the option "introspectionEndpoint"',
     )
-  const profile = resolveProfile(given.profile)
-  return {
-    rules: {
-      issuer,
-      audience: resolveAudience(given.audience, environment.TELNYX_AUTH_AUDIENCE),
-      profile,
-      claimNames: resolveClaimNames(given.claimNames, profile),
-      algorithms,
-      clockToleranceSeconds: resolveNumber(given, 'clockToleranceSeconds', { default: 5, min: 0, max: 600 }),
-    },
-    known,
-    keys: resolveKeys(given, algorithms),
-    introspection,
-  }
-}
-
-function resolveKnown(
-  { jwks, jwksUri, metadata, introspectionEndpoint }: Given,
-  issuer: string,
-): KnownEndpoints {
-  if (jwks !== undefined && jwksUri !== undefined)
-    throw new ConfigurationError('Options "jwks" and "jwksUri" exclude each other')
-  for (const [name, url] of Object.entries({ jwksUri, introspectionEndpoint }))
-    if (url !== undefined && !(isSecureUrl(url) && flawOfUrl(url) === undefined))
-      throw new ConfigurationError(
-        `Option "${name}" must be an https URL without credentials (http for loopback hosts only), ${typeof url === 'string' ? (flawOfUrl(url) ?? 'which this one is not') : `not ${describe(url)}`}`,
-      )
-  const needsKeys = jwks === undefined && jwksUri === undefined
-  const document = metadata === undefined ? undefined : resolveMetadata(metadata, issuer, needsKeys)
-  return {
-    jwksUri: isSecureUrl(jwksUri) ? jwksUri : document?.jwksUri,
-    introspectionEndpoint: isSecureUrl(introspectionEndpoint)
-      ? introspectionEndpoint
-      : document?.introspectionEndpoint,
-    metadata: document,
-  }
-}
-
-/** Here, a loopback host is allowed for every issuer: the operator of this API chose it. */
-function resolveMetadata(metadata: unknown, issuer: string, needsKeys: boolean): AuthorizationServerMetadata {
-  const checked = validateMetadata(copyOfJson(metadata), issuer, needsKeys, isSecureUrl)
-  if (checked.flaw !== undefined)
-    throw new ConfigurationError(`Option "metadata" is not usable: ${checked.explanation ?? checked.flaw}`)
-  return checked.metadata
-}
-
-function resolveKeys({ keys, jwks }: Given, algorithms: ReadonlySet<Algorithm>): KeyOptions {
-  const given = checkNames(
-    keys === undefined ? {} : keys,
-    ['lifetimeSeconds', 'maxStaleSeconds', 'cooldownSeconds'] satisfies (keyof KeysOptions)[],
-    'member of "keys"',
-  )
-  const seconds = (name: string, range: { default: number; min: number; max: number }) =>
-    1000 * resolveNumber(given, name, range)
-  return {
-    lifetimeMs: seconds('lifetimeSeconds', { default: 300, min: 60, max: 86_400 }),
-    maxStaleMs: seconds('maxStaleSeconds', { default: 86_400, min: 0, max: 30 * 86_400 }),
-    cooldownMs: seconds('cooldownSeconds', { default: 30, min: 1, max: 3600 }),
-    jwks: resolveKeySet(jwks, algorithms),
-  }
-}
-
-function resolveKeySet(jwks: unknown, algorithms: ReadonlySet<Algorithm>): unknown {
-  if (jwks === undefined) return undefined
-  const copy = copyOfJson(jwks)
-  const unusable = findUnusable(copy, algorithms)
-  if (unusable === undefined) return copy
-  const without = typeof jwks === 'object' && jwks !== null ? ' without one' : ''
-  const why = unusable.length > 0 ? `; left out: ${describeLeftOut(unusable)}` : ''
-  throw new ConfigurationError(
-    `Option "jwks" must be a JWK Set with at least one public key that can be used to verify signatures with an allowed algorithm, not ${describe(jwks)}${without}${why}`,
-  )
-}
-
-function copyOfJson(value: unknown): unknown {
-  try {
-    return parseJson(Buffer.from(JSON.stringify(value)))
-  } catch {
-    return undefined
-  }
+  const rules = resolveTokenRules(given, issuer, environment.TELNYX_AUTH_AUDIENCE)
+  return { rules, known, keys: resolveKeys(given, rules.algorithms), introspection }
 }
 
 function identifierOf(option: unknown, environment: Environment): string {

@@ -1,8 +1,10 @@
 import type { Clock } from '../base/clock.js'
 import { type Awaitable, after } from '../base/maybe-async.js'
 import { ownMembers } from '../base/own-members.js'
-import type { InvalidTokenError } from '../errors/errors.js'
+import { ConfigurationError, type InvalidTokenError } from '../errors/errors.js'
 import type { IntrospectionWhen } from '../policy/introspection-when.js'
+import { checkSender } from '../sender/check-sender.js'
+import { type Auth, createAuth, type ScopeImplies } from '../token/auth.js'
 import {
   type AcceptedClaims,
   checkIntrospectedClaims,
@@ -11,106 +13,132 @@ import {
   namesInAnswer,
   type TokenRules,
 } from '../token/claims.js'
-import { AuthorizationServer, type KnownEndpoints } from './discovery/issuer-metadata.js'
+import { IssuerMetadata, type KnownEndpoints } from './discovery/issuer-metadata.js'
 import type { HttpLimits } from './http/http-json.js'
 import { IssuerClient } from './http/issuer-client.js'
-import { type Introspected, Introspection } from './introspection/introspection-client.js'
+import { IntrospectionClient, type IntrospectionResult } from './introspection/introspection-client.js'
+import {
+  acceptsUnconfirmed,
+  errorWithoutAnswer,
+  type IntrospectableIssuer,
+} from './introspection/introspection-decision.js'
 import type { LaneName } from './introspection/introspection-failure.js'
-import { type CheckedIntrospection, cannotIntrospect } from './introspection/introspection-options.js'
-import { type KeyOptions, KeySet } from './keys/key-set.js'
+import type { ResolvedIntrospection } from './introspection/introspection-options.js'
+import { KeySet } from './keys/key-set.js'
+import type { ResolvedKeys } from './keys/keys-options.js'
 
-/** What is configured of one issuer, checked. */
+/** The configuration of one issuer, checked. */
 export interface ResolvedIssuer {
   readonly rules: TokenRules
   readonly known: KnownEndpoints
-  readonly keys: KeyOptions
-  readonly introspection: CheckedIntrospection | undefined
+  readonly keys: ResolvedKeys
+  readonly introspection: ResolvedIntrospection | undefined
 }
 
-/** One issuer whose tokens are accepted: what they are measured against, and all that only it knows. */
-export class TrustedIssuer {
-  readonly rules: TokenRules
-  readonly server: AuthorizationServer
-  readonly keySet: KeySet
-  readonly #clock: Clock
-  readonly #options: CheckedIntrospection | undefined
-  readonly #introspection: Introspection | undefined
+/** What all issuers of a verifier share. */
+export interface SharedByIssuers {
+  readonly limits: HttpLimits
+  readonly clock: Clock
+  readonly clockToleranceSeconds: number
+  readonly scopeImplies: ScopeImplies | undefined
+}
 
-  constructor({ rules, known, keys, introspection }: ResolvedIssuer, limits: HttpLimits, clock: Clock) {
+/** One issuer whose tokens are accepted: the rules for its tokens, its keys, and its answers to introspection. */
+export class TrustedIssuer implements IntrospectableIssuer {
+  readonly rules: TokenRules
+  readonly server: IssuerMetadata
+  readonly keySet: KeySet
+  readonly #shared: SharedByIssuers
+  readonly #options: ResolvedIntrospection | undefined
+  readonly #introspection: IntrospectionClient | undefined
+
+  constructor({ rules, known, keys, introspection }: ResolvedIssuer, shared: SharedByIssuers) {
+    const { limits, clock } = shared
     const access = { client: new IssuerClient(limits, clock), limits, clock, maxStaleMs: keys.maxStaleMs }
     this.rules = rules
-    this.server = new AuthorizationServer(rules.issuer, known, keys.jwks === undefined, access)
+    this.server = new IssuerMetadata(rules.issuer, known, keys.jwks === undefined, access)
     this.keySet = new KeySet(this.server, access, keys)
-    this.#clock = clock
+    this.#shared = shared
     this.#options = introspection
-    this.#introspection = introspection && new Introspection(introspection, this.server, limits, clock)
+    this.#introspection = introspection && new IntrospectionClient(introspection, this.server, limits, clock)
   }
 
   /** For which tokens it is asked, unless a policy says otherwise; `undefined` when it cannot be asked. */
-  get introspects(): IntrospectionWhen | undefined {
+  get introspectionWhen(): IntrospectionWhen | undefined {
     return this.#options?.when
   }
 
+  /** The result for claims that were verified. */
+  createAuth(token: string, claims: AcceptedClaims, verifiedBy: Auth['verifiedBy']): Auth {
+    const { claimNames } = this.rules
+    const names = verifiedBy === 'introspection' ? namesInAnswer(claims, claimNames) : claimNames
+    return createAuth(token, claims, names, verifiedBy, this.#shared.scopeImplies)
+  }
+
   /**
-   * What the issuer says of a token that is active, measured against the same rules as a JWT (RFC 7662 §2.2).
+   * Asks the issuer about a token that the local check could not judge (RFC 7662 §2.2). The same rules apply to the answer
+   * as to a JWT.
    *
-   * @param localVerdict what the local check says of the token, thrown where the endpoint refuses to judge it
+   * @param localVerdict the outcome of the local check: thrown where the endpoint refuses to judge this token
    * @throws {InvalidTokenError}
    * @throws {UnavailableError}
-   * @throws {ConfigurationError} when nothing was said about how to ask
    */
-  introspect(token: string, localVerdict?: InvalidTokenError): Awaitable<AcceptedClaims> {
-    return after(this.#ask(token, 'decide'), (said): Awaitable<AcceptedClaims> => {
-      if (said.state === 'active') return acceptedBy(this.rules.issuer, said.claims)
-      throw (said.affair === 'token' && localVerdict) || said.error
+  introspect(token: string, localVerdict?: InvalidTokenError): Awaitable<Auth> {
+    return after(this.#ask(token, 'decide'), (answer): Auth => {
+      if (answer.state === 'failed') throw errorWithoutAnswer(answer, localVerdict)
+      return this.createAuth(token, acceptedClaims(this.rules.issuer, answer.claims), 'introspection')
     })
   }
 
   /**
-   * The claims of a token that was found to be good here, as far as the issuer has nothing newer to say; `undefined`
-   * when it cannot be asked, and need not be.
+   * Asks the issuer whether a token whose signature is good is still active (RFC 7662 §2.2). What the answer says replaces
+   * what the token says.
    *
+   * @returns `auth` itself where the issuer cannot be asked and `onUnavailable` is `'accept'`
    * @throws as {@link introspect}
    */
-  async confirm(token: string, claims: JwtClaims): Promise<AcceptedClaims | undefined> {
-    const outcome = await this.#ask(token, 'confirm', claims)
+  async confirm(auth: Auth): Promise<Auth> {
+    const signed: JwtClaims = auth.claims
+    const answer = await this.#ask(auth.token, 'confirm', signed)
     // Waiting for the answer took time.
-    this.#checkTimes(claims)
-    if (outcome.state === 'undecided') {
-      // An outage passes. Refused credentials and wrong addresses stay, and revocation would never be checked.
-      if (this.#options?.onUnavailable === 'accept' && outcome.affair === 'outage') return undefined
-      throw outcome.error
+    this.#checkTimes(signed)
+    if (answer.state === 'failed') {
+      if (acceptsUnconfirmed(answer, this.#options?.onUnavailable)) return auth
+      throw answer.error
     }
-    const said = outcome.claims
-    const ends = [claims.exp, said.exp].filter((exp) => exp !== undefined)
-    // What the issuer says now replaces the scopes of the token, under the name that its tokens have for them.
-    const { claimNames } = this.rules
+    const said = answer.claims
+    const ends = [signed.exp, said.exp].filter((exp) => exp !== undefined)
+    // The scopes in the answer are newer than those in the token. They go under the name that the token has for them.
+    const { claimNames, issuer } = this.rules
     const scopes = said[namesInAnswer(said, claimNames).scopes]
     const newer = ownMembers(
       scopes !== undefined && { [claimNames.scopes]: scopes },
       ends.length > 0 && { exp: Math.min(...ends) },
     )
-    return acceptedBy(this.rules.issuer, said, claims, newer)
+    return this.createAuth(auth.token, acceptedClaims(issuer, said, signed, newer), 'both')
   }
 
   /** @param signed the claims of the token, where its signature was verified */
-  #ask(token: string, lane: LaneName, signed?: JwtClaims): Awaitable<Introspected> {
-    if (!this.#introspection) throw cannotIntrospect()
-    return after(this.#introspection.claimsOf(token, lane), (outcome): Introspected => {
-      if (outcome.state === 'undecided') return outcome
-      const claims: Record<string, unknown> = outcome.claims
+  #ask(token: string, lane: LaneName, signed?: JwtClaims): Awaitable<IntrospectionResult> {
+    // Policies and options were checked when they were compiled: this is a mistake in this library.
+    if (!this.#introspection) throw new ConfigurationError('Introspection is not configured')
+    return after(this.#introspection.claimsOf(token, lane), (answer): IntrospectionResult => {
+      if (answer.state === 'failed') return answer
+      const claims: Record<string, unknown> = answer.claims
       checkIntrospectedClaims(claims, this.rules, signed)
+      checkSender(claims)
       this.#checkTimes(claims)
       return { state: 'active', claims }
     })
   }
 
   #checkTimes(claims: JwtClaims): void {
-    checkTimes(claims, this.rules.clockToleranceSeconds, this.#clock.now())
+    const { clock, clockToleranceSeconds } = this.#shared
+    checkTimes(claims, clockToleranceSeconds, clock.now())
   }
 }
 
-/** Claims that passed the checks, the later ones first, under the name of an issuer that was configured. */
-function acceptedBy(iss: string, ...claims: readonly object[]): AcceptedClaims {
+/** Claims that passed the checks, under the configured name of their issuer. Later objects win. */
+function acceptedClaims(iss: string, ...claims: readonly object[]): AcceptedClaims {
   return Object.assign(ownMembers(), ...claims, { iss })
 }

@@ -2,13 +2,17 @@ import { describe } from '../errors/check-options.js'
 import { ConfigurationError } from '../errors/errors.js'
 
 /**
- * For which tokens the issuer is asked (RFC 7662). `'fallback'`: those that cannot be judged here, because they are not
- * JWTs, or their key is not known or cannot be had. `'always'`: every one that is not refused here already. `'opaque'`:
- * those that are not JWTs.
+ * For which tokens the issuer is asked (RFC 7662). `'fallback'`: tokens that the local check cannot decide, because they are
+ * not JWTs, or their key is unknown or could not be loaded. `'always'`: every token that the local check accepts or cannot
+ * decide. `'opaque'`: tokens that are not JWTs.
  */
 export type IntrospectionWhen = 'fallback' | 'always' | 'opaque'
 
-/** @throws {ConfigurationError} */
+/**
+ * Checks a value of the option `introspection`.
+ *
+ * @throws {ConfigurationError}
+ */
 export function checkWhen(value: unknown): IntrospectionWhen {
   if (value === 'fallback' || value === 'always' || value === 'opaque') return value
   throw new ConfigurationError(

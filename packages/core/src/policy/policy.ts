@@ -14,38 +14,41 @@ import type { JwtClaims } from '../token/claims.js'
 import { checkWhen, type IntrospectionWhen } from './introspection-when.js'
 
 /**
- * The user's own last check. Returning `false` rejects the token (`ERR_TOKEN_REJECTED`, 401); anything that it
- * throws reaches the caller: an error of this library as a refusal, anything else as it is. An error of a class derived
- * from one of this library must be made anew each time, because it gets to know what the request needs. Where a guard asks
- * the issuer, and that has withdrawn scopes, those of earlier policies are asked once more.
+ * Your own last check of a token. `false` rejects the token (`ERR_TOKEN_REJECTED`, 401). What the function throws reaches the
+ * caller of the verifier: an error of this library as a refusal, any other error unchanged. Throw a new instance each time
+ * if your class extends an error of this library: the library sets `requiredScopes` on it. It runs again where a guard
+ * introspects the token and the issuer has withdrawn scopes.
+ *
+ * @example
+ * telnyxAuth({ validate: (auth) => !revokedClients.has(auth.clientId) })
  */
 export type Validate<Claims extends object = JwtClaims> = (
   auth: Auth<Claims>,
   // biome-ignore lint/suspicious/noConfusingVoidType: an async function without a return is a Promise<void>
 ) => void | boolean | Promise<void | boolean>
 
-/** What an operation demands of a token that is good. */
+/** What an operation requires of a valid token. Every member is optional. */
 export interface Policy<Claims extends object = JwtClaims> {
-  /** Scopes that must all have been granted (RFC 6749 §3.3). Default: none. */
+  /** Scopes that must all be granted (RFC 6749 §3.3). Default: none. */
   readonly scopes?: readonly string[] | undefined
-  /** Scopes of which at least one must have been granted. Default: none. */
+  /** Scopes of which at least one must be granted. Default: none. */
   readonly anyScope?: readonly string[] | undefined
   /**
-   * Authentication context classes, one of which the user must have authenticated with: the claim `acr`
-   * (RFC 9470 §3 and §6.2). Default: it does not matter.
+   * Authentication context classes. The claim `acr` must be one of them (RFC 9470 §3 and §6.2). Default: `acr` is not
+   * checked.
    */
   readonly acrValues?: readonly string[] | undefined
   /**
-   * How long ago the user may have authenticated at most, in whole seconds: the claim `auth_time` (RFC 9470 §3 and
-   * §6.2), which must be there then. Default: it does not matter.
+   * The longest time since the user signed in, in whole seconds, 0 or more. The claim `auth_time` is then required (RFC 9470
+   * §3 and §6.2). Default: `auth_time` is not checked.
    */
   readonly maxAgeSeconds?: number | undefined
   /**
-   * Whether the issuer is asked about the token (RFC 7662), where a verifier knows how to. Default: as the option
-   * `introspection` of the verifier says. Of a route, behind the check of all requests, only `'always'` adds something.
+   * For which tokens the issuer is asked (RFC 7662). The verifier must have the option `introspection`. Default: what that
+   * option says. On a route behind `telnyxAuth()`, only `'always'` has an effect.
    */
   readonly introspection?: IntrospectionWhen | undefined
-  /** A last check of your own. Default: none. One of the verifier and one of the call are both asked. */
+  /** Your own last check. Default: none. A check of the verifier and one of the call both run. */
   readonly validate?: Validate<Claims> | undefined
 }
 
@@ -58,7 +61,7 @@ const POLICY_MEMBERS = [
   'validate',
 ] as const satisfies (keyof Policy)[]
 
-interface Demands {
+interface Requirements {
   readonly scopes: readonly string[]
   readonly anyScope: readonly string[]
   readonly acrValues: readonly string[]
@@ -67,7 +70,7 @@ interface Demands {
   readonly validators: readonly Validate[]
 }
 
-/** A policy that was checked and copied, so that it can be applied to any number of requests. */
+/** A policy, checked and copied once, to enforce on any number of requests. */
 export class CompiledPolicy {
   static readonly MEMBERS: readonly string[] = POLICY_MEMBERS
 
@@ -80,27 +83,29 @@ export class CompiledPolicy {
     validators: [],
   })
 
-  readonly #demands: Demands
+  readonly #requirements: Requirements
 
-  private constructor(demands: Demands) {
-    this.#demands = demands
+  private constructor(requirements: Requirements) {
+    this.#requirements = requirements
   }
 
   /**
-   * @param defaults what applies where `policy` says nothing; its `validate` applies in any case
-   * @throws {ConfigurationError} for anything unknown or of the wrong type
+   * Checks and copies a policy.
+   *
+   * @param defaults what applies where `policy` has no member; the `validate` of both runs
+   * @throws {ConfigurationError} for an unknown member or a wrong type
    */
   static from(policy: unknown, defaults: CompiledPolicy = CompiledPolicy.NONE): CompiledPolicy {
     if (policy === undefined) return defaults
     return CompiledPolicy.fromMembers(checkNames(policy, POLICY_MEMBERS, 'policy member'), defaults)
   }
 
-  /** The same from an object that has other members too, whose names were checked already. */
+  /** The same from the options of a verifier or an adapter, whose names were checked before. */
   static fromMembers(members: Record<string, unknown>, defaults: CompiledPolicy): CompiledPolicy {
     const { scopes, anyScope, acrValues, maxAgeSeconds, introspection, validate } = ownMembers(members)
     if (validate !== undefined && typeof validate !== 'function')
       throw new ConfigurationError(`Option "validate" must be a function, not ${describe(validate)}`)
-    const before = defaults.#demands
+    const before = defaults.#requirements
     return new CompiledPolicy({
       scopes: scopes === undefined ? before.scopes : checkWords(scopes, 'scopes', 'scope'),
       anyScope: anyScope === undefined ? before.anyScope : checkAlternatives(anyScope, 'anyScope', 'scope'),
@@ -112,27 +117,27 @@ export class CompiledPolicy {
     })
   }
 
-  /** For which tokens the issuer is asked, where the policy says so. */
+  /** For which tokens the issuer is asked; `undefined` where the policy does not say. */
   get introspection(): IntrospectionWhen | undefined {
-    return this.#demands.introspection
+    return this.#requirements.introspection
   }
 
-  /** All the scopes that the operation needs or could use: what a challenge names. */
+  /** The scopes that a challenge names: all that are required, and all of which one is required. */
   get requiredScopes(): readonly string[] {
-    return [...new Set([...this.#demands.scopes, ...this.#demands.anyScope])]
+    return [...new Set([...this.#requirements.scopes, ...this.#requirements.anyScope])]
   }
 
   /**
-   * Makes sure that a token is enough.
+   * Checks that a valid token is enough for the operation.
    *
-   * @returns what it is given
+   * @returns `auth`; a promise only where a `validate` runs
    * @throws {InsufficientAuthenticationError}
    * @throws {InsufficientScopeError}
    * @throws {InvalidTokenError} `ERR_TOKEN_REJECTED`
    */
   enforce(auth: Auth, clock: Clock, clockToleranceSeconds: number): Awaitable<Auth> {
-    const { scopes, anyScope, acrValues, maxAgeSeconds, validators } = this.#demands
-    // RFC 9470 §3. Before the scopes, because this challenge names them too: one new token then mends both.
+    const { scopes, anyScope, acrValues, maxAgeSeconds, validators } = this.#requirements
+    // RFC 9470 §3. Before the scopes, because this challenge names them too: then one new token is enough for both.
     const strong = acrValues.length === 0 || acrValues.some((value) => value === auth.claims.acr)
     const recent =
       maxAgeSeconds === undefined ||
@@ -146,26 +151,25 @@ export class CompiledPolicy {
       auth.hasScopes(...scopes) && (anyScope.length === 0 || anyScope.some((scope) => auth.hasScopes(scope)))
     if (!enough) throw new InsufficientScopeError(this.requiredScopes)
 
-    return validators.length > 0 ? askAll(validators, auth) : auth
+    return validators.length > 0 ? runValidators(validators, auth) : auth
   }
 }
 
-async function askAll(validators: readonly Validate[], auth: Auth): Promise<Auth> {
-  for (const validate of validators)
-    if ((await ask(validate, auth)) === false)
-      throw new InvalidTokenError('ERR_TOKEN_REJECTED', { reason: 'validate-refused' })
+async function runValidators(validators: readonly Validate[], auth: Auth): Promise<Auth> {
+  for (const validate of validators) {
+    let accepted: unknown
+    try {
+      accepted = await validate(auth)
+    } catch (error) {
+      // It may throw the same error for every request. Each request gets its own.
+      throw copyOf(error)
+    }
+    if (accepted === false) throw new InvalidTokenError('ERR_TOKEN_REJECTED', { reason: 'validate-refused' })
+  }
   return auth
 }
 
-async function ask(validate: Validate, auth: Auth): Promise<unknown> {
-  try {
-    return await validate(auth)
-  } catch (error) {
-    throw copyOf(error)
-  }
-}
-
-/** A time that is not a time, or has not come yet, says nothing about how long ago something was. */
+/** An `auth_time` that is no number, or lies in the future, does not show that the user signed in recently. */
 function isRecent(
   authTime: unknown,
   maxAgeSeconds: number,
@@ -190,7 +194,7 @@ function checkMaxAge(value: unknown): number {
   )
 }
 
-/** One of them is enough, so there must be one. */
+/** Checks a list of which one member is enough, so it must not be empty. */
 function checkAlternatives(value: unknown, option: string, each: string): readonly string[] {
   if (Array.isArray(value) && value.length === 0)
     throw new ConfigurationError(`Option "${option}" must name at least one ${each}, not be an empty array`)

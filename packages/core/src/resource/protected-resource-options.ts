@@ -1,6 +1,6 @@
 import { NQCHARS } from '../base/syntax.js'
 import { isSecureUrl } from '../base/url.js'
-import { checkNames, checkWords, describe, isPlainObject } from '../errors/check-options.js'
+import { checkNames, checkWords, describe, isPlainObject, wrongKind } from '../errors/check-options.js'
 import { ConfigurationError } from '../errors/errors.js'
 
 /** How this API describes itself to clients that are to find its authorization server (RFC 9728 §2). */
@@ -56,9 +56,7 @@ const BINDINGS: readonly string[] = [
 export function checkProtectedResource(option: unknown): CheckedProtectedResource | false | undefined {
   if (option === undefined || option === false) return option
   if (!isPlainObject(option))
-    throw new ConfigurationError(
-      `Option "protectedResource" must be a plain object, or false to have none, not ${describe(option)}`,
-    )
+    throw wrongKind('protectedResource', 'a plain object, or false to have none', option)
   const { resource, scopes, resourceName, documentation, ...members } = checkNames(
     option,
     ['resource', 'scopes', 'resourceName', 'documentation'],
@@ -66,15 +64,16 @@ export function checkProtectedResource(option: unknown): CheckedProtectedResourc
     (name) => name.includes('_'),
   )
   if (resource !== undefined && !isResourceIdentifier(resource))
-    throw new ConfigurationError(
-      `Option "resource" must be an https URL in its normal form, without fragment and credentials (http for loopback hosts only), ${typeof resource === 'string' ? 'which this one is not' : `not ${describe(resource)}`}`,
+    throw wrongKind(
+      'resource',
+      'an https URL in its normal form, without fragment and credentials (http for loopback hosts only)',
+      resource,
+      'which this one is not',
     )
   if (resourceName !== undefined && (typeof resourceName !== 'string' || resourceName.trim() === ''))
-    throw new ConfigurationError(`Option "resourceName" must be a name, not ${describe(resourceName)}`)
+    throw wrongKind('resourceName', 'a name', resourceName)
   if (documentation !== undefined && !(typeof documentation === 'string' && isWebPage(documentation)))
-    throw new ConfigurationError(
-      `Option "documentation" must be the URL of a page, ${typeof documentation === 'string' ? 'which this one is not' : `not ${describe(documentation)}`}`,
-    )
+    throw wrongKind('documentation', 'the URL of a page', documentation, 'which this one is not')
   return {
     resource,
     scopes: scopes === undefined ? undefined : checkWords(scopes, 'scopes', 'scope'),

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.js'
 import { type Awaitable, attempt } from '../base/maybe-async.js'
-import { withoutInheritance } from '../base/own-members.js'
+import { ownMembers } from '../base/own-members.js'
 import { InvalidTokenError, isTelnyxAuthError, MissingTokenError } from '../errors/errors.js'
 import { hints, type Reason } from '../errors/reasons.js'
 import type { Auth } from '../token/auth.js'
@@ -20,12 +20,17 @@ export interface Trace {
   cached: boolean
 }
 
-/** Tells operators what became of a token; without operators, it is just the work. */
+/** Whether an operator listens to what becomes of tokens. */
+export function isObserved(): boolean {
+  return isDebugging || watched('tokenAccepted') !== undefined || watched('tokenRejected') !== undefined
+}
+
+/** Does the work, and tells operators what became of the token where one listens. */
 export function observed<T extends Auth | undefined>(
   clock: Clock,
   work: (trace?: Trace) => Awaitable<T>,
 ): Awaitable<T> {
-  if (!isDebugging && !watched('tokenAccepted') && !watched('tokenRejected')) return work()
+  if (!isObserved()) return work()
   const started = clock.monotonic()
   const trace: Trace = { issuer: undefined, kid: undefined, cached: false }
   return attempt(
@@ -75,8 +80,8 @@ export function missingToken(reason: Reason = 'no-credentials'): MissingTokenErr
  */
 function publishRefusal(error: unknown, issuer: string | undefined, durationMs: number): void {
   if (!isTelnyxAuthError(error) || error.code === 'ERR_CONFIGURATION') return
-  const { code, reason: given } = withoutInheritance(error)
-  const { claim: named } = error instanceof InvalidTokenError ? withoutInheritance(error) : {}
+  const { code, reason: given } = ownMembers(error)
+  const { claim: named } = error instanceof InvalidTokenError ? ownMembers(error) : {}
   // A `validate` may have put words of its own into both.
   const claim = typeof named === 'string' && CLAIM_NAME.test(named) ? named : undefined
   const reason = given !== undefined && Object.hasOwn(hints, given) ? given : undefined

@@ -1,5 +1,5 @@
-/** The key that each supported algorithm is made for (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). */
-// RSA keys have no curve, and none is found by inheritance.
+/** The key type and curve of each supported algorithm (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). */
+// RSA keys have no curve. Their `crv` is `undefined` here so that none is read from a polluted `Object.prototype`.
 const keyTypes = {
   RS256: { kty: 'RSA', crv: undefined },
   RS384: { kty: 'RSA', crv: undefined },
@@ -14,7 +14,7 @@ const keyTypes = {
   Ed25519: { kty: 'OKP', crv: 'Ed25519' },
 } as const
 
-/** The name of a signature algorithm. Only asymmetric ones: `none` and HMAC do not exist here (RFC 8725 §3.1). */
+/** The name of a signature algorithm. Asymmetric ones only: `none` and HMAC are not supported (RFC 8725 §3.1). */
 export type Algorithm = keyof typeof keyTypes
 
 export const ALGORITHMS: readonly Algorithm[] = Object.freeze(Object.keys(keyTypes).filter(isAlgorithm))
@@ -24,19 +24,18 @@ export function isAlgorithm(name: unknown): name is Algorithm {
   return typeof name === 'string' && Object.hasOwn(keyTypes, name)
 }
 
-/** The two names of one algorithm, RFC 8037's and RFC 9864's. */
+/** Whether two names mean the same algorithm: `EdDSA` (RFC 8037) and `Ed25519` (RFC 9864) do, for keys on Ed25519. */
 function isSameAlgorithm(a: string, b: Algorithm): boolean {
   return a === b || (a === 'EdDSA' && b === 'Ed25519') || (a === 'Ed25519' && b === 'EdDSA')
 }
 
 /**
- * The algorithms that a key serves: the one that it names, or, where it names none, those that are made for
- * its type and curve (RFC 7517 §4.4). Empty when `alg` and key do not fit each other.
+ * The algorithms that a key may be used with (RFC 7517 §4.4): the one that its `alg` names, or without `alg`, all that fit its
+ * type and curve. Empty when `alg` does not fit the key.
  */
 export function algorithmsOf(key: { kty?: unknown; crv?: unknown; alg?: unknown }): Algorithm[] {
   const { kty, crv, alg } = key
   return ALGORITHMS.filter((name) => {
-    // Each has a `crv` of its own: an inherited one would be found on a polluted `Object.prototype`.
     const wanted: { kty: string; crv: string | undefined } = keyTypes[name]
     if (kty !== wanted.kty || (wanted.crv !== undefined && crv !== wanted.crv)) return false
     return alg === undefined || (typeof alg === 'string' && isSameAlgorithm(alg, name))

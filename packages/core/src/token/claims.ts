@@ -19,7 +19,6 @@ export interface TokenRules {
   readonly audience: ReadonlySet<string> | null
   readonly profile: Profile
   readonly algorithms: ReadonlySet<Algorithm>
-  readonly clockToleranceSeconds: number
   readonly claimNames: NamesOfClaims
 }
 
@@ -244,11 +243,6 @@ function checkValues(
     )
       throw invalid(claim)
   }
-
-  // RFC 9449 §7.2, RFC 8705 §3: a token that is bound to a key proves nothing without that key. Methods that
-  // are not known (RFC 7800 §3.1) bind it no less.
-  if (claims.cnf !== undefined)
-    throw new InvalidTokenError('ERR_TOKEN_BOUND', { claim: 'cnf', reason: 'bound' })
 }
 
 /**

@@ -2,8 +2,9 @@ import { type JsonObjectFault, parseJsonObject } from '../base/json.js'
 import { InvalidTokenError } from '../errors/errors.js'
 import type { Reason } from '../errors/reasons.js'
 import { looksLikeApiKey } from '../request/authorization-header.js'
+import type { Signed } from './signature.js'
 
-/** A JOSE header that nobody has vouched for yet. */
+/** A JOSE header whose signature is not verified yet. */
 export interface UnverifiedHeader {
   readonly alg?: unknown
   readonly kid?: unknown
@@ -12,18 +13,20 @@ export interface UnverifiedHeader {
   readonly b64?: unknown
 }
 
-/** A token whose form is right, and whose content anybody may have written. */
+/** A token of the right form. Its signature is not verified yet, so anyone may have written its content. */
 export interface UnverifiedToken {
   readonly unverifiedHeader: UnverifiedHeader
   readonly unverifiedClaims: Record<string, unknown>
+  /** The bytes that the signature covers, and the signature. */
+  readonly signed: Signed
 }
 
-/** What a Bearer credential is made of (RFC 6750 §2.1); dots and signs alone are no token of anybody's. */
+/** The characters of a Bearer credential (RFC 6750 §2.1), with at least one letter or digit. */
 const OPAQUE = /^(?=.*[A-Za-z0-9])[A-Za-z0-9\-._~+/]+=*$/
 
 /**
- * Whether a token is not meant to be a signed JWT: it does not have the three parts of one (RFC 7519 §3), so that only
- * its issuer can read it. Whatever has three parts is judged as a JWT.
+ * Whether a token is opaque: it does not have the three parts of a signed JWT (RFC 7519 §3), so only its issuer can read it.
+ * A token with three parts is always treated as a JWT.
  */
 export function isOpaqueToken(token: string, maxTokenBytes: number): boolean {
   return token.length <= maxTokenBytes && OPAQUE.test(token) && !hasThreeParts(token)
@@ -35,10 +38,10 @@ export function hasThreeParts(token: string): boolean {
   return payloadEnd > 0 && !token.includes('.', payloadEnd + 1)
 }
 
-/** How many headers are remembered: issuers have one for each key. */
+/** The size of the header cache. Most issuers send one header per key. */
 const MAX_HEADERS = 100
 
-/** The headers of tokens that were found to be good: they are the same for all that a key signs, and read once. */
+/** Cache of the parsed headers of verified tokens. Tokens of one key mostly have the same header, which is parsed once. */
 export class KnownHeaders {
   readonly #bySegment = new Map<string, UnverifiedHeader>()
 
@@ -46,20 +49,22 @@ export class KnownHeaders {
     return this.#bySegment.get(segment)
   }
 
-  /** @param token one that was verified: of others, anybody could make any number */
+  /** @param token a verified token: with unverified ones, any caller could fill the cache */
   remember(token: string, header: UnverifiedHeader): void {
     const segment = token.slice(0, token.indexOf('.'))
     if (this.#bySegment.has(segment)) return
-    // Whoever writes something else into each header gains nothing here, and others lose little.
+    // An issuer with a different header in each token makes the cache useless, but not larger.
     if (this.#bySegment.size >= MAX_HEADERS) this.#bySegment.clear()
     this.#bySegment.set(segment, header)
   }
 }
 
 /**
- * Reads the compact serialization of a signed JWT (RFC 7519 §7.2, RFC 7515 §7.1): exactly one spelling is
- * accepted, so that one token has one form. Nothing about the content is checked.
+ * Parses the compact serialization of a signed JWT (RFC 7519 §7.2, RFC 7515 §7.1). Of each token, only one spelling is
+ * accepted. The content is not checked.
  *
+ * @param maxTokenBytes longer tokens are refused unread
+ * @param known headers that need not be parsed again
  * @throws {InvalidTokenError} `ERR_TOKEN_TOO_LARGE`, `ERR_TOKEN_MALFORMED`
  */
 export function parseUnverifiedToken(
@@ -67,7 +72,7 @@ export function parseUnverifiedToken(
   maxTokenBytes: number,
   known: KnownHeaders,
 ): UnverifiedToken {
-  // Before anything looks at it. All that a JWT may hold is ASCII, so characters are bytes.
+  // The first check of all. A JWT is ASCII, so characters are bytes.
   if (token.length > maxTokenBytes)
     throw new InvalidTokenError('ERR_TOKEN_TOO_LARGE', { reason: 'too-large' })
 
@@ -86,10 +91,12 @@ export function parseUnverifiedToken(
     )
 
   const [header, payload] = [token.slice(0, headerEnd), token.slice(headerEnd + 1, payloadEnd)]
-  decodeBase64url(token.slice(payloadEnd + 1), 'signature')
+  const signature = decodeBase64url(token.slice(payloadEnd + 1), 'signature')
   return {
     unverifiedHeader: known.get(header) ?? parseObject(decodeBase64url(header, 'header'), 'header'),
     unverifiedClaims: parseObject(decodeBase64url(payload, 'payload'), 'payload'),
+    // RFC 7515 §5.2 (step 8). Both parts are base64url by now.
+    signed: { signingInput: Buffer.from(token.slice(0, payloadEnd), 'latin1'), signature },
   }
 }
 

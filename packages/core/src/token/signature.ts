@@ -1,44 +1,58 @@
-import type { CryptoKey } from 'jose'
+/** The signature port: all other code verifies signatures through this file, which alone knows an engine. */
+
+import { signatureEngine } from '#signature-engine'
+import { type Awaitable, after } from '../base/maybe-async.js'
 import type { Algorithm } from './algorithms.js'
+import type { BoundKey, PublicKey } from './signature-engine.js'
+
+/** What the signature of a token covers, and the signature itself (RFC 7515 §5.2). */
+export interface Signed {
+  /** The JWS Signing Input (RFC 7515 §2): header and payload as they were sent. */
+  readonly signingInput: Uint8Array
+  readonly signature: Uint8Array
+}
+
+/** A public key of an issuer, bound to one algorithm (RFC 8725 §3.1). Opaque: only {@link verifySignature} uses it. */
+class VerificationKey {
+  readonly #bound: BoundKey
+
+  constructor(bound: BoundKey) {
+    this.#bound = bound
+  }
+
+  verify({ signingInput, signature }: Signed): Awaitable<boolean> {
+    const bound = this.#bound
+    return signature.length === bound.signatureBytes && bound.verify(signingInput, signature)
+  }
+}
+
+export type { PublicKey, VerificationKey }
 
 /**
- * The parameters of the Web Cryptography API for each algorithm (RFC 7518 §3, RFC 8037 §3.1). Signatures are not checked with
- * `jose`: that parses the header again, into an object that finds `crit` on a polluted `Object.prototype`.
+ * Reads a public key.
+ *
+ * @param spki a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) in DER
+ * @returns `undefined` when it is malformed, as far as the engine can tell without waiting
  */
-const PARAMETERS: Readonly<Record<Algorithm, SignatureParameters>> = {
-  RS256: bare({ name: 'RSASSA-PKCS1-v1_5' }),
-  RS384: bare({ name: 'RSASSA-PKCS1-v1_5' }),
-  RS512: bare({ name: 'RSASSA-PKCS1-v1_5' }),
-  // RFC 7518 §3.5: the salt is as long as the digest.
-  PS256: bare({ name: 'RSA-PSS', saltLength: 32 }),
-  PS384: bare({ name: 'RSA-PSS', saltLength: 48 }),
-  PS512: bare({ name: 'RSA-PSS', saltLength: 64 }),
-  ES256: bare({ name: 'ECDSA', hash: 'SHA-256' }),
-  ES384: bare({ name: 'ECDSA', hash: 'SHA-384' }),
-  ES512: bare({ name: 'ECDSA', hash: 'SHA-512' }),
-  EdDSA: bare({ name: 'Ed25519' }),
-  Ed25519: bare({ name: 'Ed25519' }),
+export function parsePublicKey(spki: Uint8Array): PublicKey | undefined {
+  return signatureEngine.parsePublicKey(spki)
 }
 
-interface SignatureParameters {
-  readonly name: string
-  readonly hash?: string
-  readonly saltLength?: number
+/**
+ * Binds a public key to an algorithm.
+ *
+ * @returns `undefined` when key and algorithm do not fit each other, or this runtime cannot verify the algorithm
+ */
+export function bindKey(key: PublicKey, algorithm: Algorithm): Awaitable<VerificationKey | undefined> {
+  return after(key.bindTo(algorithm), (bound) => bound && new VerificationKey(bound))
 }
 
-/** Without a prototype: members that are left out must not be found on `Object.prototype`. */
-function bare(parameters: SignatureParameters): SignatureParameters {
-  return Object.freeze(Object.setPrototypeOf(parameters, null))
-}
-
-/** Whether a key made the signature of a token (RFC 7515 §5.2) whose three parts are canonical base64url. */
-export async function hasSigned(key: CryptoKey, algorithm: Algorithm, token: string): Promise<boolean> {
-  const end = token.lastIndexOf('.')
-  const signature = Buffer.from(token.slice(end + 1), 'base64url')
-  return crypto.subtle.verify(
-    PARAMETERS[algorithm],
-    key,
-    signature,
-    Buffer.from(token.slice(0, end), 'latin1'),
-  )
+/**
+ * Whether a token was signed with this key (RFC 7515 §5.2), by its algorithm.
+ *
+ * @returns at once for RSA up to 4096 bits, ES256 and Ed25519 on Node; a promise otherwise
+ * @throws what the engine fails with. No token can cause that, so it is no refusal of the token
+ */
+export function verifySignature(key: VerificationKey, signed: Signed): Awaitable<boolean> {
+  return key.verify(signed)
 }

@@ -1,12 +1,23 @@
-import { checkNames, closest, describe } from '../errors/check-options.js'
+import {
+  applyChecks,
+  closest,
+  describe,
+  type Given,
+  type OptionCheck,
+  type OptionChecks,
+  objectWith,
+  oneOf,
+  wrongKind,
+} from '../errors/check-options.js'
 import { ConfigurationError } from '../errors/errors.js'
 import { ALGORITHMS, type Algorithm, isAlgorithm } from './algorithms.js'
-import { type NamesOfClaims, type Profile, STANDARD_NAMES } from './claims.js'
+import { resolveAudience } from './audience-option.js'
+import { type NamesOfClaims, type Profile, STANDARD_NAMES, type TokenRules } from './claims.js'
 
-/** Under which names an issuer puts claims into its tokens. */
+/** The names of claims in an issuer's tokens. */
 export interface ClaimNames {
   /**
-   * The claim with the scopes, a string of them or an array: `'scp'`, `'permissions'`.
+   * The claim with the scopes, a space-separated string or an array: `'scp'`, `'permissions'`.
    *
    * @default 'scope'
    */
@@ -19,76 +30,107 @@ export interface ClaimNames {
   readonly clientId?: string | undefined
 }
 
-export function resolveProfile(option: unknown): Profile {
-  if (option === undefined) return 'telnyx'
-  if (option === 'telnyx' || option === 'rfc9068') return option
-  throw new ConfigurationError(`Option "profile" must be "telnyx" or "rfc9068", not ${describe(option)}`)
+/** The requirements for the tokens of an issuer. */
+export interface TokenRulesOptions {
+  /**
+   * The identifier of this API, or several. The claim `aud` must name one of them (RFC 9068 §4). `null` turns the check off:
+   * tokens for any API of this issuer are then accepted here.
+   *
+   * @default the environment variable `TELNYX_AUTH_AUDIENCE`, comma-separated; without it, required
+   */
+  readonly audience?: string | readonly string[] | null | undefined
+  /**
+   * The form of a token. `'telnyx'`: `typ` absent, `JWT` or `at+jwt`, and the claims `iss`, `aud` and `exp`. `'rfc9068'`:
+   * `typ` `at+jwt` and every claim that RFC 9068 §2.2 requires.
+   *
+   * @default 'telnyx'
+   */
+  readonly profile?: Profile | undefined
+  /**
+   * The names of the claims with scopes and client id, where an issuer has other names than RFC 9068. Claims of other names
+   * are not read; in introspection responses, the names of RFC 7662 come first. Not with profile `'rfc9068'`.
+   *
+   * @default { scopes: 'scope', clientId: 'client_id' }
+   */
+  readonly claimNames?: ClaimNames | undefined
+  /**
+   * The signature algorithms that are allowed (RFC 8725 §3.1). Each key is used with its own algorithm only.
+   *
+   * @default all eleven that are supported: RS, PS and ES with 256, 384 and 512; EdDSA, Ed25519
+   */
+  readonly algorithms?: readonly Algorithm[] | undefined
 }
 
-/** Claims that say something else in every token (RFC 7519 §4.1, RFC 7662 §2.2, RFC 7800 §3.1). */
+/** Registered claims with another meaning (RFC 7519 §4.1, RFC 7662 §2.2, RFC 7800 §3.1). */
 const OTHER_CLAIMS: readonly string[] = ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'cnf', 'active']
 
-export function resolveClaimNames(option: unknown, profile: Profile): NamesOfClaims {
-  const given = checkNames(
-    option === undefined ? {} : option,
-    ['scopes', 'clientId'] satisfies (keyof ClaimNames)[],
-    'member of "claimNames"',
-  )
-  const names = {
-    scopes: resolveClaimName(given, 'scopes', STANDARD_NAMES.clientId),
-    clientId: resolveClaimName(given, 'clientId', STANDARD_NAMES.scopes),
-  }
-  if (names.scopes === names.clientId)
+const checkClaimNames = objectWith<NamesOfClaims>({
+  scopes: claimName(STANDARD_NAMES.scopes, STANDARD_NAMES.clientId),
+  clientId: claimName(STANDARD_NAMES.clientId, STANDARD_NAMES.scopes),
+})
+
+const CHECKS: OptionChecks<Omit<TokenRules, 'issuer' | 'audience'>> = {
+  profile: oneOf('telnyx', 'rfc9068'),
+  claimNames: (value, name) => {
+    const names = checkClaimNames(value, name)
+    if (names.scopes !== names.clientId) return names
     throw new ConfigurationError('Option "claimNames" must not name the same claim twice')
+  },
+  algorithms: checkAlgorithms,
+}
+
+/**
+ * Checks the requirements for the tokens of an issuer, and fills in defaults.
+ *
+ * @param audience the environment variable `TELNYX_AUTH_AUDIENCE`
+ * @throws {ConfigurationError}
+ */
+export function resolveTokenRules(given: Given, issuer: string, audience: string | undefined): TokenRules {
+  const rules = applyChecks(CHECKS, given)
+  const { scopes, clientId } = rules.claimNames
   // RFC 9068 §2.2 and §2.2.3
   if (
-    profile === 'rfc9068' &&
-    (names.scopes !== STANDARD_NAMES.scopes || names.clientId !== STANDARD_NAMES.clientId)
+    rules.profile === 'rfc9068' &&
+    (scopes !== STANDARD_NAMES.scopes || clientId !== STANDARD_NAMES.clientId)
   )
     throw new ConfigurationError(
       'Options "claimNames" and "profile" exclude each other: RFC 9068 says that scopes are in "scope", and the client is in "client_id"',
     )
-  return names
+  return { ...rules, issuer, audience: resolveAudience(given.audience, audience) }
 }
 
-function resolveClaimName(
-  given: Record<string, unknown>,
-  member: keyof NamesOfClaims & keyof ClaimNames,
-  taken: string,
-): string {
-  const { [member]: name = STANDARD_NAMES[member] } = given
-  if (typeof name !== 'string' || name === '')
-    throw new ConfigurationError(
-      `Option "claimNames" must have the name of a claim as "${member}", not ${describe(name)}`,
-    )
-  if (OTHER_CLAIMS.includes(name) || name === taken)
-    throw new ConfigurationError(
-      `Option "claimNames" must not have "${name}" as "${member}": this claim says something else`,
-    )
-  return name
+function claimName(byDefault: string, taken: string): OptionCheck<string> {
+  return (value, member) => {
+    if (value === undefined) return byDefault
+    if (typeof value !== 'string' || value === '')
+      throw new ConfigurationError(
+        `Option "claimNames" must have the name of a claim as "${member}", not ${describe(value)}`,
+      )
+    if (OTHER_CLAIMS.includes(value) || value === taken)
+      throw new ConfigurationError(
+        `Option "claimNames" must not have "${value}" as "${member}": this claim says something else`,
+      )
+    return value
+  }
 }
 
-export function resolveAlgorithms(option: unknown): ReadonlySet<Algorithm> {
+function checkAlgorithms(option: unknown): ReadonlySet<Algorithm> {
   if (option === undefined) return new Set(ALGORITHMS)
   if (!Array.isArray(option) || option.length === 0)
+    throw wrongKind('algorithms', `an array of at least one of ${ALGORITHMS.join(', ')}`, option)
+  return new Set(Array.from(option, checkAlgorithm))
+}
+
+function checkAlgorithm(name: unknown): Algorithm {
+  if (isAlgorithm(name)) return name
+  if (typeof name !== 'string')
+    throw new ConfigurationError(`Option "algorithms" must hold names of algorithms, not ${describe(name)}`)
+  if (/^(none|hs\d*)$/i.test(name.trim()))
     throw new ConfigurationError(
-      `Option "algorithms" must be an array of at least one of ${ALGORITHMS.join(', ')}, not ${describe(option)}`,
+      `Option "algorithms" must not hold "none" or an HMAC algorithm: with those, anyone with the issuer's public keys can make tokens; accepted are ${ALGORITHMS.join(', ')}`,
     )
-  return new Set(
-    Array.from(option, (name: unknown) => {
-      if (isAlgorithm(name)) return name
-      if (typeof name !== 'string')
-        throw new ConfigurationError(
-          `Option "algorithms" must hold names of algorithms, not ${describe(name)}`,
-        )
-      if (/^(none|hs\d*)$/i.test(name.trim()))
-        throw new ConfigurationError(
-          `Option "algorithms" must not hold "none" or an HMAC algorithm: with those, whoever knows the issuer's public keys can make tokens; accepted are ${ALGORITHMS.join(', ')}`,
-        )
-      const meant = closest(name, ALGORITHMS)
-      throw new ConfigurationError(
-        `Option "algorithms" holds a name that is not supported${meant ? ` (did you mean "${meant}"?)` : ''}; accepted are ${ALGORITHMS.join(', ')}`,
-      )
-    }),
+  const meant = closest(name, ALGORITHMS)
+  throw new ConfigurationError(
+    `Option "algorithms" holds a name that is not supported${meant ? ` (did you mean "${meant}"?)` : ''}; accepted are ${ALGORITHMS.join(', ')}`,
   )
 }

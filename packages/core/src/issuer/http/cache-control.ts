@@ -1,24 +1,24 @@
-/** The shortest and the longest lifetime: what headers ask for is kept within them. */
+/** The shortest and the longest lifetime; headers cannot go beyond them. */
 const MIN_LIFETIME_MS = 60_000
 const MAX_LIFETIME_MS = 24 * 60 * 60_000
 
-/** A longer header is not read: no server sends one. */
+/** A longer `Cache-Control` header is ignored; no real server sends one. */
 const MAX_HEADER_LENGTH = 4096
 
-/** One directive of a list: a name, and perhaps a value or a quoted text (RFC 9111 §5.2, RFC 9110 §5.6). */
+/** One directive: a name, optionally with a token or a quoted string (RFC 9111 §5.2, RFC 9110 §5.6). */
 const DIRECTIVE = /^([!#$%&'*+.^_`|~\w-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([!#$%&'*+.^_`|~\w-]+)))?$/
 
-/** What a response says about how long it may be kept. */
+/** The headers that say how long a response may be kept. */
 export interface Freshness {
   readonly cacheControl: string | null
   readonly age: string | null
 }
 
 /**
- * The lifetime that a response asks for, within one minute and one day (RFC 9111 §4.2): `max-age` less `Age`. `no-store` and
- * `no-cache` ask for the shortest. `s-maxage` is for shared caches, and this one is private.
+ * The lifetime of a response in milliseconds (RFC 9111 §4.2): `max-age` less `Age`, at least one minute and at most one day.
+ * `no-store` and `no-cache` give the shortest. `s-maxage` is ignored: it is for shared caches, and this cache is private.
  *
- * @param defaultMs used when there is no `max-age` that is a number
+ * @param defaultMs used when there is no numeric `max-age`
  */
 export function lifetimeOf({ cacheControl, age }: Freshness, defaultMs: number): number {
   const directives = parseDirectives(cacheControl)
@@ -28,11 +28,11 @@ export function lifetimeOf({ cacheControl, age }: Freshness, defaultMs: number):
   return Math.min(Math.max(lifetimeMs, MIN_LIFETIME_MS), MAX_LIFETIME_MS)
 }
 
-/** The first of each name: RFC 9111 §4.2.1 allows that for directives that are repeated. */
+/** For a repeated directive, the first one counts (RFC 9111 §4.2.1). */
 function parseDirectives(header: string | null): ReadonlyMap<string, string> {
   const directives = new Map<string, string>()
   if (header === null || header.length > MAX_HEADER_LENGTH) return directives
-  // Commas within quoted texts separate nothing.
+  // A comma within a quoted string is not a separator.
   for (const part of header.match(/(?:[^",]|"(?:[^"\\]|\\.)*"?)+/g) ?? []) {
     const [, name = '', quoted, token] = DIRECTIVE.exec(part.trim()) ?? []
     const key = name.toLowerCase()
@@ -41,12 +41,12 @@ function parseDirectives(header: string | null): ReadonlyMap<string, string> {
   return directives
 }
 
-/** RFC 9111 §5.1: of several values, the first one; one that is not a number is none. */
+/** The first value of `Age` (RFC 9111 §5.1); 0 where it is not a number. */
 function ageOf(age: string | null): number {
   return secondsOf(age?.split(',', 1)[0]?.trim()) ?? 0
 }
 
-/** RFC 9111 §1.2.2: digits, and what is too large is as large as can be. */
+/** Delta-seconds (RFC 9111 §1.2.2): digits only, and at most 2^31. */
 function secondsOf(value: string | undefined): number | undefined {
   return value !== undefined && /^\d+$/.test(value) ? Math.min(Number(value), 2 ** 31) : undefined
 }

@@ -1,99 +1,99 @@
 import type { Clock } from '../../base/clock.js'
-import { withoutInheritance } from '../../base/own-members.js'
+import { ownMembers } from '../../base/own-members.js'
 import { retryAfterSecondsOf } from '../../errors/issuer-failure.js'
 import { Deadline } from './deadline.js'
 import { Backoff } from './pacing.js'
 
-/** A freshly loaded value and how long it may be used without asking again. */
-export interface Loaded<T> {
+/** A fetched value, and how long it is fresh. */
+export interface Fetched<T> {
   readonly value: T
   readonly lifetimeMs: number
 }
 
-/** What is kept of a document, and of how it came. */
-interface Kept<T> extends Loaded<T> {
-  /** When it was asked for: what the issuer changed afterwards is not in it. */
-  readonly askedAt: number
-  /** Which load it was, counted from 1. */
-  readonly load: number
+interface CachedValue<T> extends Fetched<T> {
+  /** When the request was made: the value knows nothing of later changes at the issuer. */
+  readonly requestedAt: number
+  /** Which refresh it is from, counted from 1. */
+  readonly generation: number
 }
 
-/** How a document is loaded and kept. */
+/** How a document is fetched and cached. */
 export interface DocumentPlan<T> {
   readonly clock: Clock
   readonly timeoutMs: number
-  /** How long it may be used past its lifetime while the issuer cannot be asked. */
+  /** Stale-if-error (RFC 5861 §4): how long a stale value is used while the issuer cannot be reached. */
   readonly maxStaleMs: number
-  /** How long a load is waited for while there is something to go on with. */
-  readonly patienceMs: number
+  /** How long a caller waits for a refresh before the stale value is used. */
+  readonly staleWaitMs: number
   /** @throws what {@link CachedDocument.refresh} rejects with */
-  load(deadline: Deadline): Promise<Loaded<T>>
-  /** Milliseconds for which nobody may be asked, whatever the document's own pauses. */
+  fetch(deadline: Deadline): Promise<Fetched<T>>
+  /** Milliseconds for which no request may be made, in addition to the backoff of this document. */
   waitMs?(): number
-  /** Called after each load. */
-  loaded?(value: T, before: T | undefined): void
+  /** Called after each refresh that succeeded. */
+  refreshed?(value: T, previous: T | undefined): void
+  /** Called after each refresh that failed. */
   failed?(error: unknown): void
 }
 
-/** The part of its lifetime after which a document that is used is refreshed in the background. */
+/** The part of its lifetime after which a document in use is refreshed in the background. */
 const REFRESH_AFTER = 0.8
 /**
- * For this long, a failure says that the issuer is in trouble; an older one says nothing. A minute longer than the longest
- * pause, so that of a busy service nobody ever waits for an issuer that fails.
+ * For this long, a failure means that the issuer is failing now, so no caller waits for a refresh. One minute longer than the
+ * longest pause between refreshes: callers of a busy service never wait for an issuer that fails.
  */
 const RECENT_FAILURE_MS = 6 * 60_000
 
 /**
- * One document of the issuer, kept for its lifetime: loaded once for any number of callers, refreshed in the
- * background by use (there is no timer), and used beyond its lifetime while the issuer cannot be asked.
+ * Cache of one document of the issuer: stale-while-revalidate and stale-if-error (RFC 5861). Refreshes are single flight, start
+ * when the document is used (there is no timer), and back off after failures.
  */
 export class CachedDocument<T> {
   readonly #plan: DocumentPlan<T>
   readonly #clock: Clock
   readonly #backoff: Backoff
-  #current: Kept<T> | undefined
-  #loading: { readonly promise: Promise<T>; readonly startedAt: number } | undefined
+  #current: CachedValue<T> | undefined
+  #refreshing: { readonly promise: Promise<T>; readonly startedAt: number } | undefined
   #failure: { readonly error: unknown; readonly at: number } | undefined
-  #loads = 0
+  #latestGeneration = 0
 
   constructor(plan: DocumentPlan<T>) {
-    // Some members may be left out, and must not be found on `Object.prototype`.
-    this.#plan = withoutInheritance(plan)
+    // Optional members must not be found on a polluted `Object.prototype`.
+    this.#plan = ownMembers(plan)
     this.#clock = plan.clock
     this.#backoff = new Backoff(plan.clock)
   }
 
-  /** The value at hand, whatever its age. */
+  /** The cached value, whatever its age. */
   get value(): T | undefined {
     return this.#current?.value
   }
 
-  /** The value, while it is too young to be asked for again. */
+  /** The cached value, until it is old enough for a refresh in the background. */
   get fresh(): T | undefined {
     return this.#isYoungerThan(REFRESH_AFTER) ? this.#current?.value : undefined
   }
 
-  /** How many loads have begun. */
-  get loads(): number {
-    return this.#loads
+  /** Which refresh the cached value is from, counted from 1; 0 without a value. */
+  get generation(): number {
+    return this.#current?.generation ?? 0
   }
 
-  /** Which of them the value at hand is from; 0 when there is none. */
-  get load(): number {
-    return this.#current?.load ?? 0
+  /** The generation of the refresh that began last, which may still be in progress. */
+  get latestGeneration(): number {
+    return this.#latestGeneration
   }
 
-  /** Whether a load is under way. */
-  get loading(): boolean {
-    return this.#loading !== undefined
+  /** Whether a refresh is in progress. */
+  get isRefreshing(): boolean {
+    return this.#refreshing !== undefined
   }
 
-  /** Milliseconds since the value was asked for. */
+  /** Milliseconds since the value was requested. */
   get ageMs(): number | undefined {
-    return this.#current && this.#clock.monotonic() - this.#current.askedAt
+    return this.#current && this.#clock.monotonic() - this.#current.requestedAt
   }
 
-  /** Whether there is a value that may be used, be it because the issuer cannot be asked. */
+  /** Whether there is a value that may be used: fresh, or stale within `maxStaleMs`. */
   get usable(): boolean {
     return this.#isYoungerThan(1, this.#plan.maxStaleMs)
   }
@@ -103,27 +103,27 @@ export class CachedDocument<T> {
     return this.#current !== undefined && !this.#isYoungerThan(1)
   }
 
-  /** What the last load failed with; `undefined` once one has succeeded since. */
+  /** What the last refresh failed with; `undefined` when it succeeded. */
   get failure(): { readonly error: unknown; readonly agoMs: number } | undefined {
     return this.#failure && { error: this.#failure.error, agoMs: this.#clock.monotonic() - this.#failure.at }
   }
 
-  /** Milliseconds until use refreshes the document in the background; 0 when it does now. */
+  /** Milliseconds until use refreshes the document in the background; 0 when the next use does. */
   get refreshesInMs(): number {
     const lifetimeMs = this.#current?.lifetimeMs ?? 0
     return Math.max(0, lifetimeMs * REFRESH_AFTER - (this.ageMs ?? 0))
   }
 
-  /** Milliseconds until the document may be asked for again; 0 when it may be now. */
+  /** Milliseconds of the pause after a failure that are left; 0 when a request may be made. */
   get pauseMs(): number {
     return this.#failure ? Math.max(this.#backoff.waitMs, this.#plan.waitMs?.() ?? 0) : 0
   }
 
   /**
-   * The value, fresh if that is possible. Rejects with what the load failed with, only when there is no value
-   * that may still be used.
+   * The value: fresh where possible, stale while the issuer cannot be reached. Rejects with what the refresh failed with, only
+   * without a usable value.
    *
-   * @param deadline of whoever cannot go on without it
+   * @param deadline the deadline of a caller that cannot continue without the value
    */
   async get(deadline?: Deadline): Promise<T> {
     const current = this.#current
@@ -131,36 +131,36 @@ export class CachedDocument<T> {
     if (this.#isYoungerThan(REFRESH_AFTER)) return current.value
     const refreshed = this.refresh()
     refreshed.catch(() => undefined)
-    // Nobody waits who need not: not before the lifetime is over, and not for an issuer that is in trouble.
+    // Stale-while-revalidate: no wait within the lifetime, and none for an issuer that fails.
     if (!this.stale || (this.failure?.agoMs ?? Number.POSITIVE_INFINITY) < RECENT_FAILURE_MS)
       return current.value
-    return this.#waitAWhile(refreshed, current.value)
+    return this.#waitBriefly(refreshed, current.value)
   }
 
   /**
-   * Loads the document anew, joining a load under way. A failure leaves the value at hand as it is and is
-   * repeated, without asking, to all who come before the pause after it is over.
+   * Fetches the document, or joins a refresh in progress. A failure does not change the cached value. During the pause after
+   * it, every call is rejected with the same failure, without a request.
    */
   refresh(deadline?: Deadline): Promise<T> {
-    if (this.#loading) return this.#loading.promise
+    if (this.#refreshing) return this.#refreshing.promise
     if (this.#failure && this.pauseMs > 0) return Promise.reject(this.#failure.error)
     const startedAt = this.#clock.monotonic()
-    // What was loaded at no time would have no age, and every request would load it again.
+    // Without a time, the value would have no age, and every request would refresh it.
     if (Number.isNaN(startedAt))
       return Promise.reject(new Error('The monotonic clock of this process does not return a finite number'))
-    const load = ++this.#loads
-    const loading = deadline
-      ? this.#plan.load(deadline)
-      : Deadline.within(this.#plan.timeoutMs, (own) => this.#plan.load(own))
-    const promise = loading
+    const generation = ++this.#latestGeneration
+    const fetching = deadline
+      ? this.#plan.fetch(deadline)
+      : Deadline.within(this.#plan.timeoutMs, (own) => this.#plan.fetch(own))
+    const promise = fetching
       .then(
-        (loaded) => {
-          const before = this.#current?.value
-          this.#current = { ...loaded, askedAt: startedAt, load }
+        ({ value, lifetimeMs }) => {
+          const previous = this.#current?.value
+          this.#current = { value, lifetimeMs, requestedAt: startedAt, generation }
           this.#failure = undefined
           this.#backoff.succeeded()
-          this.#plan.loaded?.(loaded.value, before)
-          return loaded.value
+          this.#plan.refreshed?.(value, previous)
+          return value
         },
         (error: unknown) => {
           this.#failure = { error, at: this.#clock.monotonic() }
@@ -170,9 +170,9 @@ export class CachedDocument<T> {
         },
       )
       .finally(() => {
-        this.#loading = undefined
+        this.#refreshing = undefined
       })
-    this.#loading = { promise, startedAt }
+    this.#refreshing = { promise, startedAt }
     return promise
   }
 
@@ -182,14 +182,14 @@ export class CachedDocument<T> {
     )
   }
 
-  /** Those who come while a load takes long do not wait for it as the first ones have. */
-  async #waitAWhile(refreshed: Promise<T>, otherwise: T): Promise<T> {
-    const startedAt = this.#loading?.startedAt
-    const { patienceMs } = this.#plan
-    const leftMs = startedAt === undefined ? patienceMs : startedAt + patienceMs - this.#clock.monotonic()
-    if (leftMs <= 0) return otherwise
+  /** Later callers wait only for the rest of the first caller's wait. */
+  async #waitBriefly(refreshed: Promise<T>, stale: T): Promise<T> {
+    const startedAt = this.#refreshing?.startedAt
+    const { staleWaitMs } = this.#plan
+    const leftMs = startedAt === undefined ? staleWaitMs : startedAt + staleWaitMs - this.#clock.monotonic()
+    if (leftMs <= 0) return stale
     return Deadline.within(leftMs, ({ over }) =>
-      Promise.race([refreshed, over.then(() => otherwise)]).catch(() => otherwise),
+      Promise.race([refreshed, over.then(() => stale)]).catch(() => stale),
     )
   }
 }

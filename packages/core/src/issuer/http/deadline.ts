@@ -1,7 +1,7 @@
-/** The end of the time for a piece of work that may take several requests. */
+/** The time limit of one task, which may make several requests. */
 export class Deadline {
   readonly timeoutMs: number
-  /** Fulfilled when the time is over. */
+  /** Fulfilled when the time limit is over. */
   readonly over: Promise<void>
   readonly #startedAt = performance.now()
   #timer: NodeJS.Timeout | undefined
@@ -17,7 +17,7 @@ export class Deadline {
     })
   }
 
-  /** Gives work its time, and leaves no timer behind, which would keep a process alive. */
+  /** Runs a task with a time limit. Clears its timer afterwards, which would keep the process alive. */
   static async within<T>(timeoutMs: number, work: (deadline: Deadline) => Promise<T>): Promise<T> {
     const deadline = new Deadline(timeoutMs)
     try {
@@ -27,7 +27,7 @@ export class Deadline {
     }
   }
 
-  /** Whether the time is over, also where so much is going on that no timer fires. */
+  /** Whether the time limit is over. Reads the time as well, because a busy event loop fires timers late. */
   get isOver(): boolean {
     return this.#fired || performance.now() - this.#startedAt > this.timeoutMs
   }

@@ -1,87 +1,92 @@
 import type { Clock } from '../../base/clock.js'
-import { IssuerFailure, quote, unasked } from '../../errors/issuer-failure.js'
+import { IssuerFailure, quote, suppressedFailure } from '../../errors/issuer-failure.js'
 import type { Deadline } from './deadline.js'
-import { type HttpLimits, type JsonDocument, type JsonRequest, requestJson } from './http-json.js'
+import { type HttpLimits, type JsonRequest, type JsonResponse, requestJson } from './http-json.js'
 import { Budget } from './pacing.js'
 
-/** How many requests for its documents an issuer gets while it fails, and in which time. */
-const REQUESTS_IN_TROUBLE = { limit: 4, perMs: 60_000 }
+/** The rate limit for requests to an issuer that fails: all its documents together. */
+const REQUESTS_WHILE_FAILING = { limit: 4, perMs: 60_000 }
 
-/** Asks one issuer for its documents, and spares it while it fails: all documents together. */
+/** Requests the documents of one issuer, and limits the rate of these requests while the issuer fails. */
 export class IssuerClient {
   readonly #limits: HttpLimits
   readonly #clock: Clock
   readonly #failures: Budget
   #lastFailure: IssuerFailure | undefined
-  #inTrouble = false
-  /** How many requests those under way may yet come to: any of them may fail. */
-  #underWay = 0
+  /** Whether the last document could not be loaded. */
+  #isFailing = false
+  /** The maximum number of requests that the calls in flight may still make: any of them may fail. */
+  #reserved = 0
 
   constructor(limits: HttpLimits, clock: Clock) {
     this.#limits = limits
     this.#clock = clock
-    this.#failures = new Budget(REQUESTS_IN_TROUBLE.limit, REQUESTS_IN_TROUBLE.perMs, clock)
+    this.#failures = new Budget(REQUESTS_WHILE_FAILING.limit, REQUESTS_WHILE_FAILING.perMs, clock)
   }
 
-  /** Milliseconds until the issuer may be asked again, for having failed too often; 0 when it may be now. */
+  /** Milliseconds until the rate limit allows a request; 0 when it allows one now. */
   get waitMs(): number {
     return this.#failures.waitMs
   }
 
-  /** @throws {IssuerFailure} the last one, without asking, when it is not to be asked now */
-  async get(request: JsonRequest, deadline: Deadline): Promise<JsonDocument> {
-    const { answer } = await this.getFirst([request], deadline)
-    return answer
+  /** @throws {IssuerFailure} the last one, without a request, while the rate limit allows none */
+  async get(request: JsonRequest, deadline: Deadline): Promise<JsonResponse> {
+    const { response } = await this.getFirst([request], deadline)
+    return response
   }
 
   /**
-   * Asks for a document that is at one of several places: at the next one where the answer is 404. That is no failure of
-   * the issuer, unless it is the answer at all of them.
+   * Requests a document that is at one of several URLs: at the next one where the response is 404. A 404 counts as a
+   * failure of the issuer only if it is the response at all of them.
    *
-   * @returns the document, and at which of the places it is
-   * @throws {IssuerFailure} as {@link get}; that of the last place where the document is at none
+   * @returns the response, and the index of the request that found the document
+   * @throws {IssuerFailure} as {@link get}; that of the last URL where none has the document
    */
   async getFirst(
     requests: readonly JsonRequest[],
     deadline: Deadline,
-  ): Promise<{ answer: JsonDocument; place: number }> {
-    const left = this.#failures.left - this.#underWay
-    if (this.#lastFailure && left <= 0) throw unasked(this.#lastFailure)
-    // Where not all places may be asked any more, the likeliest one is.
-    const places = requests.slice(0, Math.max(1, left))
-    // Once more is for a hiccup, not for an outage.
-    let retries = this.#inTrouble ? 0 : Math.max(0, Math.min(this.#limits.retries, left - 2))
-    const reserved = places.length + retries
-    this.#underWay += reserved
-    let asked = 0
+  ): Promise<{ response: JsonResponse; index: number }> {
+    const left = this.#failures.left - this.#reserved
+    if (this.#lastFailure && left <= 0) throw suppressedFailure(this.#lastFailure)
+    // Where the rate limit does not allow all requests, the first ones are the likeliest.
+    const allowed = requests.slice(0, Math.max(1, left))
+    // Retries are for a brief disturbance, not for an outage.
+    let retries = this.#isFailing ? 0 : Math.max(0, Math.min(this.#limits.retries, left - 2))
+    const reserved = allowed.length + retries
+    this.#reserved += reserved
+    let attempts = 0
     try {
-      for (const [place, request] of places.entries()) {
+      for (const [index, request] of allowed.entries()) {
         try {
-          const answer = await requestJson(() => request, this.#limits, deadline, this.#clock, retries)
-          asked += answer.attempts
-          // While the issuer fails, every request counts; else those that failed.
-          this.#spend(this.#inTrouble ? asked : asked - place - 1)
-          this.#inTrouble = false
-          return { answer, place }
+          const response = await requestJson(() => request, this.#limits, deadline, this.#clock, retries)
+          attempts += response.attempts
+          // While the issuer fails, every request counts; otherwise only those that failed.
+          this.#spend(this.#isFailing ? attempts : attempts - index - 1)
+          this.#isFailing = false
+          return { response, index }
         } catch (failure) {
           if (!(failure instanceof IssuerFailure)) throw failure
-          asked += failure.attempts
+          attempts += failure.attempts
           retries -= failure.attempts - 1
-          const isElsewhere = failure.status === 404 && place + 1 < places.length
-          if (isElsewhere) continue
-          const final = place > 0 && failure.status === 404 ? absentAt(places, failure) : failure
-          final.attempts = asked
+          const isNotFound = failure.status === 404
+          if (isNotFound && index + 1 < allowed.length) continue
+          const final = isNotFound && index > 0 ? notFoundAt(allowed, failure) : failure
+          final.attempts = attempts
           this.#noteFailure(final)
           throw final
         }
       }
-      throw new TypeError('A document is asked for at one place at least')
+      throw new TypeError('A document must have at least one URL')
     } finally {
-      this.#underWay -= reserved
+      this.#reserved -= reserved
     }
   }
 
-  /** For a document that arrived and cannot be used. */
+  /**
+   * Counts a document that arrived and cannot be used as a failure of the issuer.
+   *
+   * @returns the failure, to be thrown
+   */
   reject(failure: IssuerFailure): IssuerFailure {
     this.#noteFailure(failure)
     return failure
@@ -89,7 +94,7 @@ export class IssuerClient {
 
   #noteFailure(failure: IssuerFailure): void {
     this.#lastFailure = failure
-    this.#inTrouble = true
+    this.#isFailing = true
     this.#spend(failure.attempts)
   }
 
@@ -98,9 +103,9 @@ export class IssuerClient {
   }
 }
 
-/** For a document that is at none of its places, in words that name them. */
-function absentAt(places: readonly JsonRequest[], { host, durationMs }: IssuerFailure): IssuerFailure {
-  const urls = places.map(({ url }) => quote(url))
-  const message = `The answer has the status 404, at ${urls.join(' and at ')}`
+/** The failure for a document that is at none of its URLs; its message names them. */
+function notFoundAt(requests: readonly JsonRequest[], { host, durationMs }: IssuerFailure): IssuerFailure {
+  const urls = requests.map(({ url }) => quote(url))
+  const message = `The response has the status 404, at ${urls.join(' and at ')}`
   return new IssuerFailure('status', message, { host, durationMs, status: 404 })
 }

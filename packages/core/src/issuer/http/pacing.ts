@@ -1,8 +1,8 @@
-/** How often an issuer is asked: pure, with time and chance passed in. */
+/** Rate limits and backoff for requests to an issuer. Time and randomness come from the clock. */
 
 import type { Clock } from '../../base/clock.js'
 
-/** At most so many events in any span of time; none at all while the clock does not tell the time (`NaN`). */
+/** A rate limit: at most `limit` events in any `perMs`. It allows none while the clock returns `NaN`. */
 export class Budget {
   readonly #limit: number
   readonly #perMs: number
@@ -15,41 +15,42 @@ export class Budget {
     this.#clock = clock
   }
 
-  /** How many more are allowed now. */
+  /** How many more events are allowed now. */
   get left(): number {
     if (Number.isNaN(this.#clock.monotonic())) return 0
     return Math.max(0, this.#limit - this.#recent().length)
   }
 
-  /** Milliseconds until one more is allowed; 0 when one is now. */
+  /** Milliseconds until the next event is allowed; 0 when it is allowed now. */
   get waitMs(): number {
     const now = this.#clock.monotonic()
     if (Number.isNaN(now)) return this.#perMs
-    const decisive = this.#recent().at(-this.#limit)
-    return decisive === undefined ? 0 : decisive + this.#perMs - now
+    const oldestCounted = this.#recent().at(-this.#limit)
+    return oldestCounted === undefined ? 0 : oldestCounted + this.#perMs - now
   }
 
+  /** Counts one event. */
   spend(): void {
     this.#spent = [...this.#recent(), this.#clock.monotonic()]
   }
 
   #recent(): readonly number[] {
     const now = this.#clock.monotonic()
-    // What has no time is forgotten as soon as the time is known again, and nothing is before.
+    // Events that were counted at `NaN` are dropped when the clock works again. Until then, none is.
     if (!Number.isNaN(now)) this.#spent = this.#spent.filter((at) => now - at < this.#perMs)
     return this.#spent
   }
 }
 
 /**
- * At most two events in any span of time: both at once after a quiet time, and in a lasting flood evenly spread, so that none
- * waits longer than half the span.
+ * A rate limit of two events in any `perMs`: two at once after a quiet time, but evenly spread during a lasting flood. Then
+ * the next event is allowed after at most half of `perMs`.
  */
 export class SpreadBudget {
   readonly #perMs: number
   readonly #clock: Clock
   readonly #inSpan: Budget
-  /** Whether more than one event is recent: then the next one keeps its distance. */
+  /** Events are spread while two fall within this longer span. */
   readonly #inLongerSpan: Budget
   #last = Number.NEGATIVE_INFINITY
 
@@ -60,18 +61,19 @@ export class SpreadBudget {
     this.#inLongerSpan = new Budget(2, 1.5 * perMs, clock)
   }
 
-  /** Milliseconds until one more is allowed, if they need not be spread; 0 when one is now. */
+  /** Milliseconds until the next event is allowed without spreading; 0 when it is allowed now. */
   get unspreadWaitMs(): number {
     return this.#inSpan.waitMs
   }
 
-  /** Milliseconds until one more is allowed; 0 when one is now. */
+  /** Milliseconds until the next event is allowed; 0 when it is allowed now. */
   get waitMs(): number {
     const distanceMs = this.#last + this.#perMs / 2 - this.#clock.monotonic()
     const spreadMs = Math.min(this.#inLongerSpan.waitMs, Math.max(0, distanceMs))
     return Math.max(this.unspreadWaitMs, spreadMs)
   }
 
+  /** Counts one event. */
   spend(): void {
     this.#last = this.#clock.monotonic()
     this.#inSpan.spend()
@@ -80,12 +82,12 @@ export class SpreadBudget {
 }
 
 const FIRST_PAUSE_MS = 5_000
-/** Not longer: an issuer that is well again is to be found so soon. */
+/** Bounds the time until the end of an outage is noticed. */
 const LONGEST_PAUSE_MS = 60_000
-/** By so much a pause is longer, at the most, than it has to be. */
+/** The largest part by which chance lengthens a pause, so that many processes do not ask at the same time. */
 const JITTER = 0.25
 
-/** Pauses after failures: each one longer than the last, and spread by chance. */
+/** Exponential backoff with jitter. */
 export class Backoff {
   readonly #clock: Clock
   #failures = 0
@@ -95,16 +97,18 @@ export class Backoff {
     this.#clock = clock
   }
 
-  /** Milliseconds that are left of the pause. */
+  /** Milliseconds that are left of the pause; 0 when there is none. */
   get waitMs(): number {
     const leftMs = this.#until - this.#clock.monotonic()
-    // While the clock does not tell the time, every pause lasts.
+    // While the clock returns `NaN`, a pause does not end.
     return Number.isNaN(leftMs) ? FIRST_PAUSE_MS : Math.max(0, leftMs)
   }
 
   /**
-   * @param atLeastMs how long the other side asked to be left alone
-   * @param tolerated how many failures in a row are no reason for a pause yet
+   * Counts a failure and begins a pause.
+   *
+   * @param atLeastMs the pause that the issuer asked for (`Retry-After`)
+   * @param tolerated how many failures in a row do not begin a pause
    */
   failed(atLeastMs = 0, tolerated = 0): void {
     this.#failures++
@@ -112,10 +116,11 @@ export class Backoff {
     const pauseMs = step < 0 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** step, LONGEST_PAUSE_MS)
     const spread = 1 + JITTER * this.#clock.random()
     const until = this.#clock.monotonic() + Math.max(pauseMs, atLeastMs) * spread
-    // A pause that began at no time would never end.
+    // A pause that began at `NaN` would never end.
     this.#until = Number.isNaN(until) ? Number.NEGATIVE_INFINITY : until
   }
 
+  /** Ends the pause and forgets the failures. */
   succeeded(): void {
     this.#failures = 0
     this.#until = Number.NEGATIVE_INFINITY

@@ -6,7 +6,13 @@ import { debug } from '../../telemetry/debug-log.js'
 import { watched } from '../../telemetry/events.js'
 import { warnOnce } from '../../telemetry/warnings.js'
 
-/** One failure answers many requests, each with an error of its own and the time that is left now. */
+/**
+ * Creates the error for one request. Many requests may fail for the same failure, each with its own error and the time that
+ * is left of the pause at that moment.
+ *
+ * @param code used unless `error` has a code of its own
+ * @param reason used instead of the reason of `error`
+ */
 export function unavailable(
   code: UnavailableCode,
   error: unknown,
@@ -21,16 +27,16 @@ export function unavailable(
   })
 }
 
-/** The reason of an error that is due to a failed request. */
+/** The reason of an error, for the operator. */
 export function reasonOf(code: UnavailableCode, error: unknown): Reason {
   if (error instanceof UnavailableError && error.reason !== undefined) return error.reason
-  const { reason, status } = describeFailure(error)
+  const { reason, status } = summarizeFailure(error)
   if (code === 'ERR_DISCOVERY_FAILED' && reason === 'status' && status === 404) return 'no-metadata'
   return reason === 'too-large' ? 'response-too-large' : reason
 }
 
-/** What only a person can repair. */
-const LASTING: ReadonlySet<Reason> = new Set<Reason>([
+/** Reasons that waiting does not repair: an operator must act. */
+const NEEDS_OPERATOR: ReadonlySet<Reason> = new Set<Reason>([
   'no-metadata',
   'issuer-mismatch',
   'issuer-trailing-slash',
@@ -39,22 +45,22 @@ const LASTING: ReadonlySet<Reason> = new Set<Reason>([
   'no-usable-key',
 ])
 
-/** What operators are told of a failure. */
-export interface FailureDescription {
+/** The part of a failure that events and logs show. */
+export interface FailureSummary {
   readonly reason: IssuerFailureReason | 'error'
   readonly host?: string
   readonly status?: number
   readonly durationMs?: number
 }
 
-export function describeFailure(error: unknown): FailureDescription {
+export function summarizeFailure(error: unknown): FailureSummary {
   const cause = error instanceof UnavailableError ? error.cause : error
   if (!(cause instanceof IssuerFailure)) return { reason: 'error' }
   const { reason, host, durationMs } = cause
   return { reason, host, durationMs, ...(cause.status !== undefined && { status: cause.status }) }
 }
 
-/** Tells operators that a document of the issuer could not be loaded. */
+/** Publishes the event `refreshFailed`. Warns once where an operator must act. */
 export function publishFailedRefresh(
   issuer: string,
   document: 'metadata' | 'keys',
@@ -62,11 +68,11 @@ export function publishFailedRefresh(
   error: unknown,
   pauseMs: number,
 ): void {
-  const failure = describeFailure(error)
+  const failure = summarizeFailure(error)
   watched('refreshFailed')?.publish({ issuer, document, code, ...failure, pauseMs })
   debug('refreshFailed', { issuer, document, code, ...failure, pauseMs })
   const reason = reasonOf(code, error)
-  // A failed discovery is told for the metadata, and then again for the keys: the second one has nothing to add.
-  if (error instanceof IssuerFailure && LASTING.has(reason))
+  // A failed discovery is published for the metadata and again for the keys: only the first one, an IssuerFailure, warns.
+  if (error instanceof IssuerFailure && NEEDS_OPERATOR.has(reason))
     warnOnce(code, issuer, reason, `${quote(issuer)}: ${IssuerFailure.explain(error)}. ${hints[reason]}`)
 }

@@ -9,7 +9,7 @@ import type { AuthenticateClient } from './introspection-options.js'
  *
  * @throws {IssuerFailure} `credentials`, for everything that it throws
  */
-export async function authenticateClient(
+export async function callAuthMethod(
   own: AuthenticateClient,
   issuer: string,
   endpoint: string,

@@ -8,15 +8,20 @@ import { hints } from '../../errors/reasons.js'
 import { watched } from '../../telemetry/events.js'
 import { warnOnce } from '../../telemetry/warnings.js'
 import type { JwtClaims } from '../../token/claims.js'
-import type { AuthorizationServer } from '../discovery/issuer-metadata.js'
+import type { IssuerMetadata } from '../discovery/issuer-metadata.js'
 import { Deadline } from '../http/deadline.js'
 import { type HttpLimits, requestJson } from '../http/http-json.js'
-import { describeFailure, reasonOf, unavailable } from '../http/unavailable.js'
-import { authenticateClient } from './client-authentication.js'
-import { type Affair, affairOf, type LaneName, type Undecided } from './introspection-failure.js'
+import { reasonOf, summarizeFailure, unavailable } from '../http/unavailable.js'
+import { callAuthMethod } from './client-authentication.js'
+import {
+  type FailureKind,
+  type IntrospectionFailure,
+  kindOf,
+  type LaneName,
+} from './introspection-failure.js'
 import { IntrospectionLane, type Pass } from './introspection-lane.js'
-import type { CheckedIntrospection } from './introspection-options.js'
-import { type Answer, readAnswer } from './introspection-response.js'
+import type { ResolvedIntrospection } from './introspection-options.js'
+import { type IntrospectionResponse, parseIntrospectionResponse } from './introspection-response.js'
 
 /** The bounds of each cache. What is not active has its own, so that made-up tokens push out no good one. */
 const MAX_ENTRIES = 10_000
@@ -32,33 +37,33 @@ const ALIVE_MS = 5_000
 const FAMILIAR_MS = 60 * 60_000
 
 /** What came of a question about a token. */
-export type Introspected =
+export type IntrospectionResult =
   | { readonly state: 'active'; readonly claims: JwtClaims }
-  | { readonly state: 'undecided'; readonly affair: Affair; readonly error: UnavailableError }
+  | { readonly state: 'failed'; readonly kind: FailureKind; readonly error: UnavailableError }
 
-type Lane = IntrospectionLane<Answer>
+type Lane = IntrospectionLane<IntrospectionResponse>
 
 /** Asks one issuer about tokens (RFC 7662), and remembers for a short time what it said. */
-export class Introspection {
-  readonly options: CheckedIntrospection
-  readonly #server: AuthorizationServer
+export class IntrospectionClient {
+  readonly options: ResolvedIntrospection
+  readonly #server: IssuerMetadata
   readonly #limits: HttpLimits
   readonly #clock: Clock
   readonly #lanes: Readonly<Record<LaneName, Lane>>
-  readonly #active = new BoundedCache<Answer>(MAX_ENTRIES, MAX_BYTES)
-  readonly #inactive = new BoundedCache<Answer>(MAX_ENTRIES, MAX_BYTES)
+  readonly #active = new BoundedCache<IntrospectionResponse>(MAX_ENTRIES, MAX_BYTES)
+  readonly #inactive = new BoundedCache<IntrospectionResponse>(MAX_ENTRIES, MAX_BYTES)
   /** Tokens without a verified signature that the issuer called active: made-up tokens are never among them. */
   readonly #familiar = new BoundedCache<true>(MAX_ENTRIES, MAX_BYTES)
   /** The last two tokens that got a proper answer, the newest first. */
   #answered: readonly { readonly digest: string; readonly at: number }[] = []
 
-  constructor(options: CheckedIntrospection, server: AuthorizationServer, limits: HttpLimits, clock: Clock) {
+  constructor(options: ResolvedIntrospection, server: IssuerMetadata, limits: HttpLimits, clock: Clock) {
     this.options = options
     this.#server = server
     this.#limits = limits
     this.#clock = clock
     const lane = (name: LaneName) =>
-      new IntrospectionLane<Answer>(name, server.issuer, options.maxInFlight, clock)
+      new IntrospectionLane<IntrospectionResponse>(name, server.issuer, options.maxInFlight, clock)
     this.#lanes = { confirm: lane('confirm'), decide: lane('decide') }
   }
 
@@ -69,7 +74,7 @@ export class Introspection {
    * @param name `confirm` for a token whose signature was verified, `decide` for every other
    * @throws {InvalidTokenError} `ERR_TOKEN_INACTIVE`, `ERR_CLAIM_INVALID`
    */
-  claimsOf(token: string, name: LaneName): Awaitable<Introspected> {
+  claimsOf(token: string, name: LaneName): Awaitable<IntrospectionResult> {
     // The caches never hold the token itself.
     const digest = hash('sha256', token, 'base64url')
     const now = this.#clock.monotonic()
@@ -79,10 +84,10 @@ export class Introspection {
     const isFamiliar = name === 'decide' && this.#familiar.get(digest, now) === true
     const outcome = lane.ask(digest, isFamiliar, (pass) => this.#ask(token, pass, lane))
     return after(outcome, (answer) =>
-      answer.state === 'undecided'
+      answer.state === 'failed'
         ? {
-            state: 'undecided',
-            affair: answer.affair,
+            state: 'failed',
+            kind: answer.kind,
             error: undecided(answer, lane.waitMs(digest, isFamiliar)),
           }
         : claimsIn(answer),
@@ -90,7 +95,7 @@ export class Introspection {
   }
 
   /** Makes one request and tells the lanes what it says about the endpoint. */
-  async #ask(token: string, pass: Pass, lane: Lane): Promise<Answer | Undecided> {
+  async #ask(token: string, pass: Pass, lane: Lane): Promise<IntrospectionResponse | IntrospectionFailure> {
     const started = this.#clock.monotonic()
     const asked = (outcome: 'active' | 'inactive' | 'failed', detail?: object) =>
       watched('introspectionAsked')?.publish({
@@ -108,9 +113,9 @@ export class Introspection {
       this.#keep(pass.digest, answer, bytes, lane)
       return answer
     } catch (error) {
-      const { reason, status } = describeFailure(error)
+      const { reason, status } = summarizeFailure(error)
       asked('failed', { reason, status })
-      const failure: Undecided = { state: 'undecided', affair: affairOf(error, lane.name), error }
+      const failure: IntrospectionFailure = { state: 'failed', kind: kindOf(error, lane.name), error }
       this.#noteFailure(pass, failure, lane)
       return failure
     }
@@ -121,15 +126,15 @@ export class Introspection {
     { digest }: Pass,
     lane: Lane,
     deadline: Deadline,
-  ): Promise<{ answer: Answer; bytes: number }> {
+  ): Promise<{ answer: IntrospectionResponse; bytes: number }> {
     const endpoint = await this.#server.introspectionEndpoint(deadline)
     try {
       return await this.#requestAt(endpoint, token, lane, deadline)
     } catch (failure) {
       if (!(failure instanceof IssuerFailure) || !mayHaveMoved(failure)) throw failure
-      const affair = affairOf(failure, lane.name)
-      if (affair === 'token' || affair === 'unclear' || this.#isBlameless(digest, lane)) throw failure
-      const endpointNow = await this.#server.introspectionEndpointAfter(endpoint, deadline)
+      const kind = kindOf(failure, lane.name)
+      if (kind === 'token-refused' || kind === 'unclear' || this.#isBlameless(digest, lane)) throw failure
+      const endpointNow = await this.#server.rediscoverIntrospectionEndpoint(endpoint, deadline)
       if (endpointNow === endpoint) throw failure
       return this.#requestAt(endpointNow, token, lane, deadline)
     }
@@ -140,10 +145,10 @@ export class Introspection {
     token: string,
     lane: Lane,
     deadline: Deadline,
-  ): Promise<{ answer: Answer; bytes: number }> {
+  ): Promise<{ answer: IntrospectionResponse; bytes: number }> {
     const { issuer } = this.#server
     const prepare = async () => {
-      const proof = await authenticateClient(this.options.authenticate, issuer, endpoint, deadline)
+      const proof = await callAuthMethod(this.options.authenticate, issuer, endpoint, deadline)
       return {
         url: endpoint,
         headers: { accept: 'application/json', ...proof.headers },
@@ -153,7 +158,7 @@ export class Introspection {
     }
     const retries = lane.lastFailed ? 0 : this.#limits.retries
     const document = await requestJson(prepare, this.#limits, deadline, this.#clock, retries)
-    return { answer: readAnswer(document, endpoint), bytes: document.body.length }
+    return { answer: parseIntrospectionResponse(document, endpoint), bytes: document.body.length }
   }
 
   #noteAnswer(digest: string, lane: Lane): void {
@@ -164,14 +169,14 @@ export class Introspection {
     this.#answered = [{ digest, at: this.#clock.monotonic() }, ...others].slice(0, 2)
   }
 
-  #noteFailure(pass: Pass, failure: Undecided, lane: Lane): void {
-    if (failure.affair === 'service') this.#warn(failure.error)
+  #noteFailure(pass: Pass, failure: IntrospectionFailure, lane: Lane): void {
+    if (failure.kind === 'misconfigured') this.#warn(failure.error)
     const isAsked = retryAfterSecondsOf(failure.error) !== undefined
-    if (failure.affair === 'token' || (failure.affair === 'unclear' && !isAsked)) lane.noteAlive(pass)
+    if (failure.kind === 'token-refused' || (failure.kind === 'unclear' && !isAsked)) lane.noteAlive(pass)
     else if (pass.probe === undefined && this.#isBlameless(pass.digest, lane)) lane.noteUncounted()
     else lane.noteFailure(pass, failure)
     // A limit on requests counts those of both lanes. What made-up tokens are answered says nothing about it.
-    const isLimited = failure.affair !== 'token' && (isAsked || statusOf(failure.error) === 429)
+    const isLimited = failure.kind !== 'token-refused' && (isAsked || statusOf(failure.error) === 429)
     if (isLimited && (lane.name === 'confirm' || pass.isFamiliar))
       this.#lanes.decide.noteAskedToRest(lane.waitMs(pass.digest, pass.isFamiliar), failure)
   }
@@ -188,7 +193,7 @@ export class Introspection {
 
   /** What only a person can repair. */
   #warn(error: unknown): void {
-    const { host = '', status } = describeFailure(error)
+    const { host = '', status } = summarizeFailure(error)
     const reason = reasonOf('ERR_INTROSPECTION_UNAVAILABLE', error)
     const { issuer } = this.#server
     const what = status === undefined ? reason : `${reason}, status ${status}`
@@ -200,7 +205,7 @@ export class Introspection {
     )
   }
 
-  #keep(digest: string, answer: Answer, bytes: number, lane: Lane): void {
+  #keep(digest: string, answer: IntrospectionResponse, bytes: number, lane: Lane): void {
     const { cacheMs, inactiveCacheMs } = this.options
     const now = this.#clock.monotonic()
     if (answer.state !== 'active') {
@@ -221,7 +226,7 @@ export class Introspection {
 }
 
 /** @throws {InvalidTokenError} where the token is not active */
-function claimsIn(answer: Answer): Introspected {
+function claimsIn(answer: IntrospectionResponse): IntrospectionResult {
   if (answer.state === 'active') return answer
   if (answer.state === 'inactive') throw new InvalidTokenError('ERR_TOKEN_INACTIVE', { reason: 'inactive' })
   throw new InvalidTokenError('ERR_CLAIM_INVALID', {
@@ -231,13 +236,13 @@ function claimsIn(answer: Answer): Introspected {
 }
 
 /** Each caller gets an error of its own: it is told what its request needs. */
-function undecided({ affair, error }: Undecided, waitMs: number): UnavailableError {
-  if (affair === 'limit')
+function undecided({ kind, error }: IntrospectionFailure, waitMs: number): UnavailableError {
+  if (kind === 'limit')
     return new UnavailableError('ERR_INTROSPECTION_UNAVAILABLE', {
       retryAfterSeconds: 1,
       reason: 'introspection-limit',
     })
-  const reason = affair === 'token' ? 'introspection-token-refused' : undefined
+  const reason = kind === 'token-refused' ? 'introspection-token-refused' : undefined
   return unavailable('ERR_INTROSPECTION_UNAVAILABLE', error, waitMs, reason)
 }
 

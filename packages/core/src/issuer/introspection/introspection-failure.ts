@@ -2,7 +2,7 @@ import { UnavailableError } from '../../errors/errors.js'
 import { IssuerFailure } from '../../errors/issuer-failure.js'
 
 /**
- * Whose affair it is that the introspection endpoint gave no answer about a token:
+ * Whose kind it is that the introspection endpoint gave no answer about a token:
  *
  * - `token`: the endpoint does not judge this token. It says nothing about the endpoint.
  * - `unclear`: it may be the token's. It is no failure of the endpoint, and no verdict on the token.
@@ -10,15 +10,15 @@ import { IssuerFailure } from '../../errors/issuer-failure.js'
  * - `outage`: the endpoint is down, overloaded or cannot be reached.
  * - `limit`: no request was made, because this lane has enough in flight.
  */
-export type Affair = 'token' | 'unclear' | 'service' | 'outage' | 'limit'
+export type FailureKind = 'token-refused' | 'unclear' | 'misconfigured' | 'outage' | 'limit'
 
 /** Which tokens are asked about: those verified here, and those that only the issuer can judge. */
 export type LaneName = 'confirm' | 'decide'
 
 /** No answer about a token, and why. */
-export interface Undecided {
-  readonly state: 'undecided'
-  readonly affair: Affair
+export interface IntrospectionFailure {
+  readonly state: 'failed'
+  readonly kind: FailureKind
   /** An `IssuerFailure` or an `UnavailableError` of discovery; absent where no request was made. */
   readonly error?: unknown
 }
@@ -29,24 +29,24 @@ const ABOUT_TOKEN: readonly number[] = [400, 413, 414, 422, 431]
 const TRANSIENT: readonly number[] = [408, 425, 429]
 
 /** A JSON answer that no introspection endpoint gives; the token may be the reason, or the address. */
-export class UnusableAnswer extends IssuerFailure {
-  readonly affair: 'unclear' | 'service'
+export class UnusableResponse extends IssuerFailure {
+  readonly kind: 'unclear' | 'misconfigured'
 
   constructor(
-    affair: 'unclear' | 'service',
+    kind: 'unclear' | 'misconfigured',
     message: string,
     detail: ConstructorParameters<typeof IssuerFailure>[2],
   ) {
     super('invalid-document', message, detail)
-    this.affair = affair
+    this.kind = kind
   }
 }
 
-/** Decides whose affair a failure is. What is not known to be an outage is not taken for one. */
-export function affairOf(error: unknown, lane: LaneName): Affair {
-  if (error instanceof UnavailableError) return affairOfDiscovery(error)
-  if (!(error instanceof IssuerFailure)) return 'service'
-  if (error instanceof UnusableAnswer) return error.affair
+/** Decides whose kind a failure is. What is not known to be an outage is not taken for one. */
+export function kindOf(error: unknown, lane: LaneName): FailureKind {
+  if (error instanceof UnavailableError) return kindOfDiscoveryFailure(error)
+  if (!(error instanceof IssuerFailure)) return 'misconfigured'
+  if (error instanceof UnusableResponse) return error.kind
   const { reason, status } = error
   switch (reason) {
     case 'timeout':
@@ -58,14 +58,14 @@ export function affairOf(error: unknown, lane: LaneName): Affair {
       return 'unclear'
     case 'credentials':
       // A filter in front of the endpoint may dislike a token that anyone can have written.
-      return status === 403 && lane === 'decide' ? 'unclear' : 'service'
+      return status === 403 && lane === 'decide' ? 'unclear' : 'misconfigured'
     case 'status':
-      if (status === undefined) return 'service'
-      if (ABOUT_TOKEN.includes(status)) return 'token'
-      return passes(status) ? 'outage' : 'service'
+      if (status === undefined) return 'misconfigured'
+      if (ABOUT_TOKEN.includes(status)) return 'token-refused'
+      return passes(status) ? 'outage' : 'misconfigured'
     default:
       // A redirect: the address is another one.
-      return 'service'
+      return 'misconfigured'
   }
 }
 
@@ -74,10 +74,10 @@ function passes(status: number): boolean {
 }
 
 /** The place of the endpoint is not known: because the issuer is down, or because its metadata are of no use. */
-function affairOfDiscovery({ code, cause }: UnavailableError): Affair {
-  if (code !== 'ERR_DISCOVERY_FAILED') return 'service'
-  if (!(cause instanceof IssuerFailure)) return 'service'
+function kindOfDiscoveryFailure({ code, cause }: UnavailableError): FailureKind {
+  if (code !== 'ERR_DISCOVERY_FAILED') return 'misconfigured'
+  if (!(cause instanceof IssuerFailure)) return 'misconfigured'
   const { reason, status = 0 } = cause
   const isOutage = reason === 'status' && passes(status)
-  return isOutage || reason === 'timeout' || reason === 'network' ? 'outage' : 'service'
+  return isOutage || reason === 'timeout' || reason === 'network' ? 'outage' : 'misconfigured'
 }

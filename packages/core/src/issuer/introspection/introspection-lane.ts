@@ -3,7 +3,7 @@ import { UnavailableError } from '../../errors/errors.js'
 import { retryAfterSecondsOf } from '../../errors/issuer-failure.js'
 import { watched } from '../../telemetry/events.js'
 import { Backoff } from '../http/pacing.js'
-import type { LaneName, Undecided } from './introspection-failure.js'
+import type { IntrospectionFailure, LaneName } from './introspection-failure.js'
 
 /** How many requests in a row may fail before the circuit breaker opens. */
 const TOLERATED_FAILURES = 2
@@ -30,7 +30,7 @@ export interface Pass {
 /** The probe that any token may be, and the one that is kept for tokens that the issuer called active before. */
 type Probe = 'any' | 'familiar'
 
-const LIMITED: Undecided = { state: 'undecided', affair: 'limit' }
+const LIMITED: IntrospectionFailure = { state: 'failed', kind: 'limit' }
 
 /**
  * One lane to an introspection endpoint: a circuit breaker with half-open probes and a limit on requests in flight.
@@ -47,17 +47,17 @@ export class IntrospectionLane<Outcome> {
   /** The rests that the endpoint asked for: kept by tokens that it has not called active before. */
   readonly #restBackoff: Backoff
   /** Requests in flight by token: single flight. */
-  readonly #inFlight = new Map<string, Promise<Outcome | Undecided>>()
+  readonly #inFlight = new Map<string, Promise<Outcome | IntrospectionFailure>>()
   readonly #probes = new Set<Probe>()
   /** Tokens whose probe failed, and when each may probe again. */
   readonly #failedProbes = new Map<string, number>()
   /** Whether the breaker has opened and not closed since: it is half-open once the pause is over. */
   #isOpen = false
   #openings = 0
-  #lastFailure: Undecided = LIMITED
+  #lastFailure: IntrospectionFailure = LIMITED
   #rests = 0
   #restedAt = Number.NEGATIVE_INFINITY
-  #restFailure: Undecided = LIMITED
+  #restFailure: IntrospectionFailure = LIMITED
   #lastFailed = false
 
   constructor(name: LaneName, issuer: string, maxInFlight: number, clock: Clock) {
@@ -92,8 +92,8 @@ export class IntrospectionLane<Outcome> {
   ask(
     digest: string,
     isFamiliar: boolean,
-    work: (pass: Pass) => Promise<Outcome | Undecided>,
-  ): Promise<Outcome | Undecided> | Undecided {
+    work: (pass: Pass) => Promise<Outcome | IntrospectionFailure>,
+  ): Promise<Outcome | IntrospectionFailure> | IntrospectionFailure {
     const joined = this.#inFlight.get(digest)
     if (joined) return joined
     if (this.#restMs(isFamiliar) > 0) return this.#restFailure
@@ -142,7 +142,7 @@ export class IntrospectionLane<Outcome> {
    *
    * @param pauseMs for how long that token must wait: it comes before those that rest
    */
-  noteAskedToRest(pauseMs: number, failure: Undecided): void {
+  noteAskedToRest(pauseMs: number, failure: IntrospectionFailure): void {
     // Requests that began before the rest have nothing to add.
     if (this.#rests > 0 && this.#restBackoff.waitMs > 0) return
     const now = this.#clock.monotonic()
@@ -154,7 +154,7 @@ export class IntrospectionLane<Outcome> {
     this.#publish(this.#restBackoff.waitMs)
   }
 
-  noteFailure({ digest, isFamiliar, openings, probe }: Pass, failure: Undecided): void {
+  noteFailure({ digest, isFamiliar, openings, probe }: Pass, failure: IntrospectionFailure): void {
     this.#lastFailed = true
     // Requests that began before the breaker opened have nothing to add.
     if (openings !== this.#openings) return

@@ -1,4 +1,4 @@
-import { checkNames, describe, resolveNumber } from '../../errors/check-options.js'
+import { numberIn, type OptionCheck, objectWith, oneOf, wrongKind } from '../../errors/check-options.js'
 import { ConfigurationError } from '../../errors/errors.js'
 import { checkWhen, type IntrospectionWhen } from '../../policy/introspection-when.js'
 
@@ -67,7 +67,7 @@ export interface IntrospectionOptions {
 }
 
 /** The option, checked and copied. */
-export interface CheckedIntrospection {
+export interface ResolvedIntrospection {
   readonly when: IntrospectionWhen
   readonly authenticate: AuthenticateClient
   readonly cacheMs: number
@@ -76,99 +76,89 @@ export interface CheckedIntrospection {
   readonly maxInFlight: number
 }
 
-const MEMBERS: readonly string[] = [
-  'when',
-  'clientId',
-  'clientSecret',
-  'authMethod',
-  'cacheSeconds',
-  'inactiveCacheSeconds',
-  'onUnavailable',
-  'maxInFlight',
-] satisfies (keyof IntrospectionOptions)[]
+type AuthMethod = NonNullable<IntrospectionOptions['authMethod']>
 
-/** For a policy that demands what nothing was said about how to do. */
-export function cannotIntrospect(): ConfigurationError {
-  return new ConfigurationError(
-    'The policy says "introspection", but the verifier was not told how: set its option "introspection" (for each issuer, where there are several)',
-  )
-}
+const check = objectWith({
+  when: (value): IntrospectionWhen => (value === undefined ? 'fallback' : checkWhen(value)),
+  clientId: optionalText,
+  clientSecret: optionalText,
+  authMethod: checkAuthMethod,
+  cacheSeconds: numberIn({ default: 30, min: 0, max: 3600 }),
+  inactiveCacheSeconds: numberIn({ default: 10, min: 0, max: 3600 }),
+  onUnavailable: oneOf('reject', 'accept'),
+  maxInFlight: numberIn({ default: 100, min: 1, max: 100_000 }),
+} satisfies Record<keyof IntrospectionOptions, OptionCheck<unknown>>)
 
 /**
- * Checks and copies the option `introspection`.
+ * Checks the option `introspection`, and fills in defaults.
  *
- * @param credentials what the environment says, where it speaks of this issuer
+ * @param credentials the environment variables, where they are for this issuer
  * @throws {ConfigurationError}
  */
-export function checkIntrospection(
+export function resolveIntrospection(
   option: unknown,
   credentials: { readonly clientId?: string | undefined; readonly clientSecret?: string | undefined },
-): CheckedIntrospection | undefined {
+): ResolvedIntrospection | undefined {
   if (option === undefined) return undefined
   if (typeof option === 'string')
     throw new ConfigurationError(
       'Option "introspection" of a verifier must be an object, such as { when: "fallback" }; a text is for policies',
     )
-  const given = checkNames(option, MEMBERS, 'member of "introspection"')
-  const { when = 'fallback', authMethod = 'client_secret_basic', onUnavailable = 'reject' } = given
-  if (onUnavailable !== 'reject' && onUnavailable !== 'accept')
+  const given = check(option, 'introspection')
+  const { when, authMethod, cacheSeconds, inactiveCacheSeconds, onUnavailable, maxInFlight } = given
+  const needed = (name: 'clientId' | 'clientSecret', variable: string) =>
+    given[name] ?? requireCredential(name, credentials[name], variable)
+  if (typeof authMethod === 'function' && (given.clientId !== undefined || given.clientSecret !== undefined))
     throw new ConfigurationError(
-      `Option "onUnavailable" must be "reject" or "accept", not ${describe(onUnavailable)}`,
+      'Options "clientId" and "clientSecret" are not used where "authMethod" is a function: leave them out',
     )
   return {
-    when: checkWhen(when),
-    authenticate: isAuthenticateClient(authMethod)
-      ? ownAuthentication(authMethod, given)
-      : withSecret(
-          authMethod,
-          requireText(given.clientId, credentials.clientId, 'clientId', 'TELNYX_CLIENT_ID'),
-          requireText(given.clientSecret, credentials.clientSecret, 'clientSecret', 'TELNYX_CLIENT_SECRET'),
-        ),
-    cacheMs: 1000 * resolveNumber(given, 'cacheSeconds', { default: 30, min: 0, max: 3600 }),
-    inactiveCacheMs: 1000 * resolveNumber(given, 'inactiveCacheSeconds', { default: 10, min: 0, max: 3600 }),
+    when,
+    authenticate:
+      typeof authMethod === 'function'
+        ? authMethod
+        : withSecret(
+            authMethod,
+            needed('clientId', 'TELNYX_CLIENT_ID'),
+            needed('clientSecret', 'TELNYX_CLIENT_SECRET'),
+          ),
+    cacheMs: 1000 * cacheSeconds,
+    inactiveCacheMs: 1000 * inactiveCacheSeconds,
     onUnavailable,
-    maxInFlight: resolveNumber(given, 'maxInFlight', { default: 100, min: 1, max: 100_000 }),
+    maxInFlight,
   }
 }
 
-function requireText(
-  option: unknown,
-  fromEnvironment: string | undefined,
-  name: string,
-  variable: string,
-): string {
-  const value = option === undefined ? fromEnvironment || undefined : option
-  if (value === undefined)
-    throw new ConfigurationError(
-      `Introspection needs "${name}": set this option of "introspection" or the environment variable ${variable} (which is for https://api.telnyx.com alone where there are several issuers), or give a function as "authMethod"`,
-    )
-  if (typeof value !== 'string' || value === '')
-    throw new ConfigurationError(`Option "${name}" must be a non-empty string, not ${describe(value)}`)
-  return value
+function optionalText(value: unknown, name: string): string | undefined {
+  if (value === undefined || (typeof value === 'string' && value !== '')) return value
+  throw wrongKind(name, 'a non-empty string', value)
+}
+
+function checkAuthMethod(value: unknown, name: string): AuthMethod {
+  if (value === undefined) return 'client_secret_basic'
+  if (value === 'client_secret_basic' || value === 'client_secret_post' || isAuthenticateClient(value))
+    return value
+  throw wrongKind(name, '"client_secret_basic", "client_secret_post" or a function', value)
 }
 
 function isAuthenticateClient(value: unknown): value is AuthenticateClient {
   return typeof value === 'function'
 }
 
-function ownAuthentication(
-  authenticate: AuthenticateClient,
-  { clientId, clientSecret }: Record<string, unknown>,
-): AuthenticateClient {
-  if (clientId !== undefined || clientSecret !== undefined)
-    throw new ConfigurationError(
-      'Options "clientId" and "clientSecret" are not used where "authMethod" is a function: leave them out',
-    )
-  return authenticate
+function requireCredential(name: string, fromEnvironment: string | undefined, variable: string): string {
+  if (fromEnvironment) return fromEnvironment
+  throw new ConfigurationError(
+    `Introspection needs "${name}": set this option of "introspection" or the environment variable ${variable} (which is for https://api.telnyx.com alone where there are several issuers), or give a function as "authMethod"`,
+  )
 }
 
-function withSecret(method: unknown, clientId: string, clientSecret: string): AuthenticateClient {
+function withSecret(
+  method: 'client_secret_basic' | 'client_secret_post',
+  clientId: string,
+  clientSecret: string,
+): AuthenticateClient {
   if (method === 'client_secret_post')
     return () => ({ parameters: { client_id: clientId, client_secret: clientSecret } })
-  if (method !== 'client_secret_basic')
-    throw new ConfigurationError(
-      `Option "authMethod" must be "client_secret_basic", "client_secret_post" or a function, not ${describe(method)}`,
-    )
   // RFC 6749 §2.3.1: each half is form-encoded before they are joined.
   const credentials = Buffer.from(`${formEncode(clientId)}:${formEncode(clientSecret)}`).toString('base64')
   return () => ({ headers: { authorization: `Basic ${credentials}` } })

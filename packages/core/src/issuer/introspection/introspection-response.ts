@@ -1,32 +1,35 @@
 import { parseJsonObject } from '../../base/json.js'
 import type { JwtClaims } from '../../token/claims.js'
-import type { JsonDocument } from '../http/http-json.js'
-import { UnusableAnswer } from './introspection-failure.js'
+import type { JsonResponse } from '../http/http-json.js'
+import { UnusableResponse } from './introspection-failure.js'
 
 /**
  * What an issuer says of a token (RFC 7662 §2.2): its claims, that it is not active, or two things at once.
  * An `ambiguous` answer repeats a member name, and programs differ in which of the two they read.
  */
-export type Answer =
+export type IntrospectionResponse =
   | { readonly state: 'active'; readonly claims: JwtClaims }
   | { readonly state: 'inactive' | 'ambiguous' }
 
-const INACTIVE: Answer = { state: 'inactive' }
-const AMBIGUOUS: Answer = { state: 'ambiguous' }
+const INACTIVE: IntrospectionResponse = { state: 'inactive' }
+const AMBIGUOUS: IntrospectionResponse = { state: 'ambiguous' }
 
 /**
  * Reads the body of an introspection answer.
  *
- * @throws {UnusableAnswer}
+ * @throws {UnusableResponse}
  */
-export function readAnswer({ body, durationMs }: JsonDocument, endpoint: string): Answer {
+export function parseIntrospectionResponse(
+  { body, durationMs }: JsonResponse,
+  endpoint: string,
+): IntrospectionResponse {
   const said = parseJsonObject(withoutByteOrderMark(body))
   if (said === 'repeated-member') return AMBIGUOUS
   if (typeof said === 'string') {
     // What the claims hold depends on the token; whether there are any does not.
-    const affair = said === 'too-deep' ? 'unclear' : 'service'
+    const kind = said === 'too-deep' ? 'unclear' : 'misconfigured'
     const { host } = new URL(endpoint)
-    throw new UnusableAnswer(affair, `The answer is not an introspection response (${said})`, {
+    throw new UnusableResponse(kind, `The answer is not an introspection response (${said})`, {
       host,
       durationMs,
       status: 200,

@@ -1,20 +1,18 @@
-import { createPublicKey } from 'node:crypto'
-import { type CryptoKey, importSPKI } from 'jose'
 import { isJsonObject } from '../../base/json.js'
 import { ownMembers } from '../../base/own-members.js'
 import { type LeftOutReason, leftOutReasons } from '../../telemetry/keys-left-out.js'
 import { type Algorithm, algorithmsOf } from '../../token/algorithms.js'
-import { hasRocaStructure } from './roca.js'
-import { encodeSpki } from './spki.js'
+import { bindKey, type PublicKey, type VerificationKey } from '../../token/signature.js'
+import { readPublicKey } from './key-material.js'
 
-/** A public key of the issuer, imported once for each algorithm that it serves. */
-export interface VerificationKey {
+/** A public key of an issuer, with one verification key for each algorithm that it may be used with. */
+export interface IssuerKey {
   readonly kid: string | undefined
-  readonly algorithms: ReadonlyMap<Algorithm, CryptoKey>
+  readonly verificationKeys: ReadonlyMap<Algorithm, VerificationKey>
 }
 
-/** Imported keys, by all that makes them what they are. */
-export type ImportedKeys = ReadonlyMap<string, VerificationKey>
+/** The imported keys of a set, by their identity: key id, algorithms and key material. */
+export type IssuerKeys = ReadonlyMap<string, IssuerKey>
 
 /** A member of a JWK Set that is not used. */
 export interface LeftOut {
@@ -25,13 +23,13 @@ export interface LeftOut {
   readonly reason: LeftOutReason
 }
 
-/** The keys of a JWK Set that can be used to verify signatures, and the members that cannot. */
+/** The members of a JWK Set: those that can verify signatures, and those that cannot. */
 export interface ImportedSet {
-  readonly keys: ImportedKeys
+  readonly keys: IssuerKeys
   readonly leftOut: readonly LeftOut[]
 }
 
-/** How many keys are tried for one token: those with its key id, or without one, those that serve its algorithm. */
+/** How many keys are tried for one token: those with its key id, or without one, all that fit its algorithm. */
 export const MAX_CANDIDATES = 8
 
 /** Members that only private and symmetric keys have (RFC 7518 §6). */
@@ -40,56 +38,47 @@ const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
 /** Members that public keys are made of (RFC 7518 §6, RFC 8037 §2). */
 const MATERIAL = ['kty', 'n', 'e', 'crv', 'x', 'y']
 
-const MIN_RSA_BITS = 2048
-/** What OpenSSL takes: `OPENSSL_RSA_MAX_MODULUS_BITS`, and of the exponent `OPENSSL_RSA_MAX_PUBEXP_BITS`. */
-const MAX_RSA_BITS = 16_384
-const MAX_EXPONENT_BITS = 64
-
-/** A member of a JWK Set whose members allow its use to verify signatures. Its material is not looked at yet. */
+/** A member of a JWK Set that may be used to verify signatures. Its key material is not checked yet. */
 interface Candidate {
   readonly kid: string | undefined
   readonly jwk: Readonly<Record<string, unknown>>
   readonly algorithms: readonly Algorithm[]
 }
 
-/** Its key in PEM, once the material is known to be good. */
-interface Sound {
-  readonly pem: string
-}
-
 /**
- * The keys of a JWK Set (RFC 7517 §5) that can be used to verify signatures. They are judged one by one, so that a member
- * of an unknown kind does not spoil the others.
+ * Imports the keys of a JWK Set (RFC 7517 §5) that can verify signatures. Each member is judged by itself: one of an unknown
+ * kind does not spoil the others.
  *
- * @param before those of the set that this one replaces: a key that has stayed is not imported again, and is the same
+ * @param previous the keys of the set that this one replaces: a key that is still there is not imported again
  */
-export async function importKeySet(value: unknown, before: ImportedKeys = new Map()): Promise<ImportedSet> {
-  const keys = new Map<string, VerificationKey>()
+export async function importKeySet(value: unknown, previous: IssuerKeys = new Map()): Promise<ImportedSet> {
+  const keys = new Map<string, IssuerKey>()
   const leftOut: LeftOut[] = []
   const counts = new Map<string, number>()
   for (const [index, member] of membersOf(value).entries()) {
-    const imported = await importMember(member, before)
+    const imported = await importMember(member, previous)
     if (typeof imported === 'string') {
       leftOut.push({ index, kid: kidOf(member), reason: imported })
       continue
     }
     const [identity, key] = imported
     if (keys.has(identity)) continue
-    if (isOneTooMany(key, counts)) leftOut.push({ index, kid: key.kid, reason: 'too-many' })
+    if (exceedsCandidates(key, counts)) leftOut.push({ index, kid: key.kid, reason: 'too-many' })
     else keys.set(identity, key)
   }
   return { keys, leftOut }
 }
 
-/** Imports one member of a JWK Set; a reason when it cannot be used to verify signatures. */
-export async function importVerificationKey(member: unknown): Promise<VerificationKey | LeftOutReason> {
+/** Imports one member of a JWK Set, or returns the reason why it cannot verify signatures. */
+export async function importJwk(member: unknown): Promise<IssuerKey | LeftOutReason> {
   const imported = await importMember(member, new Map())
   return typeof imported === 'string' ? imported : imported[1]
 }
 
 /**
- * Why the members of a JWK Set cannot be used with one of these algorithms, as far as can be told at once; `undefined`
- * when at least one can.
+ * Why no member of a JWK Set can be used with these algorithms, as far as that can be told without waiting.
+ *
+ * @returns `undefined` when at least one member can be used
  */
 export function findUnusable(
   value: unknown,
@@ -104,16 +93,16 @@ export function findUnusable(
   return leftOut
 }
 
-/** Says in words why members were left out: the first few of them. */
+/** Says in words why members were left out: the first five of them. */
 export function describeLeftOut(leftOut: readonly LeftOut[]): string {
-  const told = leftOut
+  const described = leftOut
     .slice(0, 5)
     .map(({ index, reason }) => `#${index + 1} ${reason} (${leftOutReasons[reason]})`)
-  const more = leftOut.length - told.length
-  return `${told.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+  const more = leftOut.length - described.length
+  return `${described.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
-/** The members of a JWK Set; `undefined` when the value is none. */
+/** The members of a JWK Set; `undefined` when the value is not one. */
 export function keysOf(value: unknown): readonly unknown[] | undefined {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, 'keys')) return undefined
   const { keys }: { keys?: unknown } = value
@@ -128,9 +117,9 @@ function kidOf(member: unknown): unknown {
   return isJsonObject(member) ? ownMembers(member).kid : undefined
 }
 
-/** Whether more keys would be tried for one token than are allowed. Counts the key otherwise. */
-function isOneTooMany({ kid, algorithms }: VerificationKey, counts: Map<string, number>): boolean {
-  const names = [...algorithms.keys()].map((algorithm) => JSON.stringify([kid ?? null, algorithm]))
+/** Whether one token would have more candidates with this key than are tried. Counts the key otherwise. */
+function exceedsCandidates({ kid, verificationKeys }: IssuerKey, counts: Map<string, number>): boolean {
+  const names = [...verificationKeys.keys()].map((algorithm) => JSON.stringify([kid ?? null, algorithm]))
   if (names.every((name) => (counts.get(name) ?? 0) >= MAX_CANDIDATES)) return true
   for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
   return false
@@ -138,52 +127,52 @@ function isOneTooMany({ kid, algorithms }: VerificationKey, counts: Map<string, 
 
 async function importMember(
   member: unknown,
-  before: ImportedKeys,
-): Promise<[identity: string, VerificationKey] | LeftOutReason> {
+  previous: IssuerKeys,
+): Promise<[identity: string, IssuerKey] | LeftOutReason> {
   const candidate = selectCandidate(member)
   if (typeof candidate === 'string') return candidate
   const identity = identityOf(candidate)
-  const known = before.get(identity)
+  const known = previous.get(identity)
   if (known) return [identity, known]
-  const sound = checkMaterial(candidate)
-  if (typeof sound === 'string') return sound
-  const algorithms = await importFor(candidate.algorithms, sound.pem)
-  return algorithms.size > 0 ? [identity, { kid: candidate.kid, algorithms }] : 'import-failed'
+  const publicKey = readPublicKey(candidate.jwk)
+  if (typeof publicKey === 'string') return publicKey
+  const verificationKeys = await bindToEach(publicKey, candidate.algorithms)
+  return verificationKeys.size > 0 ? [identity, { kid: candidate.kid, verificationKeys }] : 'import-failed'
 }
 
 function whyUnusable(member: unknown, allowed: ReadonlySet<Algorithm>): LeftOutReason | undefined {
   const candidate = selectCandidate(member)
   if (typeof candidate === 'string') return candidate
   if (!candidate.algorithms.some((algorithm) => allowed.has(algorithm))) return 'algorithm-not-allowed'
-  const sound = checkMaterial(candidate)
-  return typeof sound === 'string' ? sound : undefined
+  const publicKey = readPublicKey(candidate.jwk)
+  return typeof publicKey === 'string' ? publicKey : undefined
 }
 
-/** Which key a member is. It may hold more, as deep as it likes, which says nothing about that. */
+/** Other members of the JWK may change without making it another key. */
 function identityOf({ kid, jwk, algorithms }: Candidate): string {
   const material = MATERIAL.map((name) => (typeof jwk[name] === 'string' ? jwk[name] : null))
   return JSON.stringify([kid ?? null, algorithms, material])
 }
 
-async function importFor(
-  names: readonly Algorithm[],
-  pem: string,
-): Promise<ReadonlyMap<Algorithm, CryptoKey>> {
-  const algorithms = new Map<Algorithm, CryptoKey>()
-  for (const algorithm of names) {
-    const key = await importSPKI(pem, algorithm).catch(() => undefined)
-    if (key) algorithms.set(algorithm, key)
+async function bindToEach(
+  publicKey: PublicKey,
+  algorithms: readonly Algorithm[],
+): Promise<ReadonlyMap<Algorithm, VerificationKey>> {
+  const bound = new Map<Algorithm, VerificationKey>()
+  for (const algorithm of algorithms) {
+    const key = await bindKey(publicKey, algorithm)
+    if (key) bound.set(algorithm, key)
   }
-  return algorithms
+  return bound
 }
 
 function selectCandidate(member: unknown): Candidate | LeftOutReason {
   if (!isJsonObject(member)) return 'not-an-object'
-  // What a host program puts on `Object.prototype` is no member of a key.
+  // Members from a polluted `Object.prototype` are not members of the key.
   const jwk = ownMembers(member)
   const { kid, kty, use, alg, key_ops: keyOps } = jwk
   if (kty === 'oct' || jwk.k !== undefined) return 'symmetric'
-  // A private member was published with the key: everyone has it.
+  // A private member was published with the key, so everyone has it.
   if (SECRET_MEMBERS.some((name) => jwk[name] !== undefined)) return 'private'
   if (kid !== undefined && typeof kid !== 'string') return 'kid'
   if (use !== undefined && use !== 'sig') return 'use'
@@ -191,55 +180,4 @@ function selectCandidate(member: unknown): Candidate | LeftOutReason {
   if (algorithmsOf({ kty, crv: jwk.crv, alg: undefined }).length === 0) return 'unknown-type'
   const algorithms = algorithmsOf({ kty, crv: jwk.crv, alg })
   return algorithms.length > 0 ? { kid, jwk, algorithms } : 'alg-mismatch'
-}
-
-/** What a sync call can tell about the key itself. */
-function checkMaterial({ jwk }: Candidate): Sound | LeftOutReason {
-  const flaw = jwk.kty === 'RSA' ? flawOfRsaKey(jwk) : jwk.kty === 'OKP' ? flawOfEd25519Key(jwk) : undefined
-  if (flaw !== undefined) return flaw
-  const spki = encodeSpki(jwk)
-  if (!spki) return 'malformed'
-  try {
-    createPublicKey({ key: spki, format: 'der', type: 'spki' })
-  } catch {
-    return 'malformed'
-  }
-  return { pem: `-----BEGIN PUBLIC KEY-----\n${spki.toString('base64')}\n-----END PUBLIC KEY-----` }
-}
-
-/** RFC 7518 §3.3: 2048 bits or more. With an exponent of 1 or an even one, everyone can make signatures. */
-function flawOfRsaKey({ n, e }: Record<string, unknown>): LeftOutReason | undefined {
-  if (typeof n !== 'string' || typeof e !== 'string') return 'malformed'
-  const modulus = toBigInt(n)
-  const exponent = toBigInt(e)
-  if (modulus >> BigInt(MIN_RSA_BITS - 1) === 0n || modulus % 2n === 0n) return 'weak-rsa'
-  if (modulus >> BigInt(MAX_RSA_BITS) !== 0n) return 'rsa-too-large'
-  if (exponent < 3n || exponent % 2n === 0n || exponent >> BigInt(MAX_EXPONENT_BITS) !== 0n)
-    return 'rsa-exponent'
-  return hasRocaStructure(modulus) ? 'roca' : undefined
-}
-
-/** The encodings of the points of small order on edwards25519, their sign bit cleared (RFC 8032 §5.1). */
-const SMALL_ORDER_POINTS: ReadonlySet<string> = new Set([
-  '0000000000000000000000000000000000000000000000000000000000000000',
-  '0100000000000000000000000000000000000000000000000000000000000000',
-  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
-  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
-  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-])
-
-/** With a point of small order as the key, there are signatures that fit any message: everyone can make them. */
-function flawOfEd25519Key({ x }: Record<string, unknown>): LeftOutReason | undefined {
-  if (typeof x !== 'string') return 'malformed'
-  const bytes = Buffer.from(x, 'base64url')
-  if (bytes.length !== 32) return 'malformed'
-  bytes.writeUInt8(bytes.readUInt8(31) & 0x7f, 31)
-  return SMALL_ORDER_POINTS.has(bytes.toString('hex')) ? 'small-order' : undefined
-}
-
-function toBigInt(base64url: string): bigint {
-  const hex = Buffer.from(base64url, 'base64url').toString('hex')
-  return BigInt(`0x${hex || '0'}`)
 }

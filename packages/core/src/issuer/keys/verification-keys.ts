@@ -1,83 +1,101 @@
-import type { CryptoKey } from 'jose'
+import type { KeyLeftOut } from '../../telemetry/keys-left-out.js'
 import type { Algorithm } from '../../token/algorithms.js'
+import type { VerificationKey } from '../../token/signature.js'
 import {
-  type ImportedKeys,
   type ImportedSet,
+  type IssuerKeys,
   importKeySet,
   type LeftOut,
   MAX_CANDIDATES,
 } from './json-web-key.js'
+import { isPlausibleKid } from './key-id.js'
 
-/** What a token finds in a set that it is looked up in. */
+/** What a key set holds for one token. */
 export interface Selection {
-  /** Whether there is any key with the token's key id. */
-  readonly isKnown: boolean
-  /** Those that the token may be signed with, as many as are tried. */
-  readonly usable: readonly CryptoKey[]
-  /** Whether there are more, which are not tried. */
-  readonly isCut: boolean
+  /** Whether the set has a key with the token's key id, for any algorithm. */
+  readonly kidMatched: boolean
+  /** The keys that the token may be signed with, at most {@link MAX_CANDIDATES}. */
+  readonly candidates: readonly VerificationKey[]
+  /** Whether there are more candidates, which are not tried. */
+  readonly isTruncated: boolean
 }
 
-const UNKNOWN: Selection = { isKnown: false, usable: [], isCut: false }
-const OF_NO_USE: Selection = { isKnown: true, usable: [], isCut: false }
+const NO_MATCHING_KID: Selection = { kidMatched: false, candidates: [], isTruncated: false }
+const NO_MATCHING_ALGORITHM: Selection = { kidMatched: true, candidates: [], isTruncated: false }
 
-/** The keys of one JWK Set that can be used to verify signatures. */
+/** How many members of a set that are not used are reported to operators. */
+const MAX_REPORTED = 20
+
+/** The keys of one JWK Set that can verify signatures. */
 export class VerificationKeys {
-  readonly imported: ImportedKeys
-  /** The members of the set that cannot be used. */
+  /** The members of the set that are not used. */
   readonly leftOut: readonly LeftOut[]
-  /** By key id, and for tokens without one; then by algorithm. Made once: it is looked up for every token. */
+  readonly #keys: IssuerKeys
+  /** By key id (`undefined` for tokens without one), then by algorithm. Built once, because every token is looked up in it. */
   readonly #selections = new Map<string | undefined, Map<Algorithm, Selection>>()
-  readonly #held: ReadonlySet<CryptoKey>
+  readonly #all = new Set<VerificationKey>()
 
   private constructor({ keys, leftOut }: ImportedSet) {
-    this.imported = keys
+    this.#keys = keys
     this.leftOut = leftOut
     const all = [...keys.values()]
-    // Keys without an id come first: they are for tokens without one only, which may find more keys than are tried.
-    const [named, nameless] = [
-      all.filter(({ kid }) => kid !== undefined),
-      all.filter(({ kid }) => kid === undefined),
-    ]
-    for (const key of [...nameless, ...named])
-      for (const [algorithm, cryptoKey] of key.algorithms) {
-        this.#add(undefined, algorithm, cryptoKey)
-        if (key.kid !== undefined) this.#add(key.kid, algorithm, cryptoKey)
+    // A token without a key id may have too many candidates. Keys without one come first: no other token can name them.
+    const unnamed = all.filter(({ kid }) => kid === undefined)
+    const named = all.filter(({ kid }) => kid !== undefined)
+    for (const { kid, verificationKeys } of [...unnamed, ...named])
+      for (const [algorithm, key] of verificationKeys) {
+        this.#all.add(key)
+        this.#add(undefined, algorithm, key)
+        if (kid !== undefined) this.#add(kid, algorithm, key)
       }
-    this.#held = new Set(all.flatMap(({ algorithms }) => [...algorithms.values()]))
   }
 
-  /** @param before the set that this one replaces: a key that is in both is the same in both */
-  static async import(value: unknown, before?: VerificationKeys): Promise<VerificationKeys> {
-    return new VerificationKeys(await importKeySet(value, before?.imported))
+  /** @param previous the set that this one replaces: a key that is in both sets is the same object in both */
+  static async import(value: unknown, previous?: VerificationKeys): Promise<VerificationKeys> {
+    return new VerificationKeys(
+      await importKeySet(value, previous === undefined ? undefined : previous.#keys),
+    )
   }
 
-  /** How many there are. */
+  /** How many keys there are. */
   get size(): number {
-    return this.imported.size
+    return this.#keys.size
   }
 
-  /** Their key ids. */
+  /** The key ids. */
   get ids(): readonly string[] {
-    return [...this.imported.values()].flatMap(({ kid }) => kid ?? [])
+    return [...this.#keys.values()].flatMap(({ kid }) => kid ?? [])
   }
 
-  /** Whether a key is in this set: one that has left, and come back, is another. */
-  holds(key: CryptoKey): boolean {
-    return this.#held.has(key)
+  /** What operators are told of the members that are not used: the first twenty; `undefined` when all members are used. */
+  get reportedLeftOut(): readonly KeyLeftOut[] | undefined {
+    if (this.leftOut.length === 0) return undefined
+    return this.leftOut.slice(0, MAX_REPORTED).map(({ kid, reason }) => ({
+      ...(typeof kid === 'string' && isPlausibleKid(kid) && { kid }),
+      reason,
+    }))
   }
 
-  /** The keys with this key id, or without one all, as far as they serve the algorithm (RFC 7515 §4.1.4, RFC 7517 §4.5). */
+  /** Whether this set has the key. A key that was removed and published again is another key. */
+  has(key: VerificationKey): boolean {
+    return this.#all.has(key)
+  }
+
+  /** The keys with this key id, or without a key id all keys, that fit the algorithm (RFC 7515 §4.1.4, RFC 7517 §4.5). */
   select(kid: string | undefined, algorithm: Algorithm): Selection {
     const selections = this.#selections.get(kid)
-    return selections ? (selections.get(algorithm) ?? OF_NO_USE) : UNKNOWN
+    return selections ? (selections.get(algorithm) ?? NO_MATCHING_ALGORITHM) : NO_MATCHING_KID
   }
 
-  #add(kid: string | undefined, algorithm: Algorithm, key: CryptoKey): void {
+  #add(kid: string | undefined, algorithm: Algorithm, key: VerificationKey): void {
     const selections = this.#selections.get(kid) ?? new Map<Algorithm, Selection>()
     this.#selections.set(kid, selections)
-    const usable = selections.get(algorithm)?.usable ?? []
-    const isCut = usable.length >= MAX_CANDIDATES
-    selections.set(algorithm, { isKnown: true, usable: isCut ? usable : [...usable, key], isCut })
+    const candidates = selections.get(algorithm)?.candidates ?? []
+    const isTruncated = candidates.length >= MAX_CANDIDATES
+    selections.set(algorithm, {
+      kidMatched: true,
+      candidates: isTruncated ? candidates : [...candidates, key],
+      isTruncated,
+    })
   }
 }

@@ -1,0 +1,138 @@
+import {
+  constants,
+  createPublicKey,
+  type JwkKeyExportOptions,
+  type KeyObject,
+  type PublicKeyInput,
+  type VerifyKeyObjectInput,
+  verify,
+} from 'node:crypto'
+import { type Awaitable, attempt } from '../base/maybe-async.js'
+import { ownMembers } from '../base/own-members.js'
+import type { Algorithm } from './algorithms.js'
+import { type BoundKey, type PublicKey, type SignatureEngine, signatureBytesOf } from './signature-engine.js'
+
+/** How `node:crypto` verifies one algorithm (RFC 7518 §3, RFC 8037 §3.1). */
+interface Scheme {
+  readonly keyType: 'rsa' | 'ec' | 'ed25519'
+  readonly curve: string | undefined
+  /** `null` for Ed25519, which hashes by itself. */
+  readonly digest: string | null
+  readonly options: Omit<VerifyKeyObjectInput, 'key'>
+}
+
+const SCHEMES: Readonly<Record<Algorithm, Scheme>> = {
+  RS256: pkcs1('sha256'),
+  RS384: pkcs1('sha384'),
+  RS512: pkcs1('sha512'),
+  PS256: pss('sha256', 32),
+  PS384: pss('sha384', 48),
+  PS512: pss('sha512', 64),
+  ES256: ecdsa('sha256', 'P-256'),
+  ES384: ecdsa('sha384', 'P-384'),
+  ES512: ecdsa('sha512', 'P-521'),
+  EdDSA: { keyType: 'ed25519', curve: 'Ed25519', digest: null, options: {} },
+  Ed25519: { keyType: 'ed25519', curve: 'Ed25519', digest: null, options: {} },
+}
+
+function pkcs1(digest: string): Scheme {
+  return { keyType: 'rsa', curve: undefined, digest, options: { padding: constants.RSA_PKCS1_PADDING } }
+}
+
+/**
+ * RFC 7518 §3.5: the salt is as long as the digest, by default `node:crypto` accepts any length. The hash of MGF1 is the digest
+ * by default.
+ */
+function pss(digest: string, saltLength: number): Scheme {
+  return {
+    keyType: 'rsa',
+    curve: undefined,
+    digest,
+    options: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength },
+  }
+}
+
+/** RFC 7518 §3.4: R and S side by side, where the default of `node:crypto` is DER. */
+function ecdsa(digest: string, curve: string): Scheme {
+  return { keyType: 'ec', curve, digest, options: { dsaEncoding: 'ieee-p1363' } }
+}
+
+/** Verification with a longer RSA key, or on a larger curve, would block the event loop, so the thread pool does it. */
+const MAX_SYNC_MODULUS_BYTES = 512
+const SLOW_ALGORITHMS: ReadonlySet<Algorithm> = new Set(['ES384', 'ES512'])
+
+/** A key as Node has it. Its curve and modulus are read once. */
+interface ParsedKey {
+  readonly key: KeyObject
+  readonly curve: string | undefined
+  readonly modulusBytes: number | undefined
+}
+
+export const signatureEngine: SignatureEngine = {
+  parsePublicKey(spki: Uint8Array): PublicKey | undefined {
+    try {
+      const parsed = parse(spki)
+      return { bindTo: (algorithm) => bind(parsed, algorithm) }
+    } catch {
+      return undefined
+    }
+  },
+}
+
+/** @throws for a malformed key, and for one that has no form as a JWK */
+function parse(spki: Uint8Array): ParsedKey {
+  const input: PublicKeyInput = { key: Buffer.from(spki), format: 'der', type: 'spki' }
+  const asJwk: JwkKeyExportOptions = { format: 'jwk' }
+  // Node reads further members, such as `passphrase`: none may come from a polluted `Object.prototype`.
+  const key = createPublicKey(ownMembers(input))
+  // Not from `asymmetricKeyDetails`: for some keys, that reads a `publicExponent` by inheritance.
+  const { crv, n } = ownMembers(key.export(ownMembers(asJwk)))
+  return { key, curve: crv, modulusBytes: n === undefined ? undefined : Buffer.from(n, 'base64url').length }
+}
+
+/** RFC 8725 §3.1: the type and the curve of the key must be those of the algorithm. A key of type `rsa-pss` fits none. */
+function bind(
+  { key, curve, modulusBytes }: ParsedKey,
+  algorithm: Algorithm,
+): Awaitable<BoundKey | undefined> {
+  const scheme = SCHEMES[algorithm]
+  const signatureBytes = signatureBytesOf(algorithm, modulusBytes)
+  if (key.asymmetricKeyType !== scheme.keyType || curve !== scheme.curve || signatureBytes === undefined)
+    return undefined
+  // Without a prototype: Node looks for `padding`, `saltLength`, `dsaEncoding`, `context` and others with every algorithm.
+  const input: VerifyKeyObjectInput = ownMembers({ ...scheme.options, key })
+  const { digest } = scheme
+  const isSlow = SLOW_ALGORITHMS.has(algorithm) || (modulusBytes ?? 0) > MAX_SYNC_MODULUS_BYTES
+  return tryOut({
+    signatureBytes,
+    verify: isSlow
+      ? (signingInput, signature) => verifyInThreadPool(digest, signingInput, input, signature)
+      : (signingInput, signature) => verify(digest, signingInput, input, signature) === true,
+  })
+}
+
+function verifyInThreadPool(
+  digest: string | null,
+  signingInput: Uint8Array,
+  input: VerifyKeyObjectInput,
+  signature: Uint8Array,
+): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    verify(digest, signingInput, input, signature, (error, isGood) => {
+      if (error) reject(error)
+      else resolve(isGood === true)
+    })
+  })
+}
+
+/**
+ * Verifies a signature of zeros once. What this build of OpenSSL, or its FIPS mode, does not support fails only then, and the
+ * same way for every signature. Such a key is not used. Nor is one for which zeros are a good signature.
+ */
+function tryOut(bound: BoundKey): Awaitable<BoundKey | undefined> {
+  return attempt(
+    () => bound.verify(new Uint8Array(), new Uint8Array(bound.signatureBytes)),
+    (isGood) => (isGood ? undefined : bound),
+    () => undefined,
+  )
+}

@@ -1,0 +1,122 @@
+import { readFile } from 'node:fs/promises'
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { createMockIssuer, type MockIssuer } from '../mock-issuer.js'
+import type { ClientSeed } from '../protocol/client.js'
+import { SIGNING_ALGORITHMS } from '../state/signing-keys.js'
+import { usageOf } from './usage.js'
+
+/** What the command prints, and the issuer that it started, if any. */
+export interface CommandOutcome {
+  readonly text: string
+  readonly issuer?: MockIssuer
+}
+
+/** An argument that the command does not accept. The message is for the terminal. */
+export class CommandError extends Error {}
+
+const DEFAULT_PORT = 4010
+
+const HELP = `Usage: mock-issuer [options]
+
+An embedded Telnyx OAuth server, for development and tests. It is not for production: it gives
+tokens to every caller.
+
+  --port <number>       the port to listen on (${DEFAULT_PORT}); 0 for any free port
+  --host <address>      the address to listen on (127.0.0.1)
+  --issuer <url>        the issuer identifier (the URL of the server)
+  --algorithm <name>    the signature algorithm of tokens (RS256); also ${SIGNING_ALGORITHMS.slice(1, 6).join(', ')},
+                        ${SIGNING_ALGORITHMS.slice(6).join(', ')}
+  --typ <name>          the typ of tokens (at+jwt); none for no typ
+  --audience <uri>      the audience of tokens requested without a resource (https://api.example.com)
+  --api-key <word>      the API key for managing clients and grants (random)
+  --clients <file>      a JSON file with an array of clients (one random client). Each may have
+                        clientId, clientSecret, clientType, name, grantTypes, scopes, redirectUris,
+                        requirePkce, verified, logoUri, policyUri, tosUri
+  --help                print this text
+  --version             print the version
+`
+
+const OPTIONS = {
+  port: { type: 'string' },
+  host: { type: 'string' },
+  issuer: { type: 'string' },
+  algorithm: { type: 'string' },
+  typ: { type: 'string' },
+  audience: { type: 'string' },
+  'api-key': { type: 'string' },
+  clients: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean' },
+} satisfies ParseArgsConfig['options']
+
+/**
+ * Runs the command: starts an issuer, or prepares the help or the version.
+ *
+ * @throws {CommandError} for an argument that is not valid, or a port that is in use
+ */
+export async function runCommand(args: readonly string[]): Promise<CommandOutcome> {
+  const values = parse(args)
+  if (values.help) return { text: HELP }
+  if (values.version) return { text: `${await readVersion()}\n` }
+
+  const port = values.port === undefined ? DEFAULT_PORT : Number(values.port)
+  if (!/^\d+$/.test(values.port ?? '0') || port > 65_535)
+    throw new CommandError('--port must be a number from 0 to 65535')
+  const algorithm = SIGNING_ALGORITHMS.find((name) => name === (values.algorithm ?? 'RS256'))
+  if (!algorithm) throw new CommandError(`--algorithm must be one of ${SIGNING_ALGORITHMS.join(', ')}`)
+  const clients = values.clients === undefined ? undefined : await readClients(values.clients)
+  if (values.typ === '') throw new CommandError('--typ must not be empty; use none for no typ')
+  const issuer = await withCommandError(() =>
+    createMockIssuer({
+      algorithm,
+      clients,
+      issuer: values.issuer,
+      typ: values.typ === 'none' ? null : values.typ,
+      audience: values.audience,
+      apiKey: values['api-key'],
+    }),
+  )
+  const url = await withCommandError(() => issuer.listen({ port, host: values.host }))
+  return { issuer, text: usageOf(issuer, url) }
+}
+
+/** Turns an error about an option into one for the terminal. */
+async function withCommandError<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    const isTaken = 'code' in error && error.code === 'EADDRINUSE'
+    throw new CommandError(isTaken ? 'The port is in use; choose another with --port' : error.message)
+  }
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: OPTIONS }).values
+  } catch (error) {
+    throw new CommandError(error instanceof Error ? error.message : 'The arguments cannot be read')
+  }
+}
+
+async function readClients(file: string): Promise<readonly ClientSeed[]> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new CommandError(`--clients: the file cannot be read (${error.code})`)
+  })
+  let value: unknown
+  try {
+    // Some editors start a file with a byte order mark.
+    value = JSON.parse(text.replace(/^\ufeff/, ''))
+  } catch {
+    throw new CommandError('--clients: the file is not JSON')
+  }
+  if (!Array.isArray(value)) throw new CommandError('--clients: the file is not a JSON array')
+  return value
+}
+
+async function readVersion(): Promise<string> {
+  const manifest: { version: string } = JSON.parse(
+    await readFile(new URL('../../package.json', import.meta.url), 'utf8'),
+  )
+  return manifest.version
+}

@@ -1,0 +1,115 @@
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
+import { type Context, Hono } from 'hono'
+import { cors } from 'hono/cors'
+import type { Endpoint } from '../protocol/endpoints.js'
+import { ApiKeyError, AuthorizationPageError, OAuthError } from '../protocol/refusals.js'
+import { errorPage, toResponse } from './consent-page.js'
+import type { Faults } from './faults.js'
+import { managementOperations } from './management-operations.js'
+import { type Call, type IssuerState, json, type Operation } from './operation.js'
+import { protocolOperations } from './protocol-operations.js'
+
+/** What happens to each request before its operation: it is recorded, and a fault may replace the response. */
+export interface TestControls {
+  readonly faults: Faults
+  record(endpoint: Endpoint): void
+}
+
+/** Where a request came from: a socket, or `fetch` in process, where a signal stands for the connection. */
+interface Bindings {
+  readonly incoming?: { readonly socket: { destroy(): void } }
+  readonly signal?: AbortSignal
+}
+
+/** Makes an in-process `fetch` reject, where there is no socket to destroy. */
+export class ConnectionDropped extends Error {}
+
+/**
+ * Serves the operations below the path of the issuer identifier. In the URL of the metadata, the well-known segment
+ * stands before that path (RFC 8414 §3.1).
+ *
+ * @param path the path of the issuer identifier, without a trailing slash
+ */
+export function createApp(
+  state: IssuerState,
+  controls: TestControls,
+  path: string,
+): Hono<{ Bindings: Bindings }> {
+  const app = new Hono<{ Bindings: Bindings }>({ getPath: (request) => pathBelow(path, request.url) })
+  for (const operation of [...protocolOperations(state, path), ...managementOperations(state)]) {
+    if (operation.crossOrigin)
+      for (const each of operation.paths) app.use(each, cors({ origin: localOrigin }))
+    app.on(operation.method.toUpperCase(), [...operation.paths], (context) =>
+      perform(operation, context, controls),
+    )
+  }
+  // Only the abort reason of a caller that gave up can arrive here, and that caller expects it.
+  app.onError((error) => {
+    throw error
+  })
+  return app
+}
+
+/**
+ * Allows cross-origin requests from loopback hosts only (Fetch standard, CORS protocol). Web pages must not read the
+ * responses: the issuer gives tokens to every caller, and an API on this machine may accept them.
+ */
+function localOrigin(origin: string): string | undefined {
+  return /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/.test(origin) ? origin : undefined
+}
+
+/** Records the request and applies a fault, if there is one. Otherwise the operation does its work. */
+async function perform(
+  operation: Operation,
+  context: Context<{ Bindings: Bindings }>,
+  controls: TestControls,
+): Promise<Response> {
+  const request = context.req.raw
+  const { incoming, signal } = context.env
+  controls.record(operation.endpoint)
+  const outcome = await controls.faults.apply(operation.endpoint, signal ?? request.signal, signal)
+  if (outcome.kind === 'answer') return outcome.response
+  if (outcome.kind === 'drop') {
+    if (!incoming) throw new ConnectionDropped()
+    incoming.socket.destroy()
+    return RESPONSE_ALREADY_SENT
+  }
+  const query = new URL(request.url).searchParams
+  const response = await workOrRefuse(operation, { request, query, id: context.req.param('id') ?? '' })
+  for (const [name, value] of Object.entries(outcome.headers)) response.headers.set(name, value)
+  return response
+}
+
+/** Does the work of an operation. A refusal becomes a JSON response, or an error page for the user. */
+async function workOrRefuse({ work }: Operation, call: Call): Promise<Response> {
+  try {
+    return await work(call)
+  } catch (error) {
+    if (error instanceof AuthorizationPageError) return toResponse(errorPage(error.status, error.message))
+    if (!(error instanceof OAuthError)) throw error
+    const body = {
+      error: error.error,
+      error_description: error.message,
+      invalid_fields: error.invalidFields,
+    }
+    const response = json(body, error.status)
+    if (error.status === 401) response.headers.set('WWW-Authenticate', challenge(error))
+    return response
+  }
+}
+
+function challenge(error: OAuthError): string {
+  return error instanceof ApiKeyError ? 'Bearer realm="api"' : 'Basic realm="oauth"'
+}
+
+/**
+ * The path of a request, relative to the path of the issuer identifier. Routes do not contain that path, because it
+ * could look like a pattern. The well-known documents do not stand below it.
+ */
+function pathBelow(path: string, url: string): string {
+  const { pathname } = new URL(url)
+  const wellKnown = /^\/\.well-known\/[^/]+/.exec(pathname)?.[0]
+  if (wellKnown !== undefined && pathname === wellKnown + path) return wellKnown
+  const rest = pathname.startsWith(`${path}/`) ? pathname.slice(path.length) : '/'
+  return rest.startsWith('/.well-known/') ? '/' : rest
+}

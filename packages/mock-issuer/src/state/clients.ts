@@ -1,0 +1,120 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { type Client, type ClientSeed, GRANT_TYPES } from '../protocol/client.js'
+import type { ClientCreation, ClientUpdate, Registration } from '../protocol/client-metadata.js'
+import { BoundedMap } from './bounded-map.js'
+
+const MAX_CLIENTS = 10_000
+
+/** All clients of an issuer. Those of the option `clients` stay; of the others, a new one may evict the oldest. */
+export class Clients {
+  readonly #seeded = new Map<string, Client>()
+  readonly #others = new BoundedMap<string, Client>(MAX_CLIENTS)
+  readonly #scopes: readonly string[]
+  readonly #now: () => number
+
+  constructor(seeds: readonly ClientSeed[], scopes: readonly string[], now: () => number) {
+    this.#scopes = scopes
+    this.#now = now
+    for (const seed of seeds) {
+      const client = this.#build(seed)
+      if (this.#seeded.has(client.clientId)) throw new TypeError('Two clients have the same "clientId"')
+      this.#seeded.set(client.clientId, client)
+    }
+  }
+
+  get(clientId: string): Client | undefined {
+    return this.#seeded.get(clientId) ?? this.#others.get(clientId)
+  }
+
+  list(): readonly Client[] {
+    return [...this.#seeded.values(), ...this.#others.values()]
+  }
+
+  /** Dynamic client registration (RFC 7591 §3.2.1). */
+  register(metadata: Registration): Client {
+    return this.#add({
+      name: metadata.client_name,
+      clientType: metadata.token_endpoint_auth_method === 'none' ? 'public' : 'confidential',
+      grantTypes: metadata.grant_types,
+      scopes: metadata.scope?.split(' '),
+      redirectUris: metadata.redirect_uris ?? [],
+      logoUri: metadata.logo_uri,
+      policyUri: metadata.policy_uri,
+      tosUri: metadata.tos_uri,
+    })
+  }
+
+  create(creation: ClientCreation): Client {
+    return this.#add({
+      name: creation.name,
+      clientType: creation.client_type,
+      grantTypes: creation.allowed_grant_types,
+      scopes: creation.allowed_scopes,
+      redirectUris: creation.redirect_uris ?? [],
+      requirePkce: creation.require_pkce,
+      logoUri: creation.logo_uri,
+      policyUri: creation.policy_uri,
+      tosUri: creation.tos_uri,
+    })
+  }
+
+  update(client: Client, update: ClientUpdate): Client {
+    const updated: Client = Object.freeze({
+      ...client,
+      name: update.name ?? client.name,
+      scopes: update.allowed_scopes ? freezeUnique(update.allowed_scopes) : client.scopes,
+      grantTypes: update.allowed_grant_types ? freezeUnique(update.allowed_grant_types) : client.grantTypes,
+      redirectUris: update.redirect_uris ? freezeUnique(update.redirect_uris) : client.redirectUris,
+      requirePkce: update.require_pkce ?? client.requirePkce,
+      logoUri: update.logo_uri ?? client.logoUri,
+      policyUri: update.policy_uri ?? client.policyUri,
+      tosUri: update.tos_uri ?? client.tosUri,
+      updatedAt: this.#now(),
+    })
+    const home = this.#seeded.has(client.clientId) ? this.#seeded : this.#others
+    home.set(client.clientId, updated)
+    return updated
+  }
+
+  delete({ clientId }: Client): void {
+    this.#seeded.delete(clientId)
+    this.#others.delete(clientId)
+  }
+
+  #add(seed: ClientSeed): Client {
+    const client = this.#build(seed)
+    this.#others.set(client.clientId, client)
+    return client
+  }
+
+  #build(seed: ClientSeed): Client {
+    const { clientId = randomUUID(), clientType = 'confidential' } = seed
+    const isPublic = clientType === 'public'
+    const now = this.#now()
+    return Object.freeze({
+      clientId,
+      clientSecret: isPublic ? undefined : (seed.clientSecret ?? randomBytes(24).toString('base64url')),
+      clientType,
+      name: seed.name ?? 'Unnamed client',
+      grantTypes: freezeUnique(
+        seed.grantTypes ?? GRANT_TYPES.filter((type) => !(isPublic && type === 'client_credentials')),
+      ),
+      scopes: freezeUnique(seed.scopes ?? this.#scopes),
+      redirectUris: freezeUnique(
+        seed.redirectUris ?? ['http://127.0.0.1/callback', 'http://localhost/callback'],
+      ),
+      requirePkce: seed.requirePkce ?? false,
+      verified: seed.verified ?? false,
+      logoUri: seed.logoUri,
+      policyUri: seed.policyUri,
+      tosUri: seed.tosUri,
+      createdAt: now,
+      updatedAt: now,
+    })
+  }
+}
+
+/** A frozen copy without repetitions: the public API hands it out. */
+function freezeUnique<T>(values: readonly T[]): readonly T[] {
+  return Object.freeze([...new Set(values)])
+}

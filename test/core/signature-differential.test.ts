@@ -1,0 +1,165 @@
+import { compactVerify, errors, importSPKI } from 'jose'
+import { describe, expect, it } from 'vitest'
+import {
+  ALGORITHMS,
+  bindKey,
+  encodeSpki,
+  importJwk,
+  isPending,
+  nodeSignatureEngine,
+  type SignatureEngine,
+  type VerificationKey,
+  verifySignature,
+  webSignatureEngine,
+} from '../../packages/core/src/testing.js'
+import { type ForgeKey, makeKey } from '../support/forge.js'
+import { casesOf, publicKeys } from '../support/forged-signatures.js'
+import { whilePolluted } from '../support/pollution.js'
+
+/** Both engines and `jose` accept and refuse the same signatures, and bind the same keys to the same algorithms. */
+
+const ENGINES: Readonly<Record<string, SignatureEngine>> = {
+  node: nodeSignatureEngine,
+  web: webSignatureEngine,
+}
+type Algorithm = (typeof ALGORITHMS)[number]
+
+const spkiOf = ({ publicKey }: ForgeKey) => publicKey.export({ format: 'der', type: 'spki' })
+const pemOf = (spki: Buffer) =>
+  `-----BEGIN PUBLIC KEY-----\n${spki.toString('base64')}\n-----END PUBLIC KEY-----`
+
+async function bind(
+  engine: SignatureEngine,
+  spki: Uint8Array,
+  algorithm: Algorithm,
+): Promise<VerificationKey | undefined> {
+  const key = engine.parsePublicKey(spki)
+  return key && (await bindKey(key, algorithm))
+}
+
+async function joseAccepts(pem: string, algorithm: string, token: string): Promise<boolean> {
+  const key = await importSPKI(pem, algorithm)
+  return compactVerify(token, key, { algorithms: [algorithm] }).then(
+    () => true,
+    (error: unknown) => {
+      expect(error).toBeInstanceOf(errors.JOSEError)
+      return false
+    },
+  )
+}
+
+describe.each(ALGORITHMS)('%s', (algorithm) => {
+  const key = makeKey(algorithm)
+  const pem = pemOf(spkiOf(key))
+  const cases = casesOf(key, algorithm, 20_260_101)
+
+  it(`both engines and jose agree about ${cases.length} signatures`, async () => {
+    const [node, web] = [
+      await bind(nodeSignatureEngine, spkiOf(key), algorithm),
+      await bind(webSignatureEngine, spkiOf(key), algorithm),
+    ]
+    if (!node || !web) return expect.fail('The key was not bound')
+    const wrong: object[] = []
+    for (const { what, isGood, signingInput, signature } of cases) {
+      const token = `${signingInput}.${signature.toString('base64url')}`
+      const said = {
+        node: await verifySignature(node, { signingInput, signature }),
+        web: await verifySignature(web, { signingInput, signature }),
+        jose: await joseAccepts(pem, algorithm, token),
+      }
+      if (Object.values(said).some((accepted) => accepted !== isGood))
+        wrong.push({ what, isGood, ...said, token: token.slice(0, 1000), pem })
+    }
+    expect(wrong).toEqual([])
+    expect(cases.filter(({ isGood }) => !isGood).length).toBeGreaterThanOrEqual(40)
+  })
+
+  // Which keys may be used is decided where a JWK is imported.
+  it('no engine verifies with a key of another type or curve, and jose imports none', async () => {
+    for (const [name, spki, algorithms] of publicKeys()) {
+      const fits = algorithms.includes(algorithm)
+      for (const [engine, each] of Object.entries(ENGINES))
+        expect((await bind(each, spki, algorithm)) !== undefined, `${engine}, ${name}`).toBe(fits)
+      const imported = await importSPKI(pemOf(spki), algorithm).catch(() => undefined)
+      expect(imported !== undefined, `jose, ${name}`).toBe(fits)
+    }
+  })
+
+  // What Node, Web Crypto and `jose` look for in options and keys, and values that would weaken a check.
+  it.each(
+    'padding saltLength dsaEncoding context key format type passphrase encoding cipher data name hash namedCurve modulusLength publicExponent algorithm usages oaepHash oaepLabel'.split(
+      ' ',
+    ),
+  )('a polluted Object.prototype.%s changes nothing', async (name) => {
+    const [good, bad] = [cases.find(({ isGood }) => isGood), cases.find(({ isGood }) => !isGood)]
+    if (!good || !bad) return expect.fail('There is no case')
+    for (const value of ['der', 'ieee-p1363', 'jwk', 'SHA-1', 0, 3, -2, null, {}, Buffer.from('x')])
+      for (const [engine, each] of Object.entries(ENGINES)) {
+        // The Web Crypto of Node reads a `passphrase` by inheritance when it imports a key, and then refuses it.
+        if (engine === 'web' && name === 'passphrase') continue
+        const before = await bind(each, spkiOf(key), algorithm)
+        const said = await whilePolluted(name, value, async () => {
+          const outcomes: unknown[] = []
+          for (const bound of [before, await bind(each, spkiOf(key), algorithm)])
+            for (const signed of [good, bad]) outcomes.push(bound && (await verifySignature(bound, signed)))
+          return outcomes
+        })
+        expect(said, `${engine}, ${String(value)}`).toEqual([true, false, true, false])
+      }
+  })
+})
+
+describe('a key of small order, for which anyone can make signatures', () => {
+  const spki = encodeSpki({ kty: 'OKP', crv: 'Ed25519', x: `AQ${'A'.repeat(41)}` })
+  const signature = Buffer.concat([Buffer.from([1]), Buffer.alloc(63)])
+  const signingInput = Buffer.from(`${Buffer.from('{"alg":"EdDSA"}').toString('base64url')}.e30`)
+
+  it('jose accepts them; here such a key is never imported', async () => {
+    if (!spki) return expect.fail('The key was not encoded')
+    const token = `${signingInput}.${signature.toString('base64url')}`
+    expect(await joseAccepts(pemOf(spki), 'EdDSA', token)).toBe(true)
+    expect(await importJwk({ kty: 'OKP', crv: 'Ed25519', x: `AQ${'A'.repeat(41)}` })).toBe('small-order')
+  })
+})
+
+describe('what would block the event loop', () => {
+  /** An RSA key of this length; no one has its private key. */
+  const rsa = (bits: number) =>
+    encodeSpki({
+      kty: 'RSA',
+      n: Buffer.from(((1n << BigInt(bits - 1)) + 1n).toString(16).padStart(bits / 4, '0'), 'hex').toString(
+        'base64url',
+      ),
+      e: 'AQAB',
+    })
+
+  it.each<[string, boolean, Algorithm, number, Buffer | undefined]>([
+    ['RSA of 2048 bits', false, 'RS256', 256, rsa(2048)],
+    ['RSA of 4096 bits', false, 'PS512', 512, rsa(4096)],
+    ['RSA of 4104 bits', true, 'RS256', 513, rsa(4104)],
+    ['P-256', false, 'ES256', 64, spkiOf(makeKey('ES256'))],
+    ['P-384', true, 'ES384', 96, spkiOf(makeKey('ES384'))],
+    ['P-521', true, 'ES512', 132, spkiOf(makeKey('ES512'))],
+    ['Ed25519', false, 'EdDSA', 64, spkiOf(makeKey('EdDSA'))],
+  ])('is verified in the thread pool: %s, %s', async (_, isAsync, algorithm, length, spki) => {
+    const key = spki && (await bind(nodeSignatureEngine, spki, algorithm))
+    if (!key) return expect.fail('The key was not bound')
+    const signed = { signingInput: Buffer.from('a.b'), signature: Buffer.alloc(length, 1) }
+    const verified = verifySignature(key, signed)
+    expect(isPending(verified)).toBe(isAsync)
+    expect(await verified).toBe(false)
+    // A wrong length is refused without asking the engine.
+    expect(verifySignature(key, { ...signed, signature: Buffer.alloc(length - 1, 1) })).toBe(false)
+  })
+})
+
+describe('a key that an engine cannot read', () => {
+  it.each([
+    ['nothing', Buffer.alloc(0)],
+    ['no DER', Buffer.from('key')],
+    ['a point that is not on the curve', encodeSpki({ kty: 'EC', crv: 'P-256', x: 'AQ', y: 'AQ' })],
+  ])('is none: %s', async (_, spki) => {
+    if (!spki) return expect.fail('The key was not encoded')
+    for (const engine of Object.values(ENGINES)) expect(await bind(engine, spki, 'ES256')).toBeUndefined()
+  })
+})

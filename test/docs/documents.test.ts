@@ -1,0 +1,40 @@
+import { existsSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { markdownFiles, ROOT, read, snippetsIn } from './markdown.js'
+
+it.each([
+  ['README.md', 220],
+  ['CONTRIBUTING.md', 90],
+])('%s has at most %d lines', async (file, limit) => {
+  expect((await read(file)).trimEnd().split('\n').length).toBeLessThanOrEqual(limit)
+})
+
+it('a snippet that names an example is that file, unchanged', async () => {
+  for (const file of await markdownFiles())
+    for (const { example, code } of snippetsIn(await read(file)))
+      if (example !== undefined) expect(code, `${example} in ${file}`).toBe(await read(example))
+})
+
+it('every example is shown in a document', async () => {
+  const files = await Promise.all((await markdownFiles()).map(read))
+  const shown = new Set(files.flatMap((text) => snippetsIn(text).map(({ example }) => example)))
+  const folders = await readdir(join(ROOT, 'examples'))
+  const examples = await Promise.all(
+    folders.map(async (folder) => {
+      const names = await readdir(join(ROOT, 'examples', folder))
+      return names.filter((name) => name.endsWith('.js')).map((name) => `examples/${folder}/${name}`)
+    }),
+  )
+  expect(examples.flat().filter((example) => !shown.has(example))).toEqual([])
+})
+
+it('README shows no program that is not an example', async () => {
+  const programs = snippetsIn(await read('README.md')).filter(({ code }) => code.includes('import '))
+  const unmarked = programs.filter(({ example }) => example === undefined)
+  // The example for Hono comes with its adapter.
+  const isPending = (code: string) =>
+    code.includes("'@telnyx-auth/hono'") && !existsSync(join(ROOT, 'examples/hono'))
+  expect(unmarked.filter(({ code }) => !isPending(code))).toEqual([])
+})

@@ -1,0 +1,72 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The folder of the repository. */
+export const ROOT: string = fileURLToPath(new URL('../..', import.meta.url))
+
+const IGNORED = ['node_modules', 'dist', '.git']
+
+/** All Markdown files of the repository, by their paths from its root. */
+export async function markdownFiles(folder = ''): Promise<string[]> {
+  const entries = await readdir(join(ROOT, folder), { withFileTypes: true })
+  const found = entries
+    .filter(({ name }) => !IGNORED.includes(name))
+    .map(async (entry) => {
+      const path = join(folder, entry.name)
+      if (entry.isDirectory()) return markdownFiles(path)
+      return entry.name.endsWith('.md') ? [path] : []
+    })
+  return (await Promise.all(found)).flat().sort()
+}
+
+/** @param path from the root of the repository */
+export function read(path: string): Promise<string> {
+  return readFile(join(ROOT, path), 'utf8')
+}
+
+/** A block of JavaScript in a document. */
+export interface Snippet {
+  /** The example that the comment before the block names; `undefined` without such a comment. */
+  readonly example: string | undefined
+  readonly code: string
+}
+
+/** The blocks of JavaScript in a document. */
+export function snippetsIn(markdown: string): Snippet[] {
+  const blocks = markdown.matchAll(/(?:<!-- (examples\/\S+) -->\n)?```js\n(.*?)```/gs)
+  return Array.from(blocks, ([, example, code = '']) => ({ example, code }))
+}
+
+/** A document without its code: nothing in code is a link or a heading. */
+function prose(markdown: string): string {
+  return markdown
+    .replace(/^ *```.*?^ *```$/gms, '')
+    .replace(/`[^`\n]*`/g, (code) => code.replace(/[[\]()]/g, ' '))
+}
+
+/** The targets of the links and images in a document. */
+export function linksIn(markdown: string): string[] {
+  const text = prose(markdown)
+  const inline = text.matchAll(/\[(?:[^[\]]|\[[^\]]*\])*\]\(([^)\s]+)(?:\s+"[^"]*")?\)/g)
+  const references = text.matchAll(/^\[[^\]]+\]:\s+(\S+)/gm)
+  return Array.from([...inline, ...references], ([, target = '']) => target)
+}
+
+/** The anchors of the headings in a document, as GitHub makes them. */
+export function anchorsIn(markdown: string): Set<string> {
+  const anchors = new Set<string>()
+  const counts = new Map<string, number>()
+  for (const [, heading = ''] of markdown.replace(/^ *```.*?^ *```$/gms, '').matchAll(/^#{1,6} (.+)$/gm)) {
+    const anchor = heading
+      .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .trim()
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\p{M}_ -]/gu, '')
+      .replaceAll(' ', '-')
+    const count = counts.get(anchor) ?? 0
+    counts.set(anchor, count + 1)
+    anchors.add(count === 0 ? anchor : `${anchor}-${count}`)
+  }
+  return anchors
+}

@@ -1,0 +1,227 @@
+import type { ErrorCode, FetchFunction, VerifierOptions } from '@telnyx-auth/core'
+import { afterEach, beforeEach, expect, vi } from 'vitest'
+import type { TokenVerifier } from '../../packages/core/src/testing.js'
+import { settle } from './event-loop.js'
+import {
+  encode,
+  ForgedIssuer,
+  type ForgeKey,
+  goodHeader,
+  goodToken,
+  ISSUER,
+  METADATA_URL,
+  makeKey,
+  makeVerifier,
+  NOW,
+  rejectionOf,
+  segmentsOf,
+  TestClock,
+} from './forge.js'
+
+export const MINUTE = 60
+export const HOUR = 60 * MINUTE
+export const DAY = 24 * HOUR
+
+export const key = makeKey('ES256', 'good')
+export const next = makeKey('ES256', 'next')
+/** Good for weeks: only their keys are in question. */
+export const tokenOf = (signer: ForgeKey): string => goodToken(signer, { exp: NOW + 60 * DAY })
+export const token = tokenOf(key)
+export const newToken = tokenOf(next)
+export const MOVED_URL = `${ISSUER}/moved`
+
+export const [, PAYLOAD, SIGNATURE] = segmentsOf(token)
+/** A token that is good but for its key, which nobody knows. */
+export function unknownToken(kid: string): string {
+  return `${encode(goodHeader(key, { kid }))}.${PAYLOAD}.${SIGNATURE}`
+}
+
+export type Answer = ForgedIssuer['jwks']
+
+export const setOf =
+  (...keys: readonly ForgeKey[]): Answer =>
+  () =>
+    Response.json({ keys: keys.map(({ jwk }) => jwk) })
+export const metadataOf =
+  (uri: string, headers: Readonly<Record<string, string>> = {}): Answer =>
+  () =>
+    Response.json({ issuer: ISSUER, jwks_uri: uri }, { headers })
+export const status =
+  (code: number, headers: Readonly<Record<string, string>> = {}): Answer =>
+  () =>
+    new Response(null, { status: code, headers })
+export const drop: Answer = () => Promise.reject(new TypeError('fetch failed'))
+export const silence: Answer = (_, signal) =>
+  new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+export const html: Answer = () => new Response('<!doctype html>')
+/** One byte a second, for as long as anybody listens. */
+export const drip: Answer = (_, signal) => {
+  let timer: NodeJS.Timeout | undefined
+  return new Response(
+    new ReadableStream({
+      start(controller) {
+        const send = () => {
+          controller.enqueue(Buffer.from(' '))
+          timer = setTimeout(send, 1000)
+        }
+        send()
+        signal.addEventListener('abort', () => clearTimeout(timer))
+      },
+      cancel: () => clearTimeout(timer),
+    }),
+  )
+}
+/** The usual answer, so many seconds later. */
+export const late =
+  (seconds: number, answer: Answer): Answer =>
+  async (url, signal) => {
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+    return answer(url, signal)
+  }
+/** This for so many requests, and the usual answer afterwards. */
+export function firstly(count: number, fault: Answer, usual: Answer): Answer {
+  let left = count
+  return (url, signal) => (left-- > 0 ? fault(url, signal) : usual(url, signal))
+}
+
+export class ChanceClock extends TestClock {
+  chance = 0
+
+  override random(): number {
+    return this.chance
+  }
+}
+
+export interface Asked {
+  readonly url: string
+  /** In seconds. */
+  readonly at: number
+  readonly headers: Readonly<Record<string, string>>
+  /** Whether a fault answered. */
+  readonly failing: boolean
+}
+
+/** A verifier, its issuer, and the time of both. */
+export class Service {
+  readonly clock = new ChanceClock()
+  readonly issuer = new ForgedIssuer(key)
+  readonly asked: Asked[] = []
+  readonly verifier: TokenVerifier
+  /** What answers at a place that is neither that of the metadata nor that of the keys. */
+  moved: Answer = status(404)
+  readonly #healthy: readonly [Answer, Answer]
+
+  constructor(options: VerifierOptions = {}) {
+    this.#healthy = [this.issuer.metadata, this.issuer.jwks]
+    const fetch: FetchFunction = async (url, init) => {
+      const healthy: readonly unknown[] = this.#healthy
+      const answer = url === METADATA_URL ? this.issuer.metadata : this.issuer.jwks
+      this.asked.push({ url, at: this.now, headers: init.headers, failing: !healthy.includes(answer) })
+      return url === MOVED_URL ? this.moved(url, init.signal) : this.issuer.fetch(url, init)
+    }
+    this.verifier = makeVerifier({ fetch }, options, this.clock)
+  }
+
+  /** With keys, so many seconds old; what was asked for them is not counted. */
+  static async withKeys(ageSeconds = 0, options: VerifierOptions = {}): Promise<Service> {
+    const service = new Service(options)
+    await service.verifier.verify(token)
+    await service.pass(ageSeconds)
+    service.asked.length = 0
+    return service
+  }
+
+  get now(): number {
+    return this.clock.monotonic() / 1000
+  }
+
+  get keysAge(): number {
+    return this.verifier.health().keysAgeSeconds ?? expect.fail('There are no keys')
+  }
+
+  /** Lets time pass, for timers too, and everything happen that is due. */
+  async pass(seconds: number): Promise<void> {
+    // What was begun just now does not have to wait: a token that is known is verified before anything else can happen.
+    await settle()
+    this.clock.advance(seconds)
+    vi.advanceTimersByTime(seconds * 1000)
+    await settle()
+  }
+
+  /** The same for every so many seconds: what is due at a timer happens at its time. */
+  async passBySteps(seconds: number, step = 1): Promise<void> {
+    for (let passed = 0; passed < seconds; passed += step) await this.pass(step)
+  }
+
+  fail(place: Place, fault: Answer): void {
+    if (place !== 'jwks') this.issuer.metadata = fault
+    if (place !== 'metadata') this.issuer.jwks = fault
+  }
+
+  recover(): void {
+    ;[this.issuer.metadata, this.issuer.jwks] = this.#healthy
+  }
+
+  count(url: string): number {
+    return this.asked.filter((request) => request.url === url).length
+  }
+
+  /** The most requests within any 60 seconds. */
+  busiestMinute(which: (request: Asked) => boolean = () => true): number {
+    const times = this.asked.filter(which).map(({ at }) => at)
+    return Math.max(0, ...times.map((from) => times.filter((at) => at >= from && at < from + 60).length))
+  }
+
+  /** Verifies without letting any time pass: whoever waits for the issuer never comes back, and the test fails. */
+  async verifyAtOnce(each: string): Promise<ErrorCode | 'accepted'> {
+    return this.verifier.verify(each).then(
+      () => 'accepted' as const,
+      async (error: unknown) => (await rejectionOf(Promise.reject(error))).code,
+    )
+  }
+
+  /** Verifies while time passes in steps of 50 ms: what came of it, and after how many seconds. */
+  async timed(
+    each: string,
+    limitSeconds = 60,
+  ): Promise<{ outcome: ErrorCode | 'accepted'; seconds: number }> {
+    const from = this.now
+    let outcome: ErrorCode | 'accepted' | undefined
+    const work = this.verifyAtOnce(each).then((result) => {
+      outcome = result
+    })
+    await settle()
+    while (outcome === undefined) {
+      if (this.now - from > limitSeconds) expect.fail(`Nothing within ${limitSeconds} s`)
+      await this.pass(0.05)
+    }
+    await work
+    return { outcome, seconds: Math.round((this.now - from) * 1000) / 1000 }
+  }
+}
+
+export type Place = 'metadata' | 'jwks' | 'both'
+
+export const faults: readonly (readonly [string, Answer])[] = [
+  ['status 500', status(500)],
+  ['status 503 with Retry-After', status(503, { 'retry-after': '20' })],
+  ['a dropped connection', drop],
+  ['status 404', status(404)],
+  ['status 429', status(429)],
+  ['HTML', html],
+  ['an empty object', () => Response.json({})],
+  ['silence', silence],
+]
+/** Those that differ in how they are met. */
+export const kinds = faults.filter(([name]) => !/404|429|empty/.test(name))
+export const places: readonly Place[] = ['metadata', 'jwks', 'both']
+
+/** Timers and `performance.now()` move only when a test moves them, in every test of the file that calls this. */
+export function useSimulatedTime(): void {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+}

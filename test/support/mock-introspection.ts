@@ -1,0 +1,164 @@
+import { inspect } from 'node:util'
+import {
+  type Auth,
+  type AuthenticateClient,
+  type ErrorCode,
+  type FetchFunction,
+  type FetchResponse,
+  type IntrospectionOptions,
+  IssuerFailure,
+  type VerifierOptions,
+} from '@telnyx-auth/core'
+import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
+import { expect } from 'vitest'
+import { createVerifierAt, type TokenVerifier } from '../../packages/core/src/testing.js'
+import { expectRefusal } from './forge.js'
+import { AUDIENCE, codeOf, errorOf, ManualClock } from './outcome.js'
+
+/** What leaves for the introspection endpoint. */
+export interface Asked {
+  readonly url: string
+  readonly method: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+  readonly form: URLSearchParams
+}
+
+export type Answer = (asked: Asked, signal: AbortSignal) => FetchResponse | Promise<FetchResponse>
+
+export interface World {
+  readonly clock: ManualClock
+  readonly issuer: MockIssuer
+  readonly verifier: TokenVerifier
+  readonly clientId: string
+  readonly clientSecret: string
+  readonly asked: Asked[]
+  /** What the endpoint answers instead of what the mock issuer would. */
+  answer: Answer | undefined
+  /** Another verifier of the same issuer. */
+  another(options?: VerifierOptions): TokenVerifier
+}
+
+export const OPAQUE = 'opaque-token-0123456789'
+
+export const json =
+  (value: unknown, init?: ResponseInit): Answer =>
+  () =>
+    Response.json(value, init)
+export const text =
+  (body: string, init?: ResponseInit): Answer =>
+  () =>
+    new Response(body, init)
+export const active = (members: object = {}): Answer => json({ active: true, ...members })
+export const inactive = json({ active: false })
+export const down: Answer = () => new Response('down', { status: 500 })
+
+/** An issuer, and a verifier that may ask it about tokens. */
+export async function createWorld({
+  introspection = {},
+  verifier = {},
+  clients,
+  answer,
+}: {
+  introspection?: IntrospectionOptions
+  verifier?: VerifierOptions
+  clients?: { clientId: string; clientSecret: string }[]
+  answer?: Answer
+} = {}): Promise<World> {
+  const clock = new ManualClock()
+  const issuer = await createMockIssuer({
+    algorithm: 'ES256',
+    now: () => clock.now() * 1000,
+    ...(clients && { clients }),
+  })
+  const [client] = issuer.clients
+  if (!client?.clientSecret) throw new Error('There is no client with a secret')
+  const { clientId, clientSecret } = client
+  const asked: Asked[] = []
+  const fetch: FetchFunction = async (url, init) => {
+    if (init.method !== 'POST') return issuer.fetch(url, init)
+    const body = init.body ?? ''
+    const request = { url, method: init.method, headers: init.headers, body, form: new URLSearchParams(body) }
+    asked.push(request)
+    return world.answer ? world.answer(request, init.signal) : issuer.fetch(url, init)
+  }
+  const another = (options: VerifierOptions = {}) =>
+    createVerifierAt(clock, {
+      issuer: issuer.issuer,
+      audience: AUDIENCE,
+      fetch,
+      introspection: { clientId, clientSecret, ...introspection },
+      ...options,
+    })
+  const world: World = {
+    clock,
+    issuer,
+    verifier: another(verifier),
+    clientId,
+    clientSecret,
+    asked,
+    answer,
+    another,
+  }
+  return world
+}
+
+/** For a function that authenticates in its own way: no client id and no secret. */
+export const own = (authMethod: AuthenticateClient): IntrospectionOptions => ({
+  authMethod,
+  clientId: undefined,
+  clientSecret: undefined,
+})
+
+/** The first request that left. */
+export function first({ asked }: World): Asked {
+  const [request] = asked
+  return request ?? expect.fail('Nobody was asked')
+}
+
+/** What became of a token: by what it was found to be good, or the code that it was refused with. */
+export async function outcomeOf(verification: Promise<Auth>): Promise<Auth['verifiedBy'] | ErrorCode> {
+  try {
+    return (await verification).verifiedBy
+  } catch {
+    return codeOf(verification)
+  }
+}
+
+/** Why the issuer could not be asked. */
+export async function failureOf(promise: Promise<unknown>): Promise<IssuerFailure> {
+  const { cause } = await errorOf(promise)
+  return cause instanceof IssuerFailure ? cause : expect.fail(`No IssuerFailure: ${inspect(cause)}`)
+}
+
+/** What must not be shown by any error. */
+export const secretsOf = ({ clientId, clientSecret }: World, token: string): readonly string[] => [
+  token,
+  clientSecret,
+  Buffer.from(`${clientId}:${clientSecret}`).toString('base64'),
+]
+
+export const expectUnavailable = (world: World, promise: Promise<unknown>, token: string) =>
+  expectRefusal(promise, 'U', 'ERR_INTROSPECTION_UNAVAILABLE', secretsOf(world, token))
+
+/** Uses up what an endpoint may fail before it rests; the first of these is tried twice. */
+export async function exhaust({ verifier }: World): Promise<void> {
+  for (let n = 0; n < 3; n++)
+    expect(await codeOf(verifier.verify(`exhausting-${n}`))).toBe('ERR_INTROSPECTION_UNAVAILABLE')
+}
+
+export const WHEN = ['fallback', 'always', 'opaque'] as const
+export const ENDPOINT = 'https://api.telnyx.com/v2/oauth/introspect'
+
+export const stranger = createMockIssuer({ algorithm: 'ES256' })
+export const claims = ({ issuer, clock }: World) => ({
+  iss: issuer.issuer,
+  aud: AUDIENCE,
+  iat: clock.now(),
+  exp: clock.now() + 60,
+})
+export const kidOf = async ({ issuer }: World): Promise<string> => {
+  const [header = ''] = (await issuer.issueToken()).split('.')
+  const { kid }: { kid: string } = JSON.parse(Buffer.from(header, 'base64url').toString())
+  return kid
+}
