@@ -1,5 +1,14 @@
 import 'reflect-metadata'
-import { All, Controller, Get, type INestApplication, Module, NotFoundException, Post } from '@nestjs/common'
+import {
+  All,
+  Controller,
+  Delete,
+  Get,
+  type INestApplication,
+  Module,
+  NotFoundException,
+  Post,
+} from '@nestjs/common'
 import { APP_GUARD, NestFactory } from '@nestjs/core'
 import type { Auth } from '@telnyx-auth/core'
 import type { AdapterOptions } from '@telnyx-auth/core/adapter'
