@@ -1,11 +1,15 @@
 import fastifyCompress from '@fastify/compress'
+import { getRequestListener } from '@hono/node-server'
 import { telnyxAuth as expressAuth } from '@telnyx-auth/express'
 import { telnyxAuth as fastifyAuth } from '@telnyx-auth/fastify'
+import { telnyxAuth as honoAuth } from '@telnyx-auth/hono'
 import { telnyxAuth as koaAuth } from '@telnyx-auth/koa'
 import compression from 'compression'
 import express5 from 'express'
 import express4 from 'express4'
 import fastify from 'fastify'
+import { Hono } from 'hono'
+import { compress } from 'hono/compress'
 import Koa3 from 'koa'
 import koaCompress from 'koa-compress'
 import Koa2 from 'koa2'
@@ -72,6 +76,24 @@ const apis: readonly [string, () => Promise<number>][] = [
       app.get('/', (_request, reply) => reply.removeHeader('content-length').send(['here']))
       await app.ready()
       return (await serve((request, response) => app.routing(request, response))).port
+    },
+  ],
+  [
+    'hono/compress',
+    async () => {
+      const app = new Hono()
+      app.use(compress({ threshold: 0 }))
+      app.use((c, next) => {
+        c.header('Content-Length', '3')
+        c.header('ETag', '"a"')
+        return next()
+      })
+      app.use(honoAuth(options))
+      app.get('/', (c) => {
+        c.header('Content-Length', undefined)
+        return c.json('here')
+      })
+      return (await serve(getRequestListener(app.fetch, { overrideGlobalObjects: false }))).port
     },
   ],
 ]

@@ -1,10 +1,12 @@
 import { createVerifier, type VerifierOptions, watch } from '@telnyx-auth/core'
 import * as express from '@telnyx-auth/express'
 import * as fastifyAdapter from '@telnyx-auth/fastify'
+import * as hono from '@telnyx-auth/hono'
 import * as koa from '@telnyx-auth/koa'
 import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 import express5, { type RequestHandler } from 'express'
 import fastify from 'fastify'
+import { Context } from 'hono'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { serve } from '../support/http.js'
 import { AUDIENCE, errorOf, thrownBy } from '../support/outcome.js'
@@ -199,6 +201,16 @@ const MISTAKES: Record<string, readonly [() => Told | Promise<Told>, Partial<Tol
     () => application(express.telnyxAuth),
     { code: 'ERR_CONFIGURATION' },
     /app\.use\(telnyxAuth\(\)\)/,
+  ],
+  'app.use(telnyxAuth) in Hono, not called': [
+    () => start(() => Reflect.apply(hono.telnyxAuth, undefined, [new Context(new Request(AUDIENCE))])),
+    { code: 'ERR_CONFIGURATION' },
+    /app\.use\(telnyxAuth\(\)\)/,
+  ],
+  'a guard of Hono in Express': [
+    () => application(express.telnyxAuth(reach), hono.requireScopes('a')),
+    { code: 'ERR_CONFIGURATION' },
+    /called by another framework/,
   ],
   'requireScopes without telnyxAuth': [
     () => application(express.requireScopes('a')),

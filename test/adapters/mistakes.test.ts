@@ -1,10 +1,13 @@
+import { getRequestListener } from '@hono/node-server'
 import { createVerifier } from '@telnyx-auth/core'
 import * as express from '@telnyx-auth/express'
 import * as fastifyAdapter from '@telnyx-auth/fastify'
+import * as hono from '@telnyx-auth/hono'
 import * as koa from '@telnyx-auth/koa'
 import express5, { type RequestHandler } from 'express'
 import express4 from 'express4'
 import fastify, { type FastifyRequest } from 'fastify'
+import { Hono, type MiddlewareHandler } from 'hono'
 import Koa3, { type Middleware } from 'koa'
 import Koa2 from 'koa2'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -16,9 +19,9 @@ import { thrownBy } from '../support/outcome.js'
 
 const { bearer, reach } = await createIssuerInReach()
 
-const frameworks = { express4, express5, Koa2, Koa3 }
+const frameworks = { express4, express5, Koa2, Koa3, Hono }
 
-/** What an application of Express or Koa does with a request: the status and the error that it is told of. */
+/** What an application of Express, Koa or Hono does with a request: the status and the error that it is told of. */
 async function outcomeOf(name: keyof typeof frameworks, ...middlewares: readonly unknown[]) {
   const errors: unknown[] = []
   const handler = vi.fn()
@@ -36,6 +39,18 @@ async function outcomeOf(name: keyof typeof frameworks, ...middlewares: readonly
       res.status(error.status).end()
     }) satisfies express5.ErrorRequestHandler)
     port = (await serve(app)).port
+  } else if (name === 'Hono') {
+    const app = new Hono()
+    for (const middleware of middlewares) app.use(middleware as MiddlewareHandler)
+    app.all('*', (c) => {
+      handler()
+      return c.text('here')
+    })
+    app.onError((error, c) => {
+      errors.push(error)
+      return c.body(null, 500)
+    })
+    port = (await serve(getRequestListener(app.fetch, { overrideGlobalObjects: false }))).port
   } else {
     const app = new frameworks[name]()
     app.on('error', (error) => errors.push(error))
@@ -57,8 +72,9 @@ const misconfigured = (message: RegExp) => ({
 })
 
 const names = Object.keys(frameworks) as (keyof typeof frameworks)[]
-const own = (name: string) => (name.startsWith('express') ? express : koa)
-const other = (name: string) => (name.startsWith('express') ? koa : express)
+const own = (name: string) => (name === 'Hono' ? hono : name.startsWith('express') ? express : koa)
+const others = (name: string) =>
+  [express, koa, hono, fastifyAdapter].filter((adapter) => adapter !== own(name))
 
 describe.each(names)('%s', (name) => {
   const { telnyxAuth, requireAuth, requireScopes } = own(name)
@@ -85,7 +101,7 @@ describe.each(names)('%s', (name) => {
   })
 
   it("another framework's guard, behind telnyxAuth or not", async () => {
-    for (const guard of [other(name).requireAuth(), fastifyAdapter.requireAuth()]) {
+    for (const guard of others(name).map(({ requireAuth }) => requireAuth())) {
       const behind = await outcomeOf(name, telnyxAuth(reach()), guard)
       expect(behind).toMatchObject(misconfigured(/another framework|package for the framework/))
       expect(await outcomeOf(name, guard)).toMatchObject(misconfigured(/./))
@@ -93,7 +109,9 @@ describe.each(names)('%s', (name) => {
   })
 
   it("another framework's getAuth", async () => {
-    for (const getAuth of [other(name).getAuth, fastifyAdapter.getAuth]) {
+    // Those of Express and Hono take the request key itself, so each finds the caller in the other framework too.
+    const isSame = (adapter: object) => adapter === (name === 'Hono' ? express : hono)
+    for (const { getAuth } of others(name).filter((adapter) => name.startsWith('Koa') || !isSame(adapter))) {
       const middleware = (request: never, ...rest: unknown[]) => {
         getAuth(request)
         rest.length = 0
@@ -115,6 +133,7 @@ describe.each([
   ['express', express],
   ['koa', koa],
   ['fastify', fastifyAdapter],
+  ['hono', hono],
 ])('requireScopes of %s', (_, { requireScopes, requireAuth }) => {
   it.each([
     ['a list with commas', ['a,b']],

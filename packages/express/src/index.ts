@@ -51,8 +51,7 @@ export const requireScopes: core.Guards<Middleware>['requireScopes'] = guards.re
  * @throws {MissingTokenError} when the caller is anonymous
  * @throws {ConfigurationError} when `telnyxAuth()` does not come before this route
  */
-export function getAuth<Claims extends object = JwtClaims>(request: object): Auth<Claims>
-export function getAuth(request: object): Auth {
+export function getAuth<Claims extends object = JwtClaims>(request: object): Auth<Claims> {
   return core.getAuth(request)
 }
 

@@ -71,8 +71,7 @@ export const requireScopes: core.Guards<Hook>['requireScopes'] = guards.requireS
  * @throws {MissingTokenError} when the caller is anonymous
  * @throws {ConfigurationError} when neither `telnyxAuth` nor `requireAuth()` comes before
  */
-export function getAuth<Claims extends object = JwtClaims>(request: { readonly raw: object }): Auth<Claims>
-export function getAuth(request: { readonly raw: object }): Auth {
+export function getAuth<Claims extends object = JwtClaims>(request: { readonly raw: object }): Auth<Claims> {
   return core.getAuth(request?.raw, request)
 }
 

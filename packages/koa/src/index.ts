@@ -60,31 +60,29 @@ export const requireScopes: core.Guards<Middleware>['requireScopes'] = guards.re
  * @throws {MissingTokenError} when the caller is anonymous
  * @throws {ConfigurationError} when `telnyxAuth()` does not come before this middleware
  */
-export function getAuth<Claims extends object = JwtClaims>(ctx: { readonly req: object }): Auth<Claims>
-export function getAuth(ctx: { readonly req: object }): Auth {
+export function getAuth<Claims extends object = JwtClaims>(ctx: { readonly req: object }): Auth<Claims> {
   return core.getAuth(ctx?.req, ctx)
 }
 
 function middleware<State>(
   decide: (handle: core.RequestHandle, ctx: Context<State>) => core.Awaitable<core.Decision>,
 ): Middleware<State> {
-  const enforce = async (ctx: Context<State>, next: () => Promise<unknown>) => {
-    const handle: core.RequestHandle = {
+  const enforce: Middleware<State> = (ctx, next) =>
+    core.respondOrContinue(decide, ctx, {
       requestKey: ctx.req,
       context: ctx,
       setAuth: (auth) => Reflect.set(Object(ctx.state), 'auth', auth),
       routePolicies: () => core.policiesOf(handlersOf(self, ctx)),
       responseHeaders: () => [ctx.res],
-    }
-    const decision = decide(handle, ctx)
-    const answer = core.isPending(decision) ? await decision : decision
-    if (!answer) return next()
-    ctx.set(answer.headers)
-    core.cancelStream(ctx.body)
-    Object.assign(ctx, { status: answer.status, body: answer.body })
-    if (!ctx.res.headersSent) Reflect.set(ctx, 'respond', true) // as with errors: where it is false, nothing is sent
-    return undefined
-  }
+      write({ headers, status, body }) {
+        ctx.set(headers)
+        core.cancelStream(ctx.body)
+        Object.assign(ctx, { status, body })
+        // As with errors: where `respond` is false, nothing is sent.
+        if (!ctx.res.headersSent) Reflect.set(ctx, 'respond', true)
+      },
+      next,
+    })
   // Another framework would neither wait for a promise nor see its error.
   const self: Middleware<State> = (ctx, next) => (ctx.req ? enforce(ctx, next) : core.throwWrongFramework())
   return self

@@ -5,6 +5,8 @@ import type { Guards } from '@telnyx-auth/core/adapter'
 /** The contract says how an API answers, whatever framework it is built with. A harness builds the API with one. */
 export interface Harness {
   readonly name: string
+  /** Whether the framework knows nothing of Node's response. */
+  readonly isBare?: boolean
   /** The API, ready to be served. */
   build(setup: Setup): Promise<RequestListener>
 }

@@ -1,5 +1,4 @@
 import type { ServerResponse } from 'node:http'
-import { toResponse } from '../errors/errors.js'
 import { clearForAnswer } from './response-headers.js'
 
 /**
@@ -34,7 +33,7 @@ export function writeAnswer(response: ServerResponse, answer: Answer): void {
   const headers = Object.entries(answer.headers)
   if (body !== undefined) headers.push(['Content-Length', String(Buffer.byteLength(body))])
   try {
-    clearForAnswer([response])
+    clearForAnswer([response], answer.headers)
     response.statusCode = status
     for (const [name, value] of headers) response.setHeader(name, value)
     response.end(body)
@@ -59,29 +58,4 @@ export function cancelStream(body: unknown): void {
   const stream = body instanceof Response ? body.body : body
   // A reader that has locked the stream ends it by itself.
   if (stream instanceof ReadableStream) stream.cancel().catch(() => undefined)
-}
-
-/**
- * Gives an error the method `getResponse()`, with which frameworks for web standards answer errors that the application does not
- * handle: Hono does. Errors of others, frozen ones and a `ConfigurationError` stay as they are: the framework answers them with
- * 500.
- *
- * @returns the same error
- * @example
- * ```ts
- * throw withGetResponse(error)
- * ```
- */
-export function withGetResponse(error: Error): Error {
-  const getResponse = () => {
-    const { body, ...init } = toResponse(error)
-    return new Response(JSON.stringify(body), init)
-  }
-  try {
-    toResponse(error)
-  } catch {
-    return error
-  }
-  Reflect.defineProperty(error, 'getResponse', { value: getResponse, configurable: true })
-  return error
 }

@@ -191,5 +191,7 @@ function isPropertyName(name: unknown): name is string {
 
 /** Whether a framework has called a function that creates middleware as if it were middleware. */
 export function isRequest(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !isPlainObject(value) && 'headers' in value
+  if (typeof value !== 'object' || value === null || isPlainObject(value)) return false
+  // Hono passes a context, which has the request in `req`.
+  return 'headers' in value || 'req' in value
 }

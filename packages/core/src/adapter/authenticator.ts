@@ -6,6 +6,7 @@ import type { CompiledPolicy } from '../policy/policy.js'
 import { unionOfScopes } from '../policy/required-scopes.js'
 import type { AuthenticatableRequest } from '../request/authorization-header.js'
 import type { Auth } from '../token/auth.js'
+import type { JwtClaims } from '../token/claims.js'
 import type { Answer } from './answer.js'
 import {
   type Anonymous,
@@ -125,14 +126,19 @@ export function authorize(handle: RequestHandle, policy: CompiledPolicy): Awaita
  *
  * @param requestKey see {@link RequestHandle.requestKey}
  * @param context what `getAuth()` was given, where the request key is only a part of it
+ * @typeParam Claims the claims that the issuer's tokens carry
  * @throws {MissingTokenError} when the caller is anonymous
  * @throws {ConfigurationError} when no authenticator has run for this request
  * @throws {TelnyxAuthError} the refusal, in an application that went on after it
  * @example
  * ```ts
- * export const getAuth = (ctx) => core.getAuth(ctx.req, ctx) // as in Koa
+ * export const getAuth = (c: Context) => core.getAuth(c) // as in Hono
  * ```
  */
+export function getAuth<Claims extends object = JwtClaims>(
+  requestKey: unknown,
+  context?: unknown,
+): Auth<Claims>
 export function getAuth(requestKey: unknown, context?: unknown): Auth {
   const state = settledState(stateOf(requestKey, context))
   if (!state)
@@ -296,8 +302,8 @@ function respondWithMetadata(
 ): Decision {
   const response = resource?.respond(request)
   if (!response) return undefined
-  clearForAnswer(handle.responseHeaders())
   const { status, headers, body } = response
+  clearForAnswer(handle.responseHeaders(), headers)
   return { status, headers, body: body && JSON.stringify(body) }
 }
 
@@ -317,7 +323,7 @@ function refuse(
     const refusal = withContextOf(authenticator, asError(error), scopes)
     if (authenticator.throws) throw refusal
     const response = toResponse(refusal)
-    clearForAnswer(handle.responseHeaders())
+    clearForAnswer(handle.responseHeaders(), response.headers)
     return { ...response, body: JSON.stringify(response.body) }
   } catch (thrown) {
     clearForError(handle.responseHeaders())

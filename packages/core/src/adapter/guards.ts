@@ -80,17 +80,22 @@ function stringsIn(list: unknown): readonly string[] | undefined {
 }
 
 /**
- * The policies of the guards among the handlers of a route, for `routePolicies()` in frameworks that list the functions of a
- * route. A framework that keeps policies elsewhere, as NestJS does in metadata, returns these directly.
+ * The policies of the guards of a route, for `routePolicies()` in frameworks that list the functions of a route. A framework
+ * that keeps policies elsewhere, as NestJS does in metadata, returns these directly.
  *
  * @param handlers functions in any order; a value that is no array has no policies
+ * @param handlerOf finds the function in an element that is none, and `undefined` where it is of another route
  * @example
  * ```ts
  * policiesOf([requireScopes('read'), handler]) // [{ scopes: ['read'] }]
  * ```
  */
-export function policiesOf(handlers: unknown): readonly RoutePolicy[] {
-  return Array.isArray(handlers) ? handlers.flatMap((handler) => policies.get(handler) ?? []) : []
+export function policiesOf<Element>(
+  handlers: readonly Element[] | undefined,
+  handlerOf: (element: Element) => unknown = (element) => element,
+): readonly RoutePolicy[] {
+  if (!Array.isArray(handlers)) return []
+  return handlers.flatMap((element) => policies.get(Object(handlerOf(element))) ?? [])
 }
 
 /**

@@ -6,7 +6,7 @@
 
 export { type Awaitable, isPending } from '../base/maybe-async.js'
 export { asError } from '../errors/challenge-context.js'
-export { type Answer, cancelStream, withGetResponse, writeAnswer } from './answer.js'
+export { type Answer, cancelStream, writeAnswer } from './answer.js'
 export { type Authenticator, createAuthenticator, getAuth } from './authenticator.js'
 export type {
   AdapterBehaviour,
@@ -18,5 +18,11 @@ export type {
 export { claimProperty } from './claim-property.js'
 export { type Authorize, createGuards, type Guards, policiesOf, refuseGuardsIn } from './guards.js'
 export type { Decision, RequestHandle, RoutePolicy } from './request-handle.js'
-export { type CallbackHandle, respondOrNext, throwWrongFramework } from './respond-or-next.js'
+export {
+  type CallbackHandle,
+  type PromiseHandle,
+  respondOrContinue,
+  respondOrNext,
+  throwWrongFramework,
+} from './respond.js'
 export type { HeaderStore } from './response-headers.js'

@@ -2,14 +2,11 @@ import { isPollution } from '../base/own-members.js'
 import { FRAMING_HEADERS } from '../errors/writable-headers.js'
 
 /**
- * Where a framework keeps the headers of a response. Node's response is one.
+ * Where a framework keeps the headers of a response, as Node's response does.
  *
  * @example
  * ```ts
- * const store: HeaderStore = {
- *   hasHeader: (name) => c.res.headers.has(name),
- *   removeHeader: (name) => c.header(name),
- * }
+ * const stores: HeaderStore[] = [reply, reply.raw] // as in Fastify
  * ```
  */
 export interface HeaderStore {
@@ -55,12 +52,17 @@ const ABOUT_A_BODY: readonly string[] = [
   'X-Sendfile',
 ]
 
+/** Values that are no store are ignored: another framework may have called the adapter. */
 type Stores = readonly (HeaderStore | undefined)[]
 
-/** Removes what earlier middleware has set about the body, before an answer of this library is written. */
-export function clearForAnswer(given: Stores): void {
+/**
+ * Removes what earlier middleware has set about the body, before an answer of this library is written.
+ *
+ * @param headers the headers of the answer. Earlier ones of the same names are removed too: some frameworks would prefer them
+ */
+export function clearForAnswer(given: Stores, headers: Readonly<Record<string, string>>): void {
   const stores = unsent(given)
-  remove(ABOUT_A_BODY, stores)
+  remove([...ABOUT_A_BODY, ...Object.keys(headers)], stores)
   // The reason phrase of another status. In HTTP/2 there is none: there, this is an accessor of the class that warns.
   for (const store of stores)
     if (Object.hasOwn(store, 'statusMessage')) Reflect.deleteProperty(store, 'statusMessage')
@@ -80,7 +82,6 @@ function unsent(given: Stores): readonly HeaderStore[] {
   return stores.some((store) => store.headersSent && !isPollution(store, 'headersSent')) ? [] : stores
 }
 
-/** An adapter that another framework calls passes something else. */
 function isHeaderStore(store: HeaderStore | undefined): store is HeaderStore {
   return typeof store?.hasHeader === 'function'
 }

@@ -23,6 +23,22 @@ function nameErrors({ prototype }: { readonly prototype: TelnyxAuthError }, name
 }
 
 /**
+ * The same for a class of refusals. Frameworks of web standards answer an error that the application does not handle with
+ * what its method `getResponse()` returns: Hono does. A `ConfigurationError` has none, so it is logged and answered with 500.
+ */
+function nameRefusals(refusal: { readonly prototype: TelnyxAuthError }, name: string): void {
+  nameErrors(refusal, name)
+  Object.defineProperty(refusal.prototype, 'getResponse', {
+    value(this: TelnyxAuthError) {
+      const { body, ...init } = toResponse(this)
+      return new Response(JSON.stringify(body), init)
+    },
+    writable: true,
+    configurable: true,
+  })
+}
+
+/**
  * The base of every error of this library. `message` is for operators and never holds a token, a secret or
  * the value of a claim; what a caller is told is in {@link toResponse}.
  */
@@ -178,7 +194,7 @@ function listOfStrings(values: unknown): readonly string[] {
 /** The request carries no access token: no `Authorization` header, or one of another scheme (RFC 6750 §3.1). */
 export class MissingTokenError extends TelnyxAuthError {
   static {
-    nameErrors(MissingTokenError, 'MissingTokenError')
+    nameRefusals(MissingTokenError, 'MissingTokenError')
   }
 
   declare readonly code: 'ERR_TOKEN_MISSING'
@@ -191,7 +207,7 @@ export class MissingTokenError extends TelnyxAuthError {
 /** The request is malformed: its credentials cannot be read, or there is more than one (RFC 6750 §3.1). */
 export class InvalidRequestError extends TelnyxAuthError {
   static {
-    nameErrors(InvalidRequestError, 'InvalidRequestError')
+    nameRefusals(InvalidRequestError, 'InvalidRequestError')
   }
 
   declare readonly code: InvalidRequestCode
@@ -210,7 +226,7 @@ export class InvalidRequestError extends TelnyxAuthError {
 /** The access token is not acceptable here, for the reason that `code` gives (RFC 6750 §3.1). */
 export class InvalidTokenError extends TelnyxAuthError {
   static {
-    nameErrors(InvalidTokenError, 'InvalidTokenError')
+    nameRefusals(InvalidTokenError, 'InvalidTokenError')
   }
 
   declare readonly code: InvalidTokenCode
@@ -227,7 +243,7 @@ export class InvalidTokenError extends TelnyxAuthError {
 /** The access token is good but does not carry the scopes that the operation needs (RFC 6750 §3.1). */
 export class InsufficientScopeError extends TelnyxAuthError {
   static {
-    nameErrors(InsufficientScopeError, 'InsufficientScopeError')
+    nameRefusals(InsufficientScopeError, 'InsufficientScopeError')
   }
 
   declare readonly code: 'ERR_SCOPE_INSUFFICIENT'
@@ -240,7 +256,7 @@ export class InsufficientScopeError extends TelnyxAuthError {
 /** The operation needs a stronger or more recent authentication of the user (RFC 9470 §3). */
 export class InsufficientAuthenticationError extends TelnyxAuthError {
   static {
-    nameErrors(InsufficientAuthenticationError, 'InsufficientAuthenticationError')
+    nameRefusals(InsufficientAuthenticationError, 'InsufficientAuthenticationError')
   }
 
   declare readonly code: 'ERR_AUTHENTICATION_INSUFFICIENT'
@@ -274,7 +290,7 @@ export class InsufficientAuthenticationError extends TelnyxAuthError {
  */
 export class UnavailableError extends TelnyxAuthError {
   static {
-    nameErrors(UnavailableError, 'UnavailableError')
+    nameRefusals(UnavailableError, 'UnavailableError')
   }
 
   declare readonly code: UnavailableCode

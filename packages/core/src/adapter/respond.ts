@@ -59,6 +59,37 @@ function conclude(decision: Decision, handle: CallbackHandle): void {
   }
 }
 
+/** A request of a framework with promises. */
+export interface PromiseHandle<Result> extends RequestHandle {
+  /** Writes the answer, or returns the response that the framework writes. */
+  write(answer: Answer): Result
+  /** Continues. */
+  next(): Promise<Result>
+}
+
+/**
+ * For frameworks with promises: writes the answer, or calls `next`. Nothing is awaited for a cached token.
+ *
+ * @param decide `authenticate` of an authenticator, or the function that `createGuards` hands out
+ * @param request what `decide` is given beside the handle
+ * @returns what `write` or `next` returned
+ * @throws the error for the error handling of the framework
+ * @example
+ * ```ts
+ * const write = (answer: Answer) => new Response(answer.body, answer)
+ * return respondOrContinue(authenticate, request, { ...handle, write, next })
+ * ```
+ */
+export async function respondOrContinue<Request, Result>(
+  decide: (handle: RequestHandle, request: Request) => Awaitable<Decision>,
+  request: Request,
+  handle: PromiseHandle<Result>,
+): Promise<Result> {
+  const decision = decide(handle, request)
+  const answer = isPending(decision) ? await decision : decision
+  return answer ? handle.write(answer) : handle.next()
+}
+
 /**
  * For a framework that does not call a middleware or hook as its adapter expects it. Also emits a process warning, because in
  * some hooks frameworks do not report errors.
