@@ -25,8 +25,8 @@ export type { FetchFunction, FetchInit, FetchResponse } from './issuer/http/fetc
 export type {
   AuthenticateClient,
   ClientAuthentication,
-  IntrospectionOptions,
-} from './issuer/introspection/introspection-options.js'
+} from './issuer/introspection/client-authentication.js'
+export type { IntrospectionOptions } from './issuer/introspection/introspection-options.js'
 export type { IssuerOptions, IssuerSettings, KeysOptions } from './issuer/issuer-options.js'
 export type { IntrospectionWhen } from './policy/introspection-when.js'
 export type { Policy, Validate } from './policy/policy.js'
