@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import type { FetchFunction, FetchInit } from '@telnyx-auth/core'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { Deadline, IssuerClient } from '../../packages/core/src/testing.js'
+import { Deadline, IssuerClient, IssuerFailure } from '../../packages/core/src/testing.js'
 import { settle } from '../support/event-loop.js'
 import {
   ForgedIssuer,
@@ -53,6 +53,24 @@ describe('at most four requests in a minute to an issuer that fails', () => {
       expect(asked).toBeGreaterThanOrEqual(3)
     },
   )
+
+  it('documents that arrive and are rejected: each request counts once', async () => {
+    let asked = 0
+    const fetch: FetchFunction = async () => {
+      asked++
+      return Response.json({})
+    }
+    const limits = { fetch, timeoutMs: 1000, maxResponseBytes: 1000, retries: 0 }
+    const client = new IssuerClient(limits, new TestClock())
+    const detail = { host: 'issuer.example', durationMs: 0, status: 200 }
+    const load = () =>
+      Deadline.within(1000, async (deadline) => {
+        const response = await client.get({ url: ISSUER, headers: {} }, deadline)
+        throw client.reject(new IssuerFailure('invalid-document', 'rejected', detail), response)
+      })
+    for (let n = 0; n < 6; n++) await expect(load()).rejects.toBeInstanceOf(IssuerFailure)
+    expect(asked).toBe(4)
+  })
 
   it('keys that are gone, of an issuer whose metadata are not', async () => {
     const issuer = new ForgedIssuer(key)

@@ -266,7 +266,7 @@ export class KeySet {
     if (answer.value === undefined && before) return { value: before, lifetimeMs }
     const keys = await this.#import(answer.value, uri, before, answer.durationMs).catch(
       (failure: unknown) => {
-        throw failure instanceof IssuerFailure ? client.reject(failure) : failure
+        throw failure instanceof IssuerFailure ? client.reject(failure, answer) : failure
       },
     )
     this.#source = { uri, etag: etagOf(answer) }
