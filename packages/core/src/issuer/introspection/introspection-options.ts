@@ -7,7 +7,7 @@ import { type AuthenticateClient, clientSecretBasic, clientSecretPost } from './
  * Which tokens are introspected at the issuer (RFC 7662), and how this API authenticates there.
  *
  * @example
- * telnyxAuth({ introspection: { when: 'always', clientId: 'my-api', clientSecret } })
+ * createVerifier({ introspection: { when: 'always', clientId: 'my-api', clientSecret } })
  */
 export interface IntrospectionOptions {
   /**
