@@ -11,6 +11,7 @@ export { BoundedCache } from './base/bounded-cache.js'
 export type { Clock } from './base/clock.js'
 export { isPending } from './base/maybe-async.js'
 export { ownMembers } from './base/own-members.js'
+export { tokenDigest } from './base/token-digest.js'
 export { isSecureUrl, isSecureUrlOf } from './base/url.js'
 export { TokenVerifier } from './create-verifier.js'
 export { closest } from './errors/check-options.js'
@@ -44,7 +45,6 @@ export {
 export type { SignatureEngine } from './token/signature-engine.js'
 export { signatureEngine as nodeSignatureEngine } from './token/signature-engine-node.js'
 export { signatureEngine as webSignatureEngine } from './token/signature-engine-web.js'
-export { VerifiedTokenCache } from './verified-token-cache.js'
 export { resolveOptions, VERIFIER_OPTIONS, type VerifierOptions } from './verifier-options.js'
 
 /** Creates a verifier that reads the time from the given clock, so that a test can move it. */

@@ -50,7 +50,7 @@ export class IssuerFailure extends Error {
   readonly durationMs: number
   /** The status of the answer, where there was one. */
   declare readonly status?: number
-  /** The system's code for what ended the connection, such as `ECONNREFUSED`, where there is one. */
+  /** The system error code of the connection, such as `ECONNREFUSED`, where there is one. */
   declare readonly code?: string
   /** How long the issuer asked to be left alone (`Retry-After`, RFC 9110 §10.2.3), in seconds, 240 at the most. */
   declare readonly retryAfterSeconds?: number
@@ -98,7 +98,7 @@ export function parseRetryAfter(header: string | null, now: number): number | un
   return Number.isNaN(seconds) ? undefined : Math.min(Math.max(seconds, 0), MAX_RETRY_AFTER_SECONDS)
 }
 
-/** The code that the system gave to a failure of the network; nothing else of an error, which may quote a request. */
+/** The system error code of the connection. Nothing else of the error is read: it may quote the request. */
 export function systemCodeOf(error: unknown): string | undefined {
   try {
     for (let each = error, depth = 0; typeof each === 'object' && each !== null && depth < 5; depth++) {
@@ -141,7 +141,7 @@ export function retryAfterSecondsOf(error: unknown): number | undefined {
   return error instanceof IssuerFailure ? error.retryAfterSeconds : undefined
 }
 
-/** The same failure, for a request that was not sent. */
+/** The last failure, repeated for a caller without a request. */
 export function suppressedFailure(last: IssuerFailure): IssuerFailure {
   const { reason, message, host, durationMs, status, code, cause } = last
   const explanation = IssuerFailure.explain(last)
