@@ -41,24 +41,24 @@ export type ErrorCode =
   | 'ERR_CONFIGURATION'
 
 /** The HTTP response for a code: the status, the error code of RFC 6750 §3.1, and a fixed sentence. */
-export interface Answer {
+export interface ResponseParts {
   readonly status: number
   /** `undefined` where the response has no error code. Never omitted: a polluted `Object.prototype` could supply it. */
   readonly error: string | undefined
   readonly description: string
 }
 
-const invalidRequest = (description: string): Answer => ({
+const invalidRequest = (description: string): ResponseParts => ({
   status: 400,
   error: 'invalid_request',
   description,
 })
-const invalidToken = (description: string): Answer => ({
+const invalidToken = (description: string): ResponseParts => ({
   status: 401,
   error: 'invalid_token',
   description,
 })
-const unavailable = (description: string): Answer => ({
+const unavailable = (description: string): ResponseParts => ({
   status: 503,
   error: 'temporarily_unavailable',
   description,
@@ -68,7 +68,7 @@ const unavailable = (description: string): Answer => ({
  * What the caller receives for each code. The sentences are constants without `"` and `\`, so no part of a request can reach a
  * header or a body (RFC 6750 §3).
  */
-export const answers: Readonly<Record<ErrorCode, Answer>> = {
+export const responseParts: Readonly<Record<ErrorCode, ResponseParts>> = {
   ERR_TOKEN_MISSING: { status: 401, error: undefined, description: 'The request carries no access token' },
 
   ERR_REQUEST_MALFORMED: invalidRequest('The Authorization header is not a well-formed Bearer credential'),
