@@ -6,7 +6,7 @@ const VARIABLE = 'TELNYX_AUTH_AUDIENCE'
 
 /** The beginning of JSON. Not every brace is one: an identifier may be a GUID in braces. */
 const JSON_TEXT = /^\[|^\{\s*["'}]/
-/** The next entry of a list. Only with it is a comma or a blank a separator, because an identifier may have either (RFC 7519 §2). */
+/** The next entry of a list. A comma or space before it is a separator; others may be part of an identifier (RFC 7519 §2). */
 const NEXT_URI = '(?:[a-z][a-z\\d+.-]*://|urn:)'
 const [LIST_WITH_COMMAS, LIST_WITH_BLANKS] = [
   new RegExp(`,\\s*${NEXT_URI}`, 'i'),

@@ -115,7 +115,8 @@ Object.defineProperty(VerifiedAuth.prototype, 'constructor', { value: Object })
 // All results share it, so one handler could change what every other handler sees.
 Object.freeze(VerifiedAuth.prototype)
 
-/** A copy that does not keep the string alive from which `text` was cut, such as a header. V8 copies when a joined string is cut. */
+/** A copy that does not keep a longer string alive from which `text` was cut, such as a header. */
 function detached(text: string): string {
+  // V8 copies the characters when a joined string is cut.
   return ` ${text}`.slice(1)
 }

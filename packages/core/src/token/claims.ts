@@ -31,7 +31,7 @@ export interface NamesOfClaims {
 /** The registered names (RFC 8693 §4.2 and §4.3, RFC 7662 §2.2). */
 export const STANDARD_NAMES: NamesOfClaims = Object.freeze({ scopes: 'scope', clientId: 'client_id' })
 
-/** The claims of a token, by their names in it (RFC 7519 §4.1, RFC 9068 §2.2). Types are given for the claims that are checked. */
+/** The claims of a token, under their names (RFC 7519 §4.1, RFC 9068 §2.2). The claims with a type are checked. */
 export interface JwtClaims {
   readonly iss?: string
   readonly sub?: string
@@ -55,7 +55,7 @@ export interface TokenTimes {
 /** Claims that passed {@link checkClaims}, so `iss` is a configured issuer. */
 export type AcceptedClaims = JwtClaims & { readonly iss: string }
 
-/** Accepted values of `typ` (RFC 9068 §2.1). Case does not matter, and the prefix `application/` is optional (RFC 7515 §4.1.9). */
+/** Accepted values of `typ` (RFC 9068 §2.1), without case and without the prefix `application/` (RFC 7515 §4.1.9). */
 const TYPES: Record<Profile, ReadonlySet<string | null | undefined>> = {
   telnyx: new Set([undefined, 'jwt', 'at+jwt']),
   rfc9068: new Set(['at+jwt']),
