@@ -10,7 +10,7 @@ import {
   checkIntrospectedClaims,
   checkTimes,
   type JwtClaims,
-  namesInAnswer,
+  namesInResponse,
   type TokenRules,
 } from '../token/claims.js'
 import { IssuerMetadata, type KnownEndpoints } from './discovery/issuer-metadata.js'
@@ -71,7 +71,7 @@ export class TrustedIssuer implements IntrospectableIssuer {
   /** The result for claims that were verified. */
   createAuth(token: string, claims: AcceptedClaims, verifiedBy: Auth['verifiedBy']): Auth {
     const { claimNames } = this.rules
-    const names = verifiedBy === 'introspection' ? namesInAnswer(claims, claimNames) : claimNames
+    const names = verifiedBy === 'introspection' ? namesInResponse(claims, claimNames) : claimNames
     return createAuth(token, claims, names, verifiedBy, this.#shared.scopeImplies)
   }
 
@@ -111,7 +111,7 @@ export class TrustedIssuer implements IntrospectableIssuer {
     const ends = [signed.exp, said.exp].filter((exp) => exp !== undefined)
     // The scopes in the answer are newer than those in the token. They go under the name that the token has for them.
     const { claimNames, issuer } = this.rules
-    const scopes = said[namesInAnswer(said, claimNames).scopes]
+    const scopes = said[namesInResponse(said, claimNames).scopes]
     const newer = ownMembers(
       scopes !== undefined && { [claimNames.scopes]: scopes },
       ends.length > 0 && { exp: Math.min(...ends) },
