@@ -89,7 +89,7 @@ describe('the metadata', () => {
     service.moved = setOf(key, next)
     const from = service.now
     while (service.keysAge >= 240) {
-      expect(await service.verifyAtOnce(token)).toBe('accepted')
+      await service.accept(token)
       await service.pass(1)
     }
     // The timeout, the pause after it, and the refresh.
@@ -126,7 +126,7 @@ describe('the metadata', () => {
       service.fail('metadata', fault)
       let oldest = 0
       for (let n = 0; n < 1440; n++) {
-        expect(await service.verifyAtOnce(token)).toBe('accepted')
+        await service.accept(token)
         await service.pass(MINUTE)
         oldest = Math.max(oldest, service.keysAge)
       }
@@ -135,7 +135,6 @@ describe('the metadata', () => {
       expect(oldest).toBeLessThanOrEqual(240 + 120)
       expect(service.verifier.health().metadataAgeSeconds).toBe(DAY)
     },
-    20_000,
   )
 
   const invalid: readonly (readonly [string, Answer, string])[] = [
