@@ -45,7 +45,10 @@ export class UnusableResponse extends IssuerFailure {
   }
 }
 
-/** Classifies a failed introspection. Only what is known to be an outage is one: with `onUnavailable: 'accept'`, outages accept. */
+/**
+ * Classifies a failed introspection. A failure that is not known to be an outage is none, because `onUnavailable: 'accept'`
+ * accepts tokens during an outage.
+ */
 export function failureKindOf(error: unknown, lane: LaneName): FailureKind {
   if (error instanceof UnavailableError) return kindOfDiscoveryFailure(error)
   if (!(error instanceof IssuerFailure)) return 'misconfigured'

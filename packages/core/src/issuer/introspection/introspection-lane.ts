@@ -162,7 +162,7 @@ export class IntrospectionLane {
    * limit is for all lanes together, so tokens that may be made up must not use it up. No response about another token ends
    * this pause.
    *
-   * @param tokenPauseMs the pause of the refused token, which comes before the tokens that this pause is for
+   * @param tokenPauseMs how long the refused token itself must wait; this pause is longer, so that it is served first
    */
   noteRateLimited(tokenPauseMs: number, failure: IntrospectionFailure): void {
     // Requests that began before the pause must not make it longer.
