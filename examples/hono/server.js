@@ -4,7 +4,7 @@ import { Hono } from 'hono'
 
 const app = new Hono()
 
-// Everything below needs an access token that was issued for this API.
+// Every route below needs an access token that was issued for this API.
 app.use(telnyxAuth({ audience: 'https://api.example.com' }))
 
 app.get('/me', (c) => {
@@ -12,7 +12,7 @@ app.get('/me', (c) => {
   return c.json({ subject, clientId, scopes })
 })
 
-// This one also needs a scope.
+// This route also needs a scope.
 app.get('/messages', requireScopes('messaging.read'), (c) => c.json({ messages: [] }))
 
 serve({ fetch: app.fetch, port: Number(process.env.PORT ?? 3000) })

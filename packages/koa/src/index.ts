@@ -67,8 +67,10 @@ export function getAuth<Claims extends object = JwtClaims>(ctx: { readonly req: 
 function middleware<State>(
   decide: (handle: core.RequestHandle, ctx: Context<State>) => core.Awaitable<core.Decision>,
 ): Middleware<State> {
-  const enforce: Middleware<State> = (ctx, next) =>
-    core.respondOrContinue(decide, ctx, {
+  const self: Middleware<State> = (ctx, next) => {
+    // Another framework would neither wait for a promise nor see its error.
+    if (!ctx.req) core.throwWrongFramework()
+    return core.respondOrContinue(decide, ctx, {
       requestKey: ctx.req,
       context: ctx,
       setAuth: (auth) => Reflect.set(Object(ctx.state), 'auth', auth),
@@ -83,8 +85,7 @@ function middleware<State>(
       },
       next,
     })
-  // Another framework would neither wait for a promise nor see its error.
-  const self: Middleware<State> = (ctx, next) => (ctx.req ? enforce(ctx, next) : core.throwWrongFramework())
+  }
   return self
 }
 

@@ -37,7 +37,7 @@ export interface Authenticated {
 }
 
 /** The request was refused. An application may go on all the same; the refusal is then repeated, not decided again. */
-export interface Refused {
+interface Refused {
   readonly kind: 'refused'
   readonly authenticator: ResolvedAuthenticatorOptions
   readonly error: unknown
