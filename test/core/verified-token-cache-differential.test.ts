@@ -13,6 +13,7 @@ import {
   NOW,
   segmentsOf,
 } from '../support/forge.js'
+import { scale } from '../support/scale.js'
 import { JumpingClock } from '../support/token-cache.js'
 
 /**
@@ -21,7 +22,7 @@ import { JumpingClock } from '../support/token-cache.js'
  */
 
 const SEEDS = 40
-const STEPS = 150
+const STEPS = scale(75, 150)
 
 expectNothingUnhandled()
 
