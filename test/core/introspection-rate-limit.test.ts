@@ -8,11 +8,13 @@ import {
   unknownKeyToken,
 } from '../support/introspection-world.js'
 import { errorOf } from '../support/outcome.js'
+import { scale } from '../support/scale.js'
 
 /** I7, attack 44: a rate limit of the endpoint counts the requests of all lanes, so made-up tokens must not use it up. */
 
 const UNAVAILABLE = 'ERR_INTROSPECTION_UNAVAILABLE'
-const TICKS = 300
+/** Tenths of a second. */
+const TICKS = scale(100, 300)
 const LIMIT = 10
 const EVIL = 30
 
@@ -25,7 +27,7 @@ function limit(world: IntrospectionWorld, isActive: (token: string) => boolean, 
   return allowance
 }
 
-/** The number of good requests, among made-up ones, that were served in half a minute. */
+/** How many of the good requests among made-up ones were served. */
 async function served(
   world: IntrospectionWorld,
   allowance: { left: number },
