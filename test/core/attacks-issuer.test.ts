@@ -28,8 +28,8 @@ import { untilTimeout } from '../support/outcome.js'
 
 /** Attacks 35–39: what the issuer, or whoever answers in its place, can do. */
 
-const key = makeKey('RS256', 'good')
-const next = makeKey('RS256', 'next')
+const key = makeKey('ES256', 'good')
+const next = makeKey('ES256', 'next')
 const ec = makeKey('ES256', 'ec')
 const token = goodToken(key)
 
@@ -942,7 +942,7 @@ describe('attack 39: rotation and floods', () => {
   })
 
   it('the same kid with new material is taken when the lifetime is over', async () => {
-    const renewed = makeKey('RS256', key.kid)
+    const renewed = makeKey('ES256', key.kid)
     issuer.publish(renewed.jwk)
     clock.advance(301)
     await verifier.verify(goodToken(renewed)).catch(() => undefined)

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { lifetimeOf } from '../../packages/core/src/testing.js'
 import { ForgedIssuer, goodToken, makeKey, makeVerifier, NOW, TestClock } from '../support/forge.js'
 
-/** How long a document is taken to be fresh (RFC 9111 §4.2, §5.1, §5.2). */
+/** The lifetime of a document (RFC 9111 §4.2, §5.1, §5.2). */
 
 const MIN = 60
 const DEFAULT = 300
@@ -10,14 +10,14 @@ const MAX = 86_400
 
 describe('the lifetime of a document', () => {
   it.each([
-    // What forbids to keep it, or to use it without asking, asks for the shortest.
+    // `no-store` and `no-cache` give the shortest lifetime.
     ['no-store', null, MIN],
     ['no-cache', null, MIN],
     ['NO-STORE', null, MIN],
     ['max-age=3600, no-store', null, MIN],
     ['no-cache, max-age=3600', null, MIN],
     ['no-cache="set-cookie", max-age=3600', null, MIN],
-    // The age that it has when it comes.
+    // `Age` shortens the lifetime.
     ['max-age=3600', '600', 3000],
     ['max-age=3600', ' 600 ', 3000],
     ['max-age=3600', '0', 3600],
@@ -31,21 +31,21 @@ describe('the lifetime of a document', () => {
     ['max-age=3600', '', 3600],
     ['max-age=3600', '600, 60', 3000],
     [null, '600', DEFAULT],
-    // A private cache has nothing to do with `s-maxage`.
+    // `s-maxage` is for shared caches; this one is private.
     ['s-maxage=3600', null, DEFAULT],
     ['max-age=600, s-maxage=3600', null, 600],
     ['public, max-age=600, stale-while-revalidate=30', null, 600],
-    // Of directives that are repeated, the first one.
+    // Of repeated directives, the first one counts.
     ['max-age=600, max-age=3600', null, 600],
     ['max-age=3600, max-age=600', null, 3600],
     ['max-age=soon, max-age=600', null, DEFAULT],
-    // Quoted texts: a value of its own, and what stands in that of another directive.
+    // Quoted strings: as a value, and with another directive inside.
     ['max-age="600"', null, 600],
     ['extension="max-age=3600"', null, DEFAULT],
     ['extension="a, max-age=3600, b", max-age=600', null, 600],
     ['extension="a\\", no-store, \\"b", max-age=600', null, 600],
     ['extension="no-store', null, DEFAULT],
-    // What is malformed says nothing.
+    // A malformed header is ignored.
     ['max-age', null, DEFAULT],
     ['max-age=', null, DEFAULT],
     ['max-age=6 0 0', null, DEFAULT],
@@ -68,7 +68,7 @@ describe('the lifetime of a document', () => {
     },
   )
 
-  it('attack 37: a header that is longer than any server sends is not read', () => {
+  it('attack 37: a header that is longer than any real one is ignored', () => {
     const header = `max-age=600, ${'a'.repeat(4096)}`
     expect(lifetimeOf({ cacheControl: header, age: null }, DEFAULT * 1000)).toBe(DEFAULT * 1000)
   })
@@ -95,7 +95,7 @@ describe('the lifetime of a document', () => {
     },
   )
 
-  it('keys that a cache has held for a while are refreshed sooner', async () => {
+  it('keys that an intermediate cache has held are refreshed sooner', async () => {
     const key = makeKey('ES256', 'good')
     const issuer = new ForgedIssuer()
     const clock = new TestClock()

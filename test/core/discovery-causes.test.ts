@@ -2,12 +2,12 @@ import { toResponse } from '@telnyx-auth/core'
 import { describe, expect, it, vi } from 'vitest'
 import { forge, goodClaims, goodHeader, makeKey, makeVerifier, rejectionOf } from '../support/forge.js'
 
-/** What failed at discovery is told as it was: in health(), by the reason, and by a process warning. */
+/** health(), the reason and a process warning tell why discovery failed. */
 
 const key = makeKey('ES256', 'good')
 let counter = 0
 
-/** Each test has an issuer of its own: warnings are given once for each. */
+/** Each test has its own issuer, because each issuer is warned of once. */
 function createWorld(answer: (issuer: string) => Response | Promise<Response>, path = '') {
   const issuer = `https://issuer-${counter++}.example${path}`
   const fetch = async (url: string): Promise<Response> =>
@@ -19,7 +19,7 @@ function createWorld(answer: (issuer: string) => Response | Promise<Response>, p
 
 const document = (members: object) => Response.json({ jwks_uri: 'https://issuer.example/jwks', ...members })
 
-describe('what failed at discovery is told as it was', () => {
+describe('the cause of a failed discovery', () => {
   it.each([
     ['unreachable', () => Promise.reject(new TypeError('fetch failed')), 'network', 'network'],
     ['a status', () => new Response(null, { status: 500 }), 'status', 'status'],
@@ -53,7 +53,7 @@ describe('what failed at discovery is told as it was', () => {
     expect(error.hint).toEqual(expect.any(String))
     expect(error.cause).toMatchObject({ reason })
     expect(verifier.health().lastFailure).toMatchObject({ reason })
-    // The caller is told one fixed sentence, which is true for all of them.
+    // The caller gets one fixed sentence, which is true for all causes.
     expect(toResponse(error).body).toEqual({
       error: 'temporarily_unavailable',
       error_description: 'The authorization server cannot be discovered',
@@ -61,7 +61,7 @@ describe('what failed at discovery is told as it was', () => {
     })
   })
 
-  it('A: nothing is told of a good document', async () => {
+  it('A: a good document has none', async () => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
     const { verifier, verify } = createWorld((issuer) => document({ issuer }))
     await verify()
@@ -95,7 +95,7 @@ describe('what failed at discovery is told as it was', () => {
     ['control characters', 'https://other.example/\u0000\u001b[31m\r\nX: y'],
     ['letters beyond ASCII', 'https://öther.example/\u202e\u2028'],
     ['a long one', `https://other.example/${'x'.repeat(100_000)}`],
-  ])('a name that is quoted is printable ASCII, and short: %s', async (_, name) => {
+  ])('a quoted name is printable ASCII, and short: %s', async (_, name) => {
     const { verifier, verify } = createWorld(() => document({ issuer: name }))
     await rejectionOf(verify())
     const { message } = verifier.health().lastFailure ?? expect.fail('No failure is told')
@@ -116,14 +116,14 @@ describe('process warnings', () => {
       (issuer: string) => Response.json({ issuer, jwks_uri: 'http://issuer.example/jwks' }),
       'ERR_DISCOVERY_FAILED',
     ],
-  ])('what only a person can repair is one, once: %s', async (_, answer, code) => {
+  ])('one for a failure that an operator must repair: %s', async (_, answer, code) => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
     const { issuer, verify } = createWorld(answer)
     for (let n = 0; n < 3; n++) await rejectionOf(verify())
     expect(warn.mock.calls).toEqual([[expect.stringContaining(issuer), { type: 'TelnyxAuthWarning', code }]])
   })
 
-  it('a set without a key that can be used is one', async () => {
+  it('one for a set without a usable key', async () => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
     const issuer = `https://issuer-${counter++}.example`
     const fetch = async (): Promise<Response> => Response.json({ keys: [{ ...key.jwk, use: 'enc' }] })
@@ -141,7 +141,7 @@ describe('process warnings', () => {
     ['unreachable', () => Promise.reject(new TypeError('fetch failed'))],
     ['a status', () => new Response(null, { status: 500 })],
     ['HTML', () => new Response('<html>')],
-  ])('A: what passes by itself is none: %s', async (_, answer) => {
+  ])('A: none for a transient failure: %s', async (_, answer) => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
     const { verify } = createWorld(answer)
     await rejectionOf(verify())

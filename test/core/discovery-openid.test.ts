@@ -16,7 +16,7 @@ interface Asked {
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** An issuer that has what is in `answers`; every other URL answers 404. */
+/** An issuer that serves `answers`; every other URL answers 404. */
 function createWorld(options: Parameters<typeof makeVerifier>[1] = {}) {
   const clock = new TestClock()
   const asked: Asked[] = []
@@ -34,7 +34,7 @@ function createWorld(options: Parameters<typeof makeVerifier>[1] = {}) {
   return { clock, asked, answers, document, take, verifier: makeVerifier({ fetch }, options, clock) }
 }
 
-describe('D5: where the document of OpenID Connect is', () => {
+describe('D5: the URL of the OpenID Connect document', () => {
   it.each([
     ['https://h', 'https://h/.well-known/openid-configuration'],
     ['https://h/', 'https://h/.well-known/openid-configuration'],
@@ -48,7 +48,7 @@ describe('D5: where the document of OpenID Connect is', () => {
 })
 
 describe('D5: an issuer that has OpenID Connect discovery only', () => {
-  it('D5: is discovered, its tokens are accepted, and no failure is told', async () => {
+  it('D5: is discovered, its tokens are accepted, and no failure is reported', async () => {
     const { verifier, take } = createWorld()
     await expect(verifier.verify(token)).resolves.toMatchObject({ verifiedBy: 'signature' })
     expect(take()).toEqual([OAUTH_URL, OIDC_URL, JWKS_URL])
@@ -109,7 +109,7 @@ describe('D5: an issuer that has OpenID Connect discovery only', () => {
     expect(take()).toEqual([OAUTH_URL, OIDC_URL])
   })
 
-  it('when neither is there, says that both were asked', async () => {
+  it('the failure names both URLs when neither has the document', async () => {
     const { verifier, answers } = createWorld()
     answers.delete(OIDC_URL)
     const error = await rejectionOf(verifier.verify(token))
@@ -120,7 +120,7 @@ describe('D5: an issuer that has OpenID Connect discovery only', () => {
     expect(message).toContain(OIDC_URL)
   })
 
-  it('one timeout is for both', async () => {
+  it('one time limit applies to both requests', async () => {
     const { answers, clock } = createWorld()
     const aborted: string[] = []
     const fetch = async (url: string, { signal }: { signal: AbortSignal }): Promise<Response> => {
@@ -135,8 +135,8 @@ describe('D5: an issuer that has OpenID Connect discovery only', () => {
   })
 })
 
-describe('D5: where the document was is remembered', () => {
-  it('it is asked for there, with the entity tag of that place', async () => {
+describe('D5: the URL that had the document is remembered', () => {
+  it('the next request goes there, with the entity tag of that URL', async () => {
     const { verifier, answers, document, take, asked, clock } = createWorld()
     answers.set(OIDC_URL, (headers) =>
       headers['if-none-match'] === '"oidc"'
@@ -168,7 +168,7 @@ describe('D5: where the document was is remembered', () => {
     expect(asked.map(({ url }) => url)).toEqual([from, to, JWKS_URL])
     expect(asked.map(({ headers }) => headers['if-none-match'])).toEqual(['"from"', undefined, undefined])
     expect(verifier.health()).not.toHaveProperty('lastFailure')
-    // And from then on there.
+    // The next request goes to the new URL.
     take()
     clock.advance(2 * 3600)
     await verifier.verify(token)
@@ -176,7 +176,7 @@ describe('D5: where the document was is remembered', () => {
   })
 })
 
-/** The most requests in any minute, while a token comes every second for five minutes and is never accepted. */
+/** The most requests in any minute, while one token a second arrives for five minutes and is never accepted. */
 async function busiestMinute({ verifier, asked, clock }: ReturnType<typeof createWorld>): Promise<number> {
   const times: number[] = []
   for (let second = 0; second < 300; second++) {
@@ -189,7 +189,7 @@ async function busiestMinute({ verifier, asked, clock }: ReturnType<typeof creat
   return Math.max(...times.map((from) => times.filter((at) => at >= from && at < from + 60).length))
 }
 
-describe('D5: how often an issuer is asked', () => {
+describe('D5: the rate of requests to an issuer', () => {
   it.each([0, 1, 3])(
     'with neither document, four requests a minute at the most (retries: %d)',
     async (retries) => {
@@ -199,7 +199,7 @@ describe('D5: how often an issuer is asked', () => {
     },
   )
 
-  it.each(['a mismatch', 'status 500'])('the same with %s at the second place', async (what) => {
+  it.each(['a mismatch', 'status 500'])('the same with %s at the second URL', async (what) => {
     const world = createWorld()
     world.answers.set(OIDC_URL, () =>
       what === 'a mismatch'
@@ -209,15 +209,15 @@ describe('D5: how often an issuer is asked', () => {
     expect(await busiestMinute(world)).toBeLessThanOrEqual(4)
   })
 
-  it('a 404 before a good document is no failure: keys that fail afterwards have the whole budget', async () => {
+  it('a 404 before a good document is no failure: keys that fail afterwards have the whole rate limit', async () => {
     const { verifier, answers, take } = createWorld({ retries: 1 })
     answers.set(JWKS_URL, () => new Response(null, { status: 500 }))
     expect((await rejectionOf(verifier.verify(token))).code).toBe('ERR_KEYS_UNAVAILABLE')
-    // With its repetition, which an issuer that has failed before does not get.
+    // With a retry, which an issuer that is failing does not get.
     expect(take()).toEqual([OAUTH_URL, OIDC_URL, JWKS_URL, JWKS_URL])
   })
 
-  it('a hiccup at each place is repeated once in all', async () => {
+  it('a transient failure at each URL is retried once in all', async () => {
     const { verifier, answers, document, take } = createWorld({ retries: 1 })
     const first = (url: string, then: () => Response) => {
       let asked = 0

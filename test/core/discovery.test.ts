@@ -97,7 +97,7 @@ describe('D3: secure transport', () => {
     },
   )
 
-  it('D3: nor is one that a fetch of the user has followed', async () => {
+  it('D3: a redirect that the fetch function has followed is refused too', async () => {
     const issuer = await createMockIssuer()
     const followed = async (url: string): Promise<Response> => {
       const response = await issuer.fetch(url)
@@ -162,7 +162,7 @@ describe('D4: what counts as a document', () => {
     await verifier.verify(await issuer.issueToken())
   })
 
-  it('attack 36: algorithms that the metadata lists do not widen what is allowed here', async () => {
+  it('attack 36: algorithms in the metadata do not extend the option "algorithms"', async () => {
     const { issuer, verifier } = await createPair({ verifier: { algorithms: ['RS256'] } })
     issuer.fault('metadata', {
       body: {
@@ -175,8 +175,8 @@ describe('D4: what counts as a document', () => {
   })
 })
 
-describe('what a failure tells', () => {
-  it('neither quotes the body, nor the token', async () => {
+describe('what a failure shows', () => {
+  it('quotes neither the body nor the token', async () => {
     const { issuer, verifier } = await createPair()
     issuer.fault('metadata', { body: 'SECRET of the issuer' })
     const token = await issuer.issueToken()
@@ -260,7 +260,7 @@ describe('what a request leaves behind', () => {
     await cancelled
   })
 
-  it('a reason, though fetch throws at once or gives back nothing', async () => {
+  it('a reason, also where fetch throws synchronously or returns nothing', async () => {
     const thrown = await createPair({
       verifier: {
         fetch: () => {
@@ -272,7 +272,7 @@ describe('what a request leaves behind', () => {
     expect(thrown.verifier.health().lastFailure).toMatchObject({ reason: 'network' })
   })
 
-  it('nobody who waits, though a body never ends its cancellation', async () => {
+  it('no waiting caller, also where a body never finishes its cancellation', async () => {
     const body = new ReadableStream<Uint8Array>({ cancel: () => new Promise(() => undefined) })
     const { verifier } = await createPair({ verifier: { fetch: async () => new Response(body) } })
     expect(await codeOf(untilTimeout(() => verifier.preload()))).toBe('ERR_DISCOVERY_FAILED')

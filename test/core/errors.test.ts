@@ -1,6 +1,6 @@
 import * as core from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
-import { answers } from '../../packages/core/src/testing.js'
+import { responseParts } from '../../packages/core/src/testing.js'
 import { thrownBy } from '../support/outcome.js'
 
 const {
@@ -70,7 +70,7 @@ const errors: [core.TelnyxAuthError, string, number, string | undefined][] = [
 describe('every error', () => {
   it('is here', () => {
     expect(errors.map(([, code]) => code).sort()).toEqual(
-      Object.keys(answers)
+      Object.keys(responseParts)
         .filter((code) => code !== 'ERR_CONFIGURATION')
         .sort(),
     )
@@ -161,7 +161,7 @@ describe('every error', () => {
     })
   })
 
-  it('Retry-After is a whole number, whatever an error was made with', () => {
+  it('Retry-After is a whole number, also where the error was created with another value', () => {
     const make = (retryAfterSeconds: unknown): core.UnavailableError =>
       Reflect.construct(UnavailableError, ['ERR_KEYS_UNAVAILABLE', { retryAfterSeconds }])
     for (const [given, header] of [

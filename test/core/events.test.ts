@@ -231,7 +231,7 @@ describe('tokenAccepted', () => {
       { issuer: ISSUER, kid: 'good', verifiedBy: 'both', cached: false, durationMs: 0 },
     ])
     take()
-    await world.verifier.verify('opaque-token-of-somebody')
+    await world.verifier.verify('opaque-token-of-a-user')
     expect(of('tokenAccepted')).toEqual([
       { issuer: ISSUER, verifiedBy: 'introspection', cached: false, durationMs: 0 },
     ])
@@ -629,7 +629,7 @@ describe('keysStale', () => {
 })
 
 describe('introspectionAsked and introspectionResting', () => {
-  const OPAQUE = 'opaque-token-of-somebody'
+  const OPAQUE = 'opaque-token-of-a-user'
 
   it('says what came of it, once however many wait, and nothing when it is known already', async () => {
     const world = createWorld({ introspection })
@@ -724,7 +724,7 @@ describe('what no event says', () => {
     expectNothingOf(events, [...secrets, token, ...segmentsOf(token)])
   })
 
-  it('nothing of bad ones: no claim, no header, whatever is made up', async () => {
+  it('nothing of bad ones: no claim and no header, with any content', async () => {
     const { verifier } = createWorld()
     await verifier.preload()
     const { events } = record()
@@ -780,7 +780,7 @@ describe('what no event says', () => {
   })
 })
 
-describe('nobody listens', () => {
+describe('without subscribers', () => {
   it('nothing is timed for events, and nothing published', async () => {
     const clock = new TestClock()
     const timed = makeVerifier({ fetch: createWorld().fetch }, {}, clock)

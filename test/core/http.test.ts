@@ -4,7 +4,7 @@ import { isSecureUrl } from '../../packages/core/src/testing.js'
 import { settle } from '../support/event-loop.js'
 import { codeOf, createPair } from '../support/outcome.js'
 
-describe('D3: a URL that tokens may depend on', () => {
+describe('D3: secure URLs', () => {
   it.each([
     'https://h',
     'https://h/a?b#c',
@@ -13,7 +13,7 @@ describe('D3: a URL that tokens may depend on', () => {
     'http://127.0.0.1',
     'http://127.1.2.3:80/',
     'http://[::1]:1',
-  ])('%j is one', (url) => {
+  ])('%j is secure', (url) => {
     expect(isSecureUrl(url)).toBe(true)
   })
 
@@ -44,13 +44,13 @@ describe('D3: a URL that tokens may depend on', () => {
     ' https://h',
     'ftp://h',
     '',
-  ])('%j is none', (url) => {
+  ])('%j is not secure', (url) => {
     expect(isSecureUrl(url)).toBe(false)
   })
 })
 
 describe('attack 37: bodies', () => {
-  /** Why discovery failed, when the metadata come in these pieces. */
+  /** Why discovery failed, with a metadata body of these pieces. */
   async function reasonFor(pieces: unknown[], headers = {}): Promise<string | undefined> {
     const rest = [...pieces]
     const reader = {
@@ -72,35 +72,35 @@ describe('attack 37: bodies', () => {
     return verifier.health().lastFailure?.reason
   }
 
-  it('one that says that it is too large is not read', async () => {
+  it('a body whose Content-Length is too large is not read', async () => {
     expect(await reasonFor([Buffer.from('!')], { 'content-length': '101' })).toBe('too-large')
     expect(await reasonFor([Buffer.from('!')], { 'content-length': '100' })).toBe('invalid-document')
   })
 
-  it('one that does not say so is read up to the limit', async () => {
+  it('a body without Content-Length is read up to the limit', async () => {
     expect(await reasonFor([Buffer.alloc(60), Buffer.alloc(40)])).toBe('invalid-document')
     expect(await reasonFor([Buffer.alloc(60), Buffer.alloc(41)])).toBe('too-large')
   })
 
-  it('one that is not made of bytes is a broken one', async () => {
+  it('a body that is not made of bytes is a network failure', async () => {
     expect(await reasonFor(['{}'])).toBe('network')
   })
 })
 
-describe('what health() tells', () => {
-  it('a metadata failure that the keys survived', async () => {
+describe('lastFailure in health()', () => {
+  it('is a metadata failure while the keys are still usable', async () => {
     const { clock, issuer, verifier } = await createPair()
     issuer.fault('jwks', { headers: { 'cache-control': 'max-age=86400' } })
     await verifier.preload()
     issuer.fault('metadata', { status: 500 })
     clock.advance(20 * 3600)
-    // Use refreshes the keys in the background, and for that the metadata.
+    // Using the keys refreshes them in the background, and with them the metadata.
     await verifier.verify(await issuer.issueToken())
     await settle()
     expect(verifier.health()).toMatchObject({ ready: true, stale: false, lastFailure: { reason: 'status' } })
   })
 
-  it('only of its own issuer', async () => {
+  it('is absent where another issuer is configured', async () => {
     const other = await createMockIssuer({ algorithm: 'ES256', issuer: 'https://id.example.com' })
     const { verifier } = await createPair({ verifier: { issuer: other.issuer, fetch: other.fetch } })
     await verifier.preload()

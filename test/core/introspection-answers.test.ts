@@ -10,14 +10,14 @@ import {
 } from '../support/introspection-world.js'
 import { errorOf } from '../support/outcome.js'
 
-/** I6, attack 45: answers of the introspection endpoint are judged by allow-lists. */
+/** I6, attack 45: introspection responses are checked against allow-lists. */
 
-/** What becomes of an opaque token, and of one that is verified here, when the answer says this. */
+/** The outcome for an opaque token, and for one that is verified here, with this response. */
 async function outcomesOf(answer: ReturnType<typeof active>, profile: 'telnyx' | 'rfc9068' = 'telnyx') {
   const world = await createIntrospectionWorld({ cacheSeconds: 30, inactiveCacheSeconds: 30 }, { profile })
   world.answer = answer
   const outcomes = new Set<string>()
-  // The second time, the answer is in the cache.
+  // The second time, the response is in the cache.
   for (let n = 0; n < 2; n++) {
     outcomes.add(await world.outcome('opaque'))
     outcomes.add(await world.outcome(unknown))
@@ -32,7 +32,7 @@ const unknown = unknownKeyToken()
 const GOOD = ['introspection', 'both']
 
 describe('I6: the kind of the token', () => {
-  // What real servers answer about access tokens.
+  // What real servers send for access tokens.
   const accepted: [string, object][] = [
     ['nothing', {}],
     ['Keycloak', { typ: 'Bearer', token_type: 'Bearer', azp: 'client', acr: '1' }],
@@ -93,7 +93,7 @@ describe('I6: the kind of the token', () => {
     ])
   })
 
-  it('J2: typ JWT is taken by the default profile, and not by the strict one', async () => {
+  it('J2: the default profile accepts typ JWT, the strict one does not', async () => {
     for (const typ of ['JWT', 'application/jwt']) {
       expect(await outcomesOf(active({ typ }))).toEqual(GOOD)
       expect(await outcomesOf(active({ typ, aud: AUDIENCE }), 'rfc9068')).toEqual(['ERR_TYP_INVALID'])
@@ -108,14 +108,14 @@ describe('I6: the kind of the token', () => {
     },
   )
 
-  it('one good name does not make up for a bad one', async () => {
+  it('one good name does not outweigh a bad one', async () => {
     expect(await outcomesOf(active({ token_type: 'Bearer', token_use: 'refresh_token' }))).toEqual([
       'ERR_TYP_INVALID',
     ])
     expect(await outcomesOf(active({ token_type: 'Bearer', typ: 'Refresh' }))).toEqual(['ERR_TYP_INVALID'])
   })
 
-  it('the claim and a reason are named', async () => {
+  it('the error names the claim and a reason', async () => {
     const world = await createIntrospectionWorld()
     world.answer = active({ token_type: 'mac' })
     const error = await errorOf(world.verifier.verify('opaque'))
@@ -152,7 +152,7 @@ describe('I6: repeated members', () => {
     expect(await outcomesOf(text('\uFEFF{"active":false,"active":true}'))).toEqual(['ERR_CLAIM_INVALID'])
   })
 
-  it('they are an answer about the token: no failure of the endpoint, and operators see a reason', async () => {
+  it('they are a response about the token: no failure of the endpoint, and operators see a reason', async () => {
     const world = await createIntrospectionWorld()
     world.answer = text('{"active":false,"active":true}')
     for (let n = 0; n < 10; n++) expect(await world.outcome(`opaque-${n}`)).toBe('ERR_CLAIM_INVALID')
@@ -184,7 +184,7 @@ describe('attack 46: a polluted Object.prototype', () => {
   })
 })
 
-describe('I6: an answer about another token', () => {
+describe('I6: a response about another token', () => {
   const identity = { sub: 'user-1', client_id: 'client-1', jti: 'jti-own' }
   const token = signedToken(identity)
 
@@ -200,7 +200,7 @@ describe('I6: an answer about another token', () => {
         reason: 'introspection-contradicts',
       })
     }
-    // With nothing signed, there is nothing to contradict.
+    // Without signed claims, there is nothing to contradict.
     expect(await world.outcome('opaque')).toBe('introspection')
     expect(await world.outcome(unknownKeyToken(identity))).toBe('introspection')
   })
@@ -217,7 +217,7 @@ describe('I6: an answer about another token', () => {
     )
   })
 
-  it('also from the cache, where an answer about the same token was kept by the other lane', async () => {
+  it('also from the cache, where the other lane has cached a response about the same token', async () => {
     const world = await createIntrospectionWorld({ cacheSeconds: 3600 })
     const { jwks } = world.documents
     world.clock.advance(25 * 3600)
@@ -232,7 +232,7 @@ describe('I6: an answer about another token', () => {
   })
 })
 
-it('I2: what one lane was told last about a token is what both know', async () => {
+it('I2: the last response about a token counts for both lanes', async () => {
   const world = await createIntrospectionWorld({ cacheSeconds: 3600, inactiveCacheSeconds: 10 })
   const { jwks } = world.documents
   world.documents.publish()
@@ -251,6 +251,6 @@ it('I2: what one lane was told last about a token is what both know', async () =
   expect(await world.outcome(token)).toBe('ERR_TOKEN_INACTIVE')
   answerFirst(Response.json({ active: true }))
   expect(await undecided).toBe('introspection')
-  // The late answer does not replace the refusal.
+  // The late response does not replace the refusal.
   expect(await world.outcome(token)).toBe('ERR_TOKEN_INACTIVE')
 })

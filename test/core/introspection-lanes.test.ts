@@ -17,13 +17,13 @@ import {
 } from '../support/introspection-world.js'
 import { errorOf, untilTimeout } from '../support/outcome.js'
 
-/** I7, attack 44: what anonymous callers send changes nothing for holders of tokens that were verified here. */
+/** I7, attack 44: what anonymous callers send does not affect callers whose tokens were verified here. */
 
 const UNAVAILABLE = 'ERR_INTROSPECTION_UNAVAILABLE'
 const down = status(500)
 
 const isEvil = (token: string) => token.startsWith('evil')
-/** Good for everything but made-up tokens. */
+/** Answers `answer` to made-up tokens only. */
 const evilGets =
   (answer: EndpointAnswer, otherwise: EndpointAnswer = active()): EndpointAnswer =>
   (token, signal) =>
@@ -50,7 +50,7 @@ const evilAnswers: [string, EndpointAnswer][] = [
   ['silence', silence],
 ]
 
-describe('I7: made-up tokens do not reach holders of verified ones', () => {
+describe('I7: made-up tokens do not affect verified ones', () => {
   it.each(evilAnswers)('attack 44: opaque tokens, answered with: %s', async (_, answer) => {
     const world = await createIntrospectionWorld()
     world.answer = evilGets(answer)
@@ -143,7 +143,7 @@ describe('I7: made-up tokens do not reach holders of verified ones', () => {
   })
 })
 
-describe('I7: in decide, an answer is a failure of the endpoint only if others get none', () => {
+describe('I7: in decide, a failure counts against the endpoint only if no other token gets a response', () => {
   it.each(evilAnswers)('made-up tokens do not take it from good opaque ones: %s', async (_, answer) => {
     const world = await createIntrospectionWorld()
     world.answer = evilGets(answer)
@@ -156,7 +156,7 @@ describe('I7: in decide, an answer is a failure of the endpoint only if others g
     expect(await world.outcome('good')).toBe('introspection')
   })
 
-  it('an answer that is older than a few seconds does not count, nor one about the same token', async () => {
+  it('a response that is older than a few seconds does not count, nor one about the same token', async () => {
     const world = await createIntrospectionWorld()
     expect(await world.outcome('good')).toBe('introspection')
     world.clock.advance(6)
@@ -171,7 +171,7 @@ describe('I7: in decide, an answer is a failure of the endpoint only if others g
     expect(single.asked).toHaveLength(1 + 4)
   })
 
-  it('"not active" is a proper answer', async () => {
+  it('"not active" is a proper response', async () => {
     const world = await createIntrospectionWorld()
     world.answer = evilGets(down, inactive)
     for (let n = 0; n < 4; n++) {
@@ -196,7 +196,7 @@ describe('I7: the half-open probe of decide', () => {
     expect(await world.outcome('good')).toBe('introspection')
   })
 
-  it('is the same token later, where no other comes: one lonely client is served again', async () => {
+  it('is the same token later if no other comes: a single client is served again', async () => {
     const world = await createIntrospectionWorld()
     world.answer = down
     await openDecide(world)
@@ -210,7 +210,7 @@ describe('I7: the half-open probe of decide', () => {
     expect(await world.outcome('lonely')).toBe('introspection')
   })
 
-  it('is given to a token that was active before, with any token in the other one', async () => {
+  it('has a second one for tokens that were active before, beside that for any token', async () => {
     const world = await createIntrospectionWorld()
     world.answer = active()
     expect(await world.outcome('familiar')).toBe('introspection')
@@ -226,13 +226,13 @@ describe('I7: the half-open probe of decide', () => {
     expect(await world.outcome('stranger')).toBe('introspection')
   })
 
-  it('familiar tokens wait for their own failures only, and then like all others', async () => {
+  it('tokens that were active before wait only for their own failures, and after those like all others', async () => {
     const world = await createIntrospectionWorld()
     expect(await world.outcome('familiar')).toBe('introspection')
     world.clock.advance(60)
     world.answer = evilGets(down)
     await openDecide(world)
-    // A probe that fails makes the pause of made-up tokens longer.
+    // A failed probe makes the pause of made-up tokens longer.
     for (let n = 0; n < 4; n++) {
       world.clock.advance(5)
       expect(await world.outcome(`evil-probe-${n}`)).toBe(UNAVAILABLE)
@@ -248,7 +248,7 @@ describe('I7: the half-open probe of decide', () => {
     expect(await errorOf(world.verifier.verify('familiar'))).toMatchObject({ retryAfterSeconds: 5 })
   })
 
-  it('a token that is no longer active is not familiar', async () => {
+  it('a token that is no longer active has no probe of its own', async () => {
     const world = await createIntrospectionWorld()
     expect(await world.outcome('revoked')).toBe('introspection')
     world.answer = inactive
@@ -260,7 +260,7 @@ describe('I7: the half-open probe of decide', () => {
     expect(await world.outcome('revoked')).toBe(UNAVAILABLE)
   })
 
-  it('a probe that is answered with 400 shows that the endpoint is there', async () => {
+  it('a probe that is answered with 400 shows that the endpoint is reachable', async () => {
     const world = await createIntrospectionWorld()
     world.answer = down
     await openDecide(world)
@@ -304,12 +304,12 @@ describe('I7: requests that began before the breaker opened', () => {
 })
 
 describe('one token in both lanes', () => {
-  it('confirm does not wait for what decide asks, and does not inherit its failure', async () => {
+  it('confirm does not join a request of decide, and does not inherit its failure', async () => {
     const world = await createIntrospectionWorld()
     const { jwks } = world.documents
     world.documents.publish()
     world.clock.advance(25 * 3600)
-    // The keys are past their use: only the issuer can judge the token.
+    // The keys are too old to be used: only the issuer can judge the token.
     const late = signedToken({ iat: world.clock.now(), exp: world.clock.now() + 600 })
     const held = createSignal()
     world.answer = async () => {

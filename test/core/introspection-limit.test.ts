@@ -5,12 +5,12 @@ import { createSignal } from '../support/http.js'
 import { createIntrospectionWorld, recordEvents, signedToken } from '../support/introspection-world.js'
 import { errorOf } from '../support/outcome.js'
 
-/** Attack 44: how many introspection requests are in flight at once. */
+/** Attack 44: the limit on introspection requests in flight. */
 
 const UNAVAILABLE = 'ERR_INTROSPECTION_UNAVAILABLE'
 
 describe('maxInFlight', () => {
-  /** An endpoint that answers when it is told to. */
+  /** An endpoint that answers when the test says so. */
   async function createHeldWorld(maxInFlight: number) {
     const world = await createIntrospectionWorld({ maxInFlight, cacheSeconds: 60 })
     const held = createSignal()
@@ -45,7 +45,7 @@ describe('maxInFlight', () => {
     expect(await world.outcome(make(20))).toBe(found)
   })
 
-  it('is not spent by joined requests, nor by answers from the cache', async () => {
+  it('does not count joined requests, nor responses from the cache', async () => {
     const { world, held } = await createHeldWorld(1)
     const same = Array.from({ length: 100 }, () => world.outcome('same'))
     await until(() => world.load.inFlight > 0)

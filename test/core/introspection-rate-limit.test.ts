@@ -8,15 +8,17 @@ import {
   unknownKeyToken,
 } from '../support/introspection-world.js'
 import { errorOf } from '../support/outcome.js'
+import { scale } from '../support/scale.js'
 
-/** I7, attack 44: an endpoint with a limit on requests counts those of all lanes, so made-up tokens must not use it up. */
+/** I7, attack 44: a rate limit of the endpoint counts the requests of all lanes, so made-up tokens must not use it up. */
 
 const UNAVAILABLE = 'ERR_INTROSPECTION_UNAVAILABLE'
-const TICKS = 300
+/** Tenths of a second. */
+const TICKS = scale(100, 300)
 const LIMIT = 10
 const EVIL = 30
 
-/** Makes the endpoint answer so many requests in each tenth of a second. */
+/** Limits the rate of the endpoint. The caller sets `left` for each tenth of a second. */
 function limit(world: IntrospectionWorld, isActive: (token: string) => boolean, headers = {}) {
   const allowance = { left: LIMIT }
   const tooMany = status(429, headers)
@@ -25,7 +27,7 @@ function limit(world: IntrospectionWorld, isActive: (token: string) => boolean, 
   return allowance
 }
 
-/** How many of the good requests among made-up ones were served, in half a minute. */
+/** How many of the good requests among made-up ones were served. */
 async function served(
   world: IntrospectionWorld,
   allowance: { left: number },
@@ -48,7 +50,7 @@ async function served(
   return count
 }
 
-describe('I7: an endpoint that limits requests', () => {
+describe('I7: an endpoint with a rate limit', () => {
   const good = Array.from({ length: 20 }, () => signedToken())
   let made = 0
   const floods = {
@@ -68,9 +70,9 @@ describe('I7: an endpoint that limits requests', () => {
     )
 })
 
-describe('a rest that the endpoint asks for', () => {
-  /** Has the endpoint refuse one verified token, and then answer again. */
-  async function untilRest(headers = {}) {
+describe('a rate limit pause', () => {
+  /** Begins a pause: the endpoint refuses one verified token, and then answers again. */
+  async function beginPause(headers = {}) {
     const world = await createIntrospectionWorld()
     const allowance = limit(world, () => true, headers)
     expect(await world.outcome('good')).toBe('introspection')
@@ -80,8 +82,8 @@ describe('a rest that the endpoint asks for', () => {
     return { world, allowance }
   }
 
-  it('is kept by tokens that may be made up, whatever others are answered', async () => {
-    const { world } = await untilRest()
+  it('applies to tokens that may be made up, also while others are answered', async () => {
+    const { world } = await beginPause()
     const { length } = world.asked
     expect(await world.outcome(signedToken())).toBe('both')
     expect(await world.outcome('good')).toBe('introspection')
@@ -92,7 +94,7 @@ describe('a rest that the endpoint asks for', () => {
     expect(await world.outcome('stranger')).toBe('introspection')
   })
 
-  it('is not brought about by tokens that may be made up', async () => {
+  it('does not begin with a token that may be made up', async () => {
     const world = await createIntrospectionWorld()
     const allowance = limit(world, () => true, { 'retry-after': '200' })
     expect(await world.outcome('good')).toBe('introspection')
@@ -103,8 +105,8 @@ describe('a rest that the endpoint asks for', () => {
   })
 
   it('lasts longer than the pause of verified tokens, and longer each time', async () => {
-    const { world, allowance } = await untilRest({ 'retry-after': '7' })
-    const rests = recordEvents('introspectionCircuitOpened')
+    const { world, allowance } = await beginPause({ 'retry-after': '7' })
+    const opened = recordEvents('introspectionCircuitOpened')
     for (const pause of [12, 12, 20, 40, 60]) {
       world.clock.advance(pause)
       expect(await world.outcome(signedToken())).toBe('both')
@@ -116,8 +118,8 @@ describe('a rest that the endpoint asks for', () => {
     expect(await world.outcome(signedToken())).toBe('both')
     allowance.left = 0
     expect(await world.outcome(signedToken())).toBe(UNAVAILABLE)
-    // After a quiet time it is a first one again.
-    expect(rests.filter(({ lane }) => lane === 'decide').map(({ pauseMs }) => pauseMs / 1000)).toEqual([
+    // After a quiet time, the next pause is a first one again.
+    expect(opened.filter(({ lane }) => lane === 'decide').map(({ pauseMs }) => pauseMs / 1000)).toEqual([
       12, 20, 40, 60, 60, 12,
     ])
   })

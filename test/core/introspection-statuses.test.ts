@@ -21,7 +21,7 @@ import { errorOf, untilTimeout } from '../support/outcome.js'
 const UNAVAILABLE = 'ERR_INTROSPECTION_UNAVAILABLE'
 const deep = `{"active":true,"x":${'['.repeat(100)}${']'.repeat(100)}}`
 
-/** What an answer means for a token of each kind, and whether it is a failure of the endpoint in each lane. */
+/** What a response means for a token of each kind, and whether it counts against the endpoint in each lane. */
 interface Row {
   readonly what: string
   readonly answer: EndpointAnswer
@@ -33,7 +33,7 @@ interface Row {
 const row =
   (rest: Omit<Row, 'what' | 'answer'>) =>
   (what: string, answer: EndpointAnswer): Row => ({ what, answer, ...rest })
-const aboutToken = row({
+const tokenRefused = row({
   accept: UNAVAILABLE,
   unknownKey: 'ERR_KEY_NOT_FOUND',
   fails: { confirm: false, decide: false },
@@ -48,7 +48,7 @@ const forbidden = row({
   unknownKey: UNAVAILABLE,
   fails: { confirm: true, decide: false },
 })
-const aboutService = row({
+const misconfigured = row({
   accept: UNAVAILABLE,
   unknownKey: UNAVAILABLE,
   fails: { confirm: true, decide: true },
@@ -60,9 +60,9 @@ const outage = row({
 })
 
 const rows: readonly Row[] = [
-  ...[400, 413, 414, 422, 431].map((code) => aboutToken(`status ${code}`, status(code))),
-  aboutToken('status 400 with Retry-After', status(400, { 'retry-after': '30' })),
-  ...[401, 404].map((code) => aboutService(`status ${code}`, status(code))),
+  ...[400, 413, 414, 422, 431].map((code) => tokenRefused(`status ${code}`, status(code))),
+  tokenRefused('status 400 with Retry-After', status(400, { 'retry-after': '30' })),
+  ...[401, 404].map((code) => misconfigured(`status ${code}`, status(code))),
   forbidden('status 403', status(403)),
   outage('no connection', noConnection),
   outage('silence', silence),
@@ -75,22 +75,22 @@ const rows: readonly Row[] = [
   outage('nothing', text('')),
   outage('invalid UTF-8', text(new Uint8Array([0x7b, 0xff, 0x7d]))),
 
-  // What the table leaves open: an outage is only what passes by itself.
+  // What the table leaves open: only a transient failure is an outage.
   ...[408, 425].map((code) => outage(`status ${code}`, status(code))),
   ...[201, 204, 206, 402, 405, 406, 407, 409, 410, 411, 415, 421, 451].map((code) =>
-    aboutService(`status ${code}`, status(code)),
+    misconfigured(`status ${code}`, status(code)),
   ),
   ...[301, 302, 304, 307, 308].map((code) =>
-    aboutService(`a redirect: ${code}`, status(code, { location: INTROSPECTION_URL })),
+    misconfigured(`a redirect: ${code}`, status(code, { location: INTROSPECTION_URL })),
   ),
-  ...['[]', 'null', 'true', '"active"', '1'].map((body) => aboutService(`JSON ${body}`, text(body))),
-  // How long and how deep an answer is depends on the token.
+  ...['[]', 'null', 'true', '"active"', '1'].map((body) => misconfigured(`JSON ${body}`, text(body))),
+  // The length and the depth of a response depend on the token.
   unclear('a body beyond the limit', text(`{"active":true,"x":"${'x'.repeat(300_000)}"}`)),
   unclear('a body nested too deep', text(deep)),
 ]
 
-/** Whether an endpoint that fails for every token is left alone after a while. */
-async function isLeftAlone(answer: EndpointAnswer, make: () => string): Promise<boolean> {
+/** Whether the breaker opens for an endpoint that fails for every token. */
+async function opensBreaker(answer: EndpointAnswer, make: () => string): Promise<boolean> {
   const world = await createIntrospectionWorld({}, { retries: 0 })
   world.answer = answer
   for (let n = 0; n < 6; n++) await untilTimeout(() => world.outcome(make()))
@@ -125,9 +125,9 @@ describe.each(rows)('I5, I7, attack 41: $what', ({ answer, accept, unknownKey, f
   })
 
   it('as a failure of the endpoint, in each lane', async () => {
-    expect(await isLeftAlone(answer, signedToken)).toBe(fails.confirm)
-    expect(await isLeftAlone(answer, opaqueToken)).toBe(fails.decide)
-    expect(await isLeftAlone(answer, unknownKeyToken)).toBe(fails.decide)
+    expect(await opensBreaker(answer, signedToken)).toBe(fails.confirm)
+    expect(await opensBreaker(answer, opaqueToken)).toBe(fails.decide)
+    expect(await opensBreaker(answer, unknownKeyToken)).toBe(fails.decide)
   })
 })
 
@@ -164,19 +164,22 @@ describe('what happens before the request', () => {
       () => ({ headers }),
     ]),
   ]
-  it.each(failing)('I5: an "authMethod" that %s is this service’s affair', async (_, authMethod) => {
-    const introspection = {
-      authMethod,
-      clientId: undefined,
-      clientSecret: undefined,
-      onUnavailable: 'accept',
-    } as const
-    for (const token of [signedToken(), unknownKeyToken(), opaqueToken()]) {
-      const world = await createIntrospectionWorld(introspection)
-      expect(await untilTimeout(() => world.outcome(token))).toBe(UNAVAILABLE)
-      expect(world.asked).toEqual([])
-    }
-  })
+  it.each(failing)(
+    'I5: an "authMethod" that %s is a misconfiguration, not an outage',
+    async (_, authMethod) => {
+      const introspection = {
+        authMethod,
+        clientId: undefined,
+        clientSecret: undefined,
+        onUnavailable: 'accept',
+      } as const
+      for (const token of [signedToken(), unknownKeyToken(), opaqueToken()]) {
+        const world = await createIntrospectionWorld(introspection)
+        expect(await untilTimeout(() => world.outcome(token))).toBe(UNAVAILABLE)
+        expect(world.asked).toEqual([])
+      }
+    },
+  )
 
   it.each(['Bearer KEY\n', ' Bearer KEY\t', 'Bearer K\u00c9Y'])(
     '%j is a header that can be sent',
@@ -191,7 +194,7 @@ describe('what happens before the request', () => {
     },
   )
 
-  it('metadata without an endpoint are this service’s affair', async () => {
+  it('metadata without an endpoint are a misconfiguration, not an outage', async () => {
     for (const token of [signedToken(), unknownKeyToken(), opaqueToken()]) {
       const world = await createIntrospectionWorld({ onUnavailable: 'accept' }, { jwksUri: JWKS_URL })
       world.documents.metadata = () => Response.json({ issuer: ISSUER, jwks_uri: JWKS_URL })
@@ -218,7 +221,7 @@ describe('what happens before the request', () => {
   })
 })
 
-describe('what operators are told', () => {
+describe('what operators see', () => {
   it('the endpoint refuses to judge a token: the reason says so, the failure is an event', async () => {
     const world = await createIntrospectionWorld()
     const events = recordEvents('introspectionAsked')
@@ -230,7 +233,7 @@ describe('what operators are told', () => {
     ])
   })
 
-  it('403 with Retry-After in decide is waited for, unless others are answered', async () => {
+  it('403 with Retry-After in decide begins a pause, unless others are answered', async () => {
     const world = await createIntrospectionWorld()
     world.answer = status(403, { 'retry-after': '60' })
     for (let n = 0; n < 5; n++) expect(await world.outcome(opaqueToken())).toBe(UNAVAILABLE)

@@ -7,8 +7,8 @@ import {
   unknownKeyToken,
 } from '../support/introspection-world.js'
 
-// One test in a file of its own: a process warns once of each cause.
-it('I5: refused credentials and a wrong address are a process warning each, an outage and a bad token are none', async () => {
+// In a file of its own: a process warns once of each cause.
+it('I5: refused credentials and a wrong URL cause one process warning each, an outage and a bad token none', async () => {
   const emitWarning = vi.spyOn(process, 'emitWarning').mockReturnValue(undefined)
   const calls = () => emitWarning.mock.calls.map(([message, options]) => ({ message, options }))
   for (const answer of [status(400), status(422), status(500), status(429), noConnection]) {

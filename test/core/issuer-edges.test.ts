@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import type { FetchFunction, FetchInit } from '@telnyx-auth/core'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { Deadline, IssuerClient } from '../../packages/core/src/testing.js'
+import { Deadline, IssuerClient, IssuerFailure } from '../../packages/core/src/testing.js'
 import { settle } from '../support/event-loop.js'
 import {
   ForgedIssuer,
@@ -15,14 +15,14 @@ import {
   TestClock,
 } from '../support/forge.js'
 
-/** What an attack on the core found: each of these was once too many requests, or one too few. */
+/** Regressions that attacks on the core found: each was one request too many, or one too few. */
 
 const key = makeKey('ES256', 'good')
 const next = makeKey('ES256', 'next')
 const status = (code: number, headers = {}) => new Response('', { status: code, headers })
 const unknown = (n: number) => goodToken(next, {}, { kid: `unknown-${n}` })
 
-/** Lives for so many seconds, one at a time. */
+/** Lets seconds pass, with one call in each. */
 async function live(clock: TestClock, seconds: number, each: (second: number) => Promise<unknown>) {
   for (let second = 0; second < seconds; second++) {
     await each(second).catch(() => undefined)
@@ -54,7 +54,25 @@ describe('at most four requests in a minute to an issuer that fails', () => {
     },
   )
 
-  it('keys that are gone, of an issuer whose metadata are not', async () => {
+  it('documents that arrive and are rejected: each request counts once', async () => {
+    let asked = 0
+    const fetch: FetchFunction = async () => {
+      asked++
+      return Response.json({})
+    }
+    const limits = { fetch, timeoutMs: 1000, maxResponseBytes: 1000, retries: 0 }
+    const client = new IssuerClient(limits, new TestClock())
+    const detail = { host: 'issuer.example', durationMs: 0, status: 200 }
+    const load = () =>
+      Deadline.within(1000, async (deadline) => {
+        const response = await client.get({ url: ISSUER, headers: {} }, deadline)
+        throw client.reject(new IssuerFailure('invalid-document', 'rejected', detail), response)
+      })
+    for (let n = 0; n < 6; n++) await expect(load()).rejects.toBeInstanceOf(IssuerFailure)
+    expect(asked).toBe(4)
+  })
+
+  it('keys that are gone, while the metadata are not', async () => {
     const issuer = new ForgedIssuer(key)
     const clock = new TestClock()
     const verifier = makeVerifier(issuer, {}, clock)
@@ -83,7 +101,7 @@ it.each([1, 3])(
   },
 )
 
-it('a jwksUri that was given is asked, whatever the metadata are doing', async () => {
+it('a configured jwksUri is requested, also while the metadata fail', async () => {
   const issuer = new ForgedIssuer(key)
   const clock = new TestClock()
   const introspection = { clientId: 'api', clientSecret: 'secret' }
@@ -98,7 +116,7 @@ it('a jwksUri that was given is asked, whatever the metadata are doing', async (
   expect((await verifier.verify(goodToken(key))).verifiedBy).toBe('signature')
 })
 
-describe('keys that moved, though there still are some at the old place', () => {
+describe('keys that moved, while the old URL still has some', () => {
   const MOVED = `${ISSUER}/moved`
   async function createMoved() {
     const issuer = new ForgedIssuer(key)
@@ -123,7 +141,7 @@ describe('keys that moved, though there still are some at the old place', () => 
     expect(issuer.urls).toEqual([JWKS_URL, METADATA_URL, MOVED])
   })
 
-  // What is asked for while others are answered; the existing set is slow, or the metadata are.
+  // Tokens that arrive while the keys or the metadata are slow.
   it.each([
     [100, 100],
     [150, 100],
@@ -134,7 +152,7 @@ describe('keys that moved, though there still are some at the old place', () => 
     [99, 101],
     [20, 150],
   ])(
-    'nobody is refused who comes meanwhile (keys after %d ms, metadata after %d ms)',
+    'no token that arrives meanwhile is refused (keys after %d ms, metadata after %d ms)',
     async (keysMs, metadataMs) => {
       vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
       onTestFinished(() => void vi.useRealTimers())
@@ -181,7 +199,7 @@ describe('keys that moved, though there still are some at the old place', () => 
     await verifier.verify(goodToken(next, {}, { kid: undefined }))
   })
 
-  it('what answers 404 is asked for where the metadata at hand say', async () => {
+  it('keys whose URL answers 404 are requested at the URL of the cached metadata', async () => {
     const { issuer, clock, verifier } = await createMoved()
     clock.advance(200)
     await verifier.verify(goodToken(next))
@@ -192,7 +210,7 @@ describe('keys that moved, though there still are some at the old place', () => 
     expect(verifier.health().lastFailure).toBeUndefined()
   })
 
-  it('a flood of unknown kids asks for metadata once a minute at the most', async () => {
+  it('a flood of unknown kids fetches the metadata at most once a minute', async () => {
     const { issuer, clock, verifier } = await createMoved()
     issuer.metadata = () => Response.json({ issuer: ISSUER, jwks_uri: JWKS_URL })
     clock.advance(61)
@@ -202,7 +220,7 @@ describe('keys that moved, though there still are some at the old place', () => 
   })
 })
 
-describe('a fetch whose response tells what was sent', () => {
+describe('a fetch whose response reveals the request', () => {
   const SECRET = 'a-very-secret-secret'
   const responses: Record<string, (init: FetchInit) => unknown> = {
     'by its body': ({ body }) => ({
@@ -240,7 +258,7 @@ describe('a fetch whose response tells what was sent', () => {
       introspection: { clientId: 'api', clientSecret: SECRET, authMethod: 'client_secret_post' as const },
       retries: 0,
     }
-    // What plain JavaScript would pass: a response that is none.
+    // A value that is no response, as plain JavaScript may return it.
     const verifier = makeVerifier({ fetch: Object(fetch) }, options)
     const error = await rejectionOf(verifier.verify('opaque-token-of-somebody'))
     expect(error).toMatchObject({ code: 'ERR_INTROSPECTION_UNAVAILABLE', cause: { reason: 'network' } })
@@ -250,7 +268,7 @@ describe('a fetch whose response tells what was sent', () => {
   })
 })
 
-it('attack 38: a member that says nothing of a public key does not spoil it', async () => {
+it('attack 38: an unrelated member of a JWK does not make the key unusable', async () => {
   for (const ext of ['x', null, false, true]) {
     const issuer = new ForgedIssuer()
     issuer.publish({ ...key.jwk, ext })
@@ -258,7 +276,7 @@ it('attack 38: a member that says nothing of a public key does not spoil it', as
   }
 })
 
-it('stale metadata in a pause do not hold up the keys', async () => {
+it('stale metadata in a pause do not delay the keys', async () => {
   const issuer = new ForgedIssuer(key)
   const clock = new TestClock()
   const verifier = makeVerifier(issuer, { retries: 0 }, clock)

@@ -12,7 +12,7 @@ import {
 } from '../support/forge.js'
 import { thrownBy } from '../support/outcome.js'
 
-/** D3: which URLs are taken, from options and from documents. */
+/** D3: which URLs are accepted, from options and from documents. */
 
 const key = makeKey('ES256', 'good')
 
@@ -131,7 +131,7 @@ describe('D3: what a document of a remote issuer may name', () => {
     },
   )
 
-  it('A: who configures this API may name such a host for any issuer', async () => {
+  it('A: the options may name such a host for any issuer', async () => {
     const fetch = async (): Promise<Response> => Response.json({ keys: [key.jwk] })
     const jwksUri = 'http://127.0.0.1:4010/jwks'
     for (const options of [{ jwksUri }, { metadata: { issuer: ISSUER, jwks_uri: jwksUri } }])

@@ -19,6 +19,7 @@ import {
   unknownToken,
   useSimulatedTime,
 } from '../support/key-life.js'
+import { scale } from '../support/scale.js'
 
 /** The life of keys: the issuer is down. */
 
@@ -38,27 +39,30 @@ describe('the issuer is down, keys at hand', () => {
         const unknown = service.verifyAtOnce(unknownToken(`unknown-${n++}`))
         unknown.then((outcome) => outcomes.add(outcome))
       }
-      expect(await service.verifyAtOnce(token)).toBe('accepted')
+      await service.accept(token)
       await service.pass(gap)
     }
     return outcomes
   }
 
-  /** Every few seconds for the first ten minutes and for another ten in the middle; else about once a minute. */
+  /** Every few seconds at the start and in the middle; otherwise about once a minute (in the suite, every few minutes). */
   function* day(): Generator<number> {
+    const busySeconds = scale(300, 600)
+    const quietGap = scale(181, 41)
     for (let second = 0; second < DAY; ) {
-      const gap = second % (12 * HOUR) < 600 ? 2 + (second % 7) : 41 + (second % 59)
+      const gap = second % (12 * HOUR) < busySeconds ? 2 + (second % 7) : quietGap + (second % 59)
       yield gap
       second += gap
     }
   }
 
-  it('24 hours, a token every 5 s: 0 failures; at most 4 requests a minute; pauses growing to a minute', async () => {
+  const hours = scale(2, 24)
+  it(`${hours} hours, a token every 5 s: 0 failures; at most 4 requests a minute; pauses growing to a minute`, async () => {
     const service = await Service.withKeys(0)
     service.fail('both', status(500))
     await outlast(
       service,
-      Array.from({ length: DAY / 5 }, () => 5),
+      Array.from({ length: (hours * HOUR) / 5 }, () => 5),
       false,
     )
     expect(service.busiestMinute()).toBeLessThanOrEqual(4)
@@ -70,9 +74,9 @@ describe('the issuer is down, keys at hand', () => {
     expect(Math.max(...pauses.slice(0, 2))).toBeLessThan(Math.min(...pauses.slice(5)))
     expect(Math.min(...pauses.slice(5))).toBeGreaterThanOrEqual(60)
     expect(Math.max(...pauses)).toBeLessThanOrEqual(65)
-    expect(service.asked.length).toBeGreaterThan(2000)
+    expect(service.asked.length).toBeGreaterThan(83 * hours)
     expect(service.verifier.health()).toMatchObject({ ready: true, stale: true })
-  }, 60_000)
+  })
 
   const cases = kinds.flatMap(([name, fault]) =>
     places.map((place) => ({ name, fault, place, withUnknown: place === 'both' })),
@@ -93,15 +97,15 @@ describe('the issuer is down, keys at hand', () => {
       expect(service.busiestMinute()).toBeLessThanOrEqual(place === 'both' ? 4 : 5)
       if (withUnknown) expect([...outcomes]).not.toContain('ERR_KEY_NOT_FOUND')
     },
-    60_000,
   )
 
+  const gaps = [0.5, 1, 3, 5, 7, 11, 17].filter((gap) => gap > scale(2, 0))
   // What is under way may fail: requests that are made at the same time count before they do.
   it.each(faults.flatMap(([name, fault]) => [0, 0.999].map((chance) => ({ name, fault, chance }))))(
     'down after a quiet hour, metadata and keys due together ($name, chance $chance): at most 4 requests in any minute',
     async ({ name, fault, chance }) => {
       for (const unknownKids of [false, true])
-        for (const gap of [0.5, 1, 3, 5, 7, 11, 17]) {
+        for (const gap of gaps) {
           const service = await Service.withKeys(HOUR + 5)
           service.clock.chance = chance
           service.fail('both', fault)
@@ -121,7 +125,6 @@ describe('the issuer is down, keys at hand', () => {
           expect(service.busiestMinute(), `every ${gap} s: ${times.join(', ')}`).toBeLessThanOrEqual(4)
         }
     },
-    60_000,
   )
 
   it('metadata down and a flood of unknown kids: at most 4 requests fail, and 4 for keys succeed, in any minute', async () => {
@@ -173,6 +176,7 @@ describe('the issuer is down, keys at hand', () => {
 })
 
 describe('the issuer is down, no keys', () => {
+  const step = scale(2, 1)
   const cases = kinds.flatMap(([name, fault]) =>
     places.flatMap((place) => [0, 0.999].map((chance) => ({ name, fault, place, chance }))),
   )
@@ -183,7 +187,7 @@ describe('the issuer is down, no keys', () => {
       service.clock.chance = chance
       service.fail(place, fault)
       const code = place === 'jwks' ? 'ERR_KEYS_UNAVAILABLE' : 'ERR_DISCOVERY_FAILED'
-      for (let second = 0; second < 300; second++) {
+      for (let second = 0; second < 300; second += step) {
         const { length } = service.asked
         const refusals = [token, newToken, token].map((each) =>
           expectRefusal(service.verifier.verify(each), 'U', code),
@@ -193,7 +197,7 @@ describe('the issuer is down, no keys', () => {
         if (name === 'silence' && service.asked.length > length) await service.passBySteps(6)
         const [refusal] = await Promise.all(refusals)
         expect(Number(refusal?.headers['Retry-After'])).toBeLessThanOrEqual(76)
-        await service.pass(1)
+        await service.pass(step)
       }
       expect(service.busiestMinute(({ failing }) => failing)).toBeLessThanOrEqual(4)
       expect(service.asked.length).toBeGreaterThan(5)
@@ -203,7 +207,6 @@ describe('the issuer is down, no keys', () => {
       while ((await service.verifyAtOnce(token)) !== 'accepted') await service.pass(1)
       expect(service.now - from).toBeLessThanOrEqual(75)
     },
-    30_000,
   )
 
   it('whoever comes again after Retry-After, and not before, has the issuer asked', async () => {

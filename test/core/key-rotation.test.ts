@@ -18,30 +18,33 @@ import {
   unknownToken,
   useSimulatedTime,
 } from '../support/key-life.js'
+import { scale } from '../support/scale.js'
 
 /** The life of keys: first use, rotation and withdrawal. The default options, and a clock that the test moves. */
 
 useSimulatedTime()
 
-describe('10,000 simultaneous first verifications', { timeout: 60_000 }, () => {
-  it('10,000: 1 metadata request, 1 JWKS request, 0 failures', async () => {
+const many = scale(2000, 10_000)
+
+describe('many simultaneous first verifications', () => {
+  it(`${many}: 1 metadata request, 1 JWKS request, 0 failures`, async () => {
     const service = new Service()
-    const outcomes = await Promise.all(Array.from({ length: 10_000 }, () => service.verifyAtOnce(token)))
+    const outcomes = await Promise.all(Array.from({ length: many }, () => service.verifyAtOnce(token)))
     expect(outcomes.filter((outcome) => outcome !== 'accepted')).toEqual([])
     expect(service.asked.map(({ url }) => url)).toEqual([METADATA_URL, JWKS_URL])
   })
 
-  it('10,000 while the issuer fails: all 503 after 1 request and 1 more to be sure', async () => {
+  it(`${many} while the issuer fails: all 503 after 1 request and 1 retry`, async () => {
     const service = new Service()
     service.fail('both', status(500))
-    const outcomes = await Promise.all(Array.from({ length: 10_000 }, () => service.verifyAtOnce(token)))
+    const outcomes = await Promise.all(Array.from({ length: many }, () => service.verifyAtOnce(token)))
     expect(new Set(outcomes)).toEqual(new Set(['ERR_DISCOVERY_FAILED']))
     expect(service.asked.map(({ url }) => url)).toEqual([METADATA_URL, METADATA_URL])
   })
 
-  it('10,000 with keys past their lifetime: 1 JWKS request, 0 failures', async () => {
+  it(`${many} with keys past their lifetime: 1 JWKS request, 0 failures`, async () => {
     const service = await Service.withKeys(400)
-    const outcomes = await Promise.all(Array.from({ length: 10_000 }, () => service.verifyAtOnce(token)))
+    const outcomes = await Promise.all(Array.from({ length: many }, () => service.verifyAtOnce(token)))
     expect(outcomes.filter((outcome) => outcome !== 'accepted')).toEqual([])
     expect(service.asked.map(({ url }) => url)).toEqual([JWKS_URL])
   })
@@ -145,7 +148,7 @@ describe('a key is withdrawn, the issuer up', () => {
     const service = await Service.withKeys(0)
     service.fail('both', drop)
     for (let n = 0; n < 360; n++) {
-      expect(await service.verifyAtOnce(token)).toBe('accepted')
+      await service.accept(token)
       await service.pass(10)
     }
     service.recover()

@@ -38,7 +38,7 @@ describe('silence, and a body of one byte a second', () => {
       service.fail(place, fault)
       for (let n = 0; n < 720; n++) {
         // No timer moves meanwhile: whoever waited would wait for ever.
-        expect(await service.verifyAtOnce(token)).toBe('accepted')
+        await service.accept(token)
         await service.pass(10)
       }
       expect(service.asked.filter(({ failing }) => failing).length).toBeGreaterThan(10)
@@ -111,7 +111,7 @@ describe('silence, and a body of one byte a second', () => {
     service.fail('metadata', silence)
     let oldest = 0
     for (let n = 0; n < 4320; n++) {
-      expect(await service.verifyAtOnce(token)).toBe('accepted')
+      await service.accept(token)
       oldest = Math.max(oldest, service.keysAge)
       await service.pass(10)
     }
@@ -133,7 +133,7 @@ describe('silence, and a body of one byte a second', () => {
     service.fail('jwks', silence)
     let oldest = 0
     for (let n = 0; n < 2160; n++) {
-      expect(await service.verifyAtOnce(token)).toBe('accepted')
+      await service.accept(token)
       oldest = Math.max(oldest, service.verifier.health().metadataAgeSeconds ?? 0)
       await service.pass(10)
     }

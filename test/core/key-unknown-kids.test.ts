@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@telnyx-auth/core'
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { settle } from '../support/event-loop.js'
 import { JWKS_URL, METADATA_URL } from '../support/forge.js'
 import { createSignal } from '../support/http.js'
@@ -18,12 +18,22 @@ import {
   unknownToken,
   useSimulatedTime,
 } from '../support/key-life.js'
+import { scale } from '../support/scale.js'
 
 /** The life of keys: tokens with kids that the issuer does not publish. */
 
 useSimulatedTime()
 
 describe('a flood of tokens with unknown kids', () => {
+  // Most of the time of a flood would be spent on the stack traces of its errors.
+  const { stackTraceLimit } = Error
+  beforeEach(() => {
+    Error.stackTraceLimit = 0
+  })
+  afterEach(() => {
+    Error.stackTraceLimit = stackTraceLimit
+  })
+
   /** Floods for a minute; good tokens come between them, and are answered at once. */
   async function flood(
     service: Service,
@@ -38,30 +48,31 @@ describe('a flood of tokens with unknown kids', () => {
         const outcome = await service.verifyAtOnce(unknownToken(`unknown-${sent++}`))
         outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
       }
-      expect(await service.verifyAtOnce(token)).toBe('accepted')
+      await service.accept(token)
       service.clock.advance(step)
     }
     return outcomes
   }
 
-  it('1,000,000 within a minute, good traffic beside them: at most 4 JWKS requests, 0 good tokens failed', async () => {
+  const many = scale(50_000, 1_000_000)
+  it(`${many} within a minute, good traffic beside them: at most 4 JWKS requests, 0 good tokens failed`, async () => {
     const service = await Service.withKeys(240)
-    const outcomes = await flood(service, 1_000_000)
+    const outcomes = await flood(service, many)
     // Those that were looked up in keys fetched for them; about the others nothing is decided.
     expect(outcomes.get('ERR_KEY_NOT_FOUND')).toBe(4)
-    expect(outcomes.get('ERR_KEYS_UNAVAILABLE')).toBeGreaterThanOrEqual(999_996)
+    expect(outcomes.get('ERR_KEYS_UNAVAILABLE')).toBeGreaterThanOrEqual(many - 4)
     expect(outcomes.size).toBe(2)
     expect(service.count(JWKS_URL)).toBe(4)
     // Whether the keys are somewhere else by now.
     expect(service.count(METADATA_URL)).toBe(1)
-  }, 300_000)
+  })
 
   it.each([0, 10, 200, 225, 239.9, 240, 299, 300, HOUR])(
     'with keys %d s old at the start, and just at the edges of 30 s: at most 4 JWKS requests in any minute',
     async (age) => {
       const service = await Service.withKeys(age)
       const edges = [0.001, 29.898, 0.1, 0.001, 0.001, 29.898, 0.1, 0.001]
-      const outcomes = await flood(service, 2000, [...edges, ...edges, ...edges, ...edges])
+      const outcomes = await flood(service, scale(640, 2000), [...edges, ...edges, ...edges, ...edges])
       expect([...outcomes.keys()].sort()).toEqual(['ERR_KEYS_UNAVAILABLE', 'ERR_KEY_NOT_FOUND'])
       expect(service.busiestMinute(({ url }) => url === JWKS_URL)).toBe(4)
     },
@@ -83,7 +94,7 @@ describe('a flood of tokens with unknown kids', () => {
       for (let step = 0; step < 1200; step++) {
         if (step % 50 < 12) await service.verifyAtOnce(unknownToken(`unknown-${step}`))
         if (step % 50 === 7) await service.verifyAtOnce(unknownToken(`another-${step}`))
-        expect(await service.verifyAtOnce(token)).toBe('accepted')
+        await service.accept(token)
         service.clock.advance(1)
         await settle()
       }
@@ -93,7 +104,8 @@ describe('a flood of tokens with unknown kids', () => {
     },
   )
 
-  it('20,000 beside a JWKS response that is held back: 0 good tokens wait for it, at most 4 JWKS requests', async () => {
+  const some = scale(4000, 20_000)
+  it(`${some} beside a JWKS response that is held back: 0 good tokens wait for it, at most 4 JWKS requests`, async () => {
     const service = await Service.withKeys(240)
     const { jwks } = service.issuer
     const held = createSignal()
@@ -102,7 +114,7 @@ describe('a flood of tokens with unknown kids', () => {
       return jwks(url, signal)
     }
     const flooding: Promise<ErrorCode | 'accepted'>[] = []
-    for (let n = 0; n < 20_000; n++) {
+    for (let n = 0; n < some; n++) {
       flooding.push(service.verifyAtOnce(unknownToken(`unknown-${n}`)))
       // Nothing but this test could release the response.
       if (n % 100 === 0) expect(await service.verifyAtOnce(token)).toBe('accepted')
@@ -119,13 +131,14 @@ describe('a flood of tokens with unknown kids', () => {
     ['status 404', status(404)],
     ['HTML', html],
     ['silence', silence],
-  ])('20,000 within a minute while the keys answer with %s: at most 4 JWKS requests', async (_, fault) => {
+  ])(`${some} within a minute while the keys answer with %s: at most 4 JWKS requests`, async (_, fault) => {
     const service = await Service.withKeys(240)
     service.fail('jwks', fault)
     const flooding: Promise<ErrorCode | 'accepted'>[] = []
     for (let step = 0; step < 120; step++) {
-      for (let n = 0; n < 170; n++) flooding.push(service.verifyAtOnce(unknownToken(`unknown-${step}-${n}`)))
-      expect(await service.verifyAtOnce(token)).toBe('accepted')
+      for (let n = 0; n < some / 120; n++)
+        flooding.push(service.verifyAtOnce(unknownToken(`unknown-${step}-${n}`)))
+      await service.accept(token)
       await service.pass(0.5)
     }
     // Whether there is such a key cannot be told.

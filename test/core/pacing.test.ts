@@ -16,7 +16,7 @@ import {
 import { settle } from '../support/event-loop.js'
 import { TestClock } from '../support/forge.js'
 
-/** Chance as the test says. */
+/** A clock whose randomness the test sets. */
 class ChanceClock extends TestClock {
   chance = 0
 
@@ -26,7 +26,7 @@ class ChanceClock extends TestClock {
 }
 
 describe('Budget', () => {
-  it('allows so many in any span of time, and says when the next one is', () => {
+  it('allows at most the limit in any span of time, and says when the next event is allowed', () => {
     const clock = new TestClock()
     const budget = new Budget(2, 30_000, clock)
     expect(budget).toMatchObject({ left: 2, waitMs: 0 })
@@ -40,13 +40,13 @@ describe('Budget', () => {
     clock.advance(0.001)
     expect(budget).toMatchObject({ left: 1, waitMs: 0 })
     budget.spend()
-    // The one of 10 s is the next to be over: the span moves, it does not start anew.
+    // The event at 10 s is the next to leave the span: the span slides, it does not restart.
     expect(budget).toMatchObject({ left: 0, waitMs: 10_000 })
     clock.advance(30)
     expect(budget).toMatchObject({ left: 2, waitMs: 0 })
   })
 
-  it('what was spent beyond the limit delays the next one too', () => {
+  it('events beyond the limit delay the next one too', () => {
     const clock = new TestClock()
     const budget = new Budget(2, 30_000, clock)
     for (let second = 0; second < 4; second++) {
@@ -54,13 +54,13 @@ describe('Budget', () => {
       clock.advance(1)
     }
     expect(budget.left).toBe(0)
-    // Two of the four (of 0, 1, 2 and 3 s) must be over: that of 2 s is the one that decides, at 32 s.
+    // Two of the four events (at 0, 1, 2 and 3 s) must leave the span: the one at 2 s leaves it at 32 s.
     expect(budget.waitMs).toBe(28_000)
     clock.advance(28)
     expect(budget).toMatchObject({ left: 1, waitMs: 0 })
   })
 
-  it('never more than the limit in a span, whoever tries how often', () => {
+  it('never allows more than the limit in a span, however many callers try', () => {
     const clock = new TestClock()
     const budget = new Budget(4, 60_000, clock)
     const spent: number[] = []
@@ -78,7 +78,7 @@ describe('Budget', () => {
 })
 
 describe('Backoff', () => {
-  /** The pauses after so many failures, each made when the last pause was over, in seconds. */
+  /** The pauses in seconds after this many failures, each at the end of the last pause. */
   function pausesOf(clock: TestClock, failures: number, atLeastMs?: number, tolerated?: number): number[] {
     const backoff = new Backoff(clock)
     return Array.from({ length: failures }, () => {
@@ -90,7 +90,7 @@ describe('Backoff', () => {
     })
   }
 
-  it('pauses grow from 5 s to 60 s, and no further', () => {
+  it('pauses grow from 5 s to at most 60 s', () => {
     expect(pausesOf(new TestClock(), 8)).toEqual([5, 10, 20, 40, 60, 60, 60, 60])
   })
 
@@ -123,12 +123,12 @@ describe('Backoff', () => {
     expect(random).toHaveBeenCalledTimes(1)
   })
 
-  it('Retry-After is the least; the pause of its own where that is longer', () => {
+  it('the pause is at least Retry-After, and longer where the backoff is longer', () => {
     expect(pausesOf(new TestClock(), 6, 30_000)).toEqual([30, 30, 30, 40, 60, 60])
     expect(pausesOf(new TestClock(), 2, 300_000)).toEqual([300, 300])
   })
 
-  it('is never shorter than Retry-After, whatever chance says', () => {
+  it('is never shorter than Retry-After, with any jitter', () => {
     const clock = new ChanceClock()
     for (const chance of [0, 0.3, 0.999]) {
       clock.chance = chance
@@ -138,12 +138,12 @@ describe('Backoff', () => {
     }
   })
 
-  it('tolerated failures make no pause, unless one was asked for', () => {
+  it('tolerated failures begin no pause, unless the issuer asked for one', () => {
     expect(pausesOf(new TestClock(), 5, 0, 2)).toEqual([0, 0, 5, 10, 20])
     expect(pausesOf(new TestClock(), 2, 7000, 2)).toEqual([7, 7])
   })
 
-  it('begins anew after a success', () => {
+  it('starts with the shortest pause after a success', () => {
     const clock = new TestClock()
     const backoff = new Backoff(clock)
     expect(backoff.waitMs).toBe(0)
@@ -207,18 +207,18 @@ describe('Retry-After (RFC 9110 §10.2.3)', () => {
     'Wed Oct 21 07:28:30 2026',
     'Wed, 99 Xyz 2026 99:99:99 GMT',
     'Wed, 21 Oct 2026 ::::::::  GMT',
-  ])('%j says nothing', (header) => {
-    // The years alone are digits, and so they are seconds.
+  ])('%j is ignored', (header) => {
+    // A year alone is digits, and so it is seconds.
     expect(parseRetryAfter(header, now)).toBe(header === '2099' ? 240 : undefined)
   })
 
-  it('is in the words of the wall clock, fractions and all', () => {
+  it('is measured with the wall clock, with fractions of a second', () => {
     expect(parseRetryAfter('Wed, 21 Oct 2026 07:28:30 GMT', now + 0.25)).toBe(29.75)
   })
 })
 
-describe('the code that the system gave', () => {
-  it('is found on the error, and on what caused it', () => {
+describe('the system error code of a connection', () => {
+  it('is found on the error and on its causes', () => {
     expect(systemCodeOf(Object.assign(new Error('x'), { code: 'ECONNREFUSED' }))).toBe('ECONNREFUSED')
     const cause = Object.assign(new Error('x'), { code: 'UND_ERR_CONNECT_TIMEOUT' })
     expect(systemCodeOf(new TypeError('fetch failed', { cause }))).toBe('UND_ERR_CONNECT_TIMEOUT')
@@ -240,11 +240,11 @@ describe('the code that the system gave', () => {
     { code: 'eyJhbGciOiJFUzI1NiJ9.e30.c2lnbmF0dXJl' },
     { code: `E${'X'.repeat(64)}` },
     { code: 404 },
-  ])('nothing else is: %j', (error) => {
+  ])('is nothing else: %j', (error) => {
     expect(systemCodeOf(error)).toBeUndefined()
   })
 
-  it('ends, also where causes go round in a circle or are very many', () => {
+  it('ends for circular and for very long chains of causes', () => {
     const circle: { cause?: unknown } = {}
     circle.cause = circle
     expect(systemCodeOf(circle)).toBeUndefined()

@@ -146,7 +146,7 @@ describe('S1: authentication', () => {
 })
 
 describe('what an error knows of the operation', () => {
-  it('is the scopes of the policy, whatever went wrong', async () => {
+  it('is the scopes of the policy, for every refusal', async () => {
     const expired = await pair.issuer.issueToken({ expiresInSeconds: -60 })
     for (const [outcome, code] of [
       [pair.verifier.verify(expired, { scopes: ['a'], anyScope: ['b'] }), 'ERR_TOKEN_EXPIRED'],

@@ -14,6 +14,7 @@ import {
   segmentsOf,
 } from '../support/forge.js'
 import { handleFor } from '../support/request-handle.js'
+import { scale } from '../support/scale.js'
 import { JumpingClock } from '../support/token-cache.js'
 
 /**
@@ -22,7 +23,7 @@ import { JumpingClock } from '../support/token-cache.js'
  */
 
 const SEEDS = 40
-const STEPS = 150
+const STEPS = scale(75, 150)
 
 expectNothingUnhandled()
 

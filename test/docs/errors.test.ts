@@ -1,6 +1,6 @@
 import * as core from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
-import { answers, hints } from '../../packages/core/src/testing.js'
+import { hints, responseParts } from '../../packages/core/src/testing.js'
 import { read } from './markdown.js'
 
 /** What the document says of a code. */
@@ -36,10 +36,10 @@ const codes = documentedCodes()
 
 describe('the codes in errors.md', () => {
   it('are those of the source', () => {
-    expect([...codes.keys()].sort()).toEqual(Object.keys(answers).sort())
+    expect([...codes.keys()].sort()).toEqual(Object.keys(responseParts).sort())
   })
 
-  it.each(Object.entries(answers))('%s: status, error and sentence', (code, answer) => {
+  it.each(Object.entries(responseParts))('%s: status, error and sentence', (code, answer) => {
     expect(codes.get(code)).toMatchObject(answer)
     expect(core).toHaveProperty(codes.get(code)?.className ?? '')
   })

@@ -5,9 +5,6 @@ import { anchorsIn, linksIn, markdownFiles, ROOT, read } from './markdown.js'
 
 const files = await markdownFiles()
 
-/** Linked already, and added by changes that are under way. */
-const PENDING: readonly string[] = []
-
 /** What a package ships beside its code. */
 const SHIPPED = /^packages\/[^/]+\/(?:README\.md|CHANGELOG\.md|LICENSE|docs\/.+|[^/]+\.(?:png|svg))$/
 
@@ -25,17 +22,12 @@ describe('every relative link leads to a file, and to a heading of it', () => {
   it.each(files)('%s', async (file) => {
     const broken: string[] = []
     for (const { link, path, anchor } of await localLinks(file)) {
-      if (PENDING.includes(path)) continue
       const isInside = !path.startsWith('..') && existsSync(join(ROOT, path))
       if (!isInside) broken.push(link)
       else if (anchor !== '' && !(path.endsWith('.md') && anchorsIn(await read(path)).has(anchor)))
         broken.push(link)
     }
     expect(broken).toEqual([])
-  })
-
-  it('no file is pending that exists', () => {
-    expect(PENDING.filter((path) => existsSync(join(ROOT, path)))).toEqual([])
   })
 })
 

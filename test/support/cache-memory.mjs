@@ -81,7 +81,7 @@ function add(cache, shape) {
 }
 
 function used() {
-  for (let round = 0; round < 2; round++) globalThis.gc()
+  for (let round = 0; round < 4; round++) globalThis.gc()
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
 }

@@ -63,15 +63,20 @@ export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await turnOfEventLoop()
 }
 
+/** More turns in a row mean an endless series of immediates, such as a body that never ends: time must go on to end it. */
+const MAX_TURNS = 20
+
 /**
- * Waits until nothing is left to do but what waits for a timer or a socket: nothing is in the thread pool, and every
- * promise that could settle has settled. One turn of the event loop runs all pending microtasks.
+ * Waits until only a timer or a socket can make anything happen: nothing is in the thread pool, no immediate is pending, and
+ * every promise that could settle has settled. Each turn of the event loop runs all pending microtasks.
  */
 export async function settle(): Promise<void> {
-  do {
+  for (let turn = 1; ; turn++) {
     await Promise.allSettled(inThreadPool)
     await turnOfEventLoop()
-  } while (inThreadPool.size > 0)
+    const hasImmediate = process.getActiveResourcesInfo().includes('Immediate')
+    if (inThreadPool.size === 0 && (!hasImmediate || turn >= MAX_TURNS)) return
+  }
 }
 
 /** Expects that no test of the calling file leaves a rejected promise unhandled. */

@@ -270,6 +270,7 @@ export async function expectRefusal(
 
 /** Nothing of `secrets` is in what an error shows to anybody, causes included. */
 function expectNoLeak(error: TelnyxAuthError, secrets: readonly string[]): void {
+  if (secrets.length === 0) return
   const shown = [
     error.message,
     inspect(error, { depth: Infinity, showHidden: true, getters: true, maxStringLength: null }),

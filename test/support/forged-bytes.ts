@@ -1,7 +1,11 @@
 /** What forged signatures are made of. */
 
 /** A changed signature, and whether it is good: it is not, if that is left out. `undefined` where the change is impossible. */
-export type Mutation = readonly [what: string, signature: Buffer | undefined, isGood?: boolean]
+export type Mutation = readonly [
+  what: string,
+  signature: Buffer | undefined,
+  isGood?: boolean | 'engines differ',
+]
 
 export const toNumber = (bytes: Uint8Array) => BigInt(`0x${Buffer.from(bytes).toString('hex') || '0'}`)
 

@@ -1,11 +1,15 @@
 /**
- * A program that presents 20,000 opaque tokens at once to a verifier whose introspection endpoint is silent, and tells its
- * parent what that took. Argument: where the compiled core is.
+ * A program that presents many opaque tokens at once to a verifier whose introspection endpoint is silent, and sends its
+ * parent the figures. Arguments: where the compiled core is, and how many tokens.
  */
-const [core] = process.argv.slice(2)
+const [core, count] = process.argv.slice(2)
+
+// Time stands still, so that no request times out, however slow the machine is.
+globalThis.setTimeout = () => undefined
+performance.now = () => 0
 const { createVerifier } = await import(`${core}/index.js`)
 
-const TOKENS = 20_000
+const TOKENS = Number(count)
 let inFlight = 0
 let mostInFlight = 0
 let answer
@@ -25,7 +29,7 @@ const verifier = createVerifier({
 })
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
-// A test that has given up no longer listens.
+// The test has ended.
 process.on('disconnect', () => process.exit(1))
 async function collect() {
   for (let round = 0; round < 4; round++) {
@@ -46,16 +50,17 @@ async function present(tokens, perTurn, expected) {
   await collect()
   const before = process.memoryUsage()
   let [peakHeap, peakRss] = [usedBy(before), before.rss]
-  const started = performance.now()
+  const started = process.hrtime.bigint()
+  let turnsLeft = 100_000
   for (let next = 0; next < tokens.length || refused < tokens.length - inFlight; next += perTurn) {
-    if (performance.now() - started > 60_000) throw new Error(`Only ${refused} were refused as expected`)
+    if (turnsLeft-- === 0) throw new Error(`Only ${refused} were refused as expected`)
     for (const token of tokens.slice(next, next + perTurn)) verifier.verify(token).catch(onRefused)
     await turn()
     const now = process.memoryUsage()
     peakHeap = Math.max(peakHeap, usedBy(now))
     peakRss = Math.max(peakRss, now.rss)
   }
-  const tookMs = Math.round(performance.now() - started)
+  const tookMs = Number((process.hrtime.bigint() - started) / 1_000_000n)
   await collect()
   return {
     refused,

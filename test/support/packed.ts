@@ -11,7 +11,7 @@ const run = promisify(execFile)
 
 export const ROOT: string = fileURLToPath(new URL('../..', import.meta.url))
 
-/** What our packages need from others, and which of ours has it in its `node_modules`. */
+/** The dependencies of our packages, and the folder whose `node_modules` has each of them. */
 const DEPENDENCIES = {
   jose: 'packages/core',
   hono: 'packages/mock-issuer',
@@ -32,7 +32,7 @@ const DEPENDENCIES = {
   '@types/node': 'test',
 }
 
-/** A project of somebody who has installed our packages from their tarballs. */
+/** The project of a user who has installed our packages from their tarballs. */
 export class Consumer {
   readonly directory: string
 
@@ -98,6 +98,17 @@ export class Consumer {
     )
   }
 
+  /** Runs a program once for each list of arguments, one after the other in one process. */
+  async runEach(
+    file: string,
+    calls: readonly (readonly string[])[],
+  ): Promise<readonly { code: number; output: string }[]> {
+    const runner = fileURLToPath(new URL('run-each.mjs', import.meta.url))
+    const { code, output } = await this.run(runner, {}, [file, JSON.stringify(calls)])
+    if (code !== 0) throw new Error(output)
+    return JSON.parse(output)
+  }
+
   /** Starts a server and returns its URL; it is stopped when the test is over. */
   async serve(file: string, env: NodeJS.ProcessEnv): Promise<string> {
     const preload = new URL('report-port.mjs', import.meta.url).href
@@ -117,12 +128,17 @@ export class Consumer {
     throw new Error('The server reported no port')
   }
 
-  /** Checks TypeScript against our declarations and those of our dependencies, strictly. */
+  /**
+   * Compiles programs together against our declarations and those of our dependencies, strictly.
+   *
+   * @returns the errors in a program by its name, and under the empty name those outside of all programs
+   */
   async compile(
-    source: string,
+    programs: Readonly<Record<string, string>>,
     environment: Record<string, unknown> = { lib: ['es2023'], types: ['node'] },
-  ): Promise<string> {
-    await this.write('consumer.ts', source)
+  ): Promise<(program: string) => readonly string[]> {
+    const names = Object.keys(programs)
+    for (const [name, source] of Object.entries(programs)) await this.write(`${name}.ts`, source)
     await this.write(
       'tsconfig.json',
       JSON.stringify({
@@ -136,13 +152,18 @@ export class Consumer {
           module: 'nodenext',
           ...environment,
         },
-        files: ['consumer.ts'],
+        files: names.map((name) => `${name}.ts`),
       }),
     )
-    return run('tsc', ['-p', this.directory, '--pretty', 'false'], { cwd: ROOT }).then(
+    const output = await run('tsc', ['-p', this.directory, '--pretty', 'false'], { cwd: ROOT }).then(
       () => '',
-      ({ stdout }) => stdout,
+      ({ stdout }) => String(stdout),
     )
+    // An error starts at the margin; what explains it is indented.
+    const errors = output.split(/\n(?=\S)/).filter((error) => error !== '')
+    const programOf = (error: string) =>
+      names.find((name) => error.split('\n')[0]?.includes(`${name}.ts(`)) ?? ''
+    return (program) => errors.filter((error) => programOf(error) === program)
   }
 
   async remove(): Promise<void> {

@@ -2,17 +2,31 @@ import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 import { onTestFinished, vi } from 'vitest'
 
-type Verify = (...given: unknown[]) => unknown
+type Operation = (...given: unknown[]) => unknown
 
 /** Replaces `verify` of `node:crypto`, with which core verifies signatures, until the test is over. */
-export function replaceVerify(replace: (original: Verify) => Verify): void {
-  const { verify } = crypto
+export function replaceVerify(replace: (original: Operation) => Operation): void {
+  replaceOperation('verify', replace)
+}
+
+/** A mock that is called for each digest of a token. */
+export function countDigests() {
+  const digested = vi.fn<() => void>()
+  replaceOperation('hash', (original) => (...given) => {
+    digested()
+    return original(...given)
+  })
+  return digested
+}
+
+function replaceOperation(name: 'verify' | 'hash', replace: (original: Operation) => Operation): void {
+  const operation = crypto[name]
   const set = (value: unknown) => {
-    Reflect.set(crypto, 'verify', value)
+    Reflect.set(crypto, name, value)
     syncBuiltinESMExports()
   }
-  onTestFinished(() => set(verify))
-  set(replace((...given) => Reflect.apply(verify, crypto, given)))
+  onTestFinished(() => set(operation))
+  set(replace((...given) => Reflect.apply(operation, crypto, given)))
 }
 
 /** A mock that is called for each signature of a token that is checked. */

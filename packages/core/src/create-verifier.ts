@@ -11,7 +11,7 @@ import {
   extractBearerToken,
   whyTokenIsMissing,
 } from './request/authorization-header.js'
-import { describeProtectedResource, type ProtectedResourceMetadata } from './resource/protected-resource.js'
+import { createProtectedResource, type ProtectedResourceMetadata } from './resource/protected-resource.js'
 import { isObserved, missingToken, observed, observedRefusal, type Trace } from './telemetry/observe.js'
 import type { Auth } from './token/auth.js'
 import type { JwtClaims } from './token/claims.js'
@@ -189,7 +189,7 @@ export class TokenVerifier implements Verifier {
     option: ResolvedOptions['protectedResource'] = this.#options.protectedResource,
   ): ProtectedResourceMetadata | undefined {
     const rules = this.#options.issuers.map((issuer) => issuer.rules)
-    return describeProtectedResource(option, rules, policy)
+    return createProtectedResource(option, rules, policy)
   }
 
   /**

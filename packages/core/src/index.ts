@@ -26,8 +26,8 @@ export type { FetchFunction, FetchInit, FetchResponse } from './issuer/http/fetc
 export type {
   AuthenticateClient,
   ClientAuthentication,
-  IntrospectionOptions,
-} from './issuer/introspection/introspection-options.js'
+} from './issuer/introspection/client-authentication.js'
+export type { IntrospectionOptions } from './issuer/introspection/introspection-options.js'
 export type { IssuerOptions, IssuerSettings } from './issuer/issuer-options.js'
 export type { KeysOptions } from './issuer/keys/keys-options.js'
 export type { IntrospectionWhen } from './policy/introspection-when.js'

@@ -1,6 +1,6 @@
 /**
- * The only door for tests to the inside of this package: a clock to move, a verifier at that clock, and the parts that
- * have unit tests. No entry point of the package exports this file.
+ * The only file through which tests import the inside of this package: a verifier with a clock that the test moves, and the
+ * parts that have unit tests. No entry point of the package exports this file.
  */
 
 import type { Clock } from './base/clock.js'
@@ -11,10 +11,11 @@ export { BoundedCache } from './base/bounded-cache.js'
 export type { Clock } from './base/clock.js'
 export { isPending } from './base/maybe-async.js'
 export { ownMembers } from './base/own-members.js'
+export { tokenDigest } from './base/token-digest.js'
 export { isSecureUrl, isSecureUrlOf } from './base/url.js'
 export { TokenVerifier } from './create-verifier.js'
 export { closest } from './errors/check-options.js'
-export { answers } from './errors/error-codes.js'
+export { responseParts } from './errors/error-codes.js'
 export { IssuerFailure, parseRetryAfter, systemCodeOf } from './errors/issuer-failure.js'
 export { hints } from './errors/reasons.js'
 export { metadataUrl, openIdConfigurationUrl } from './issuer/discovery/metadata-document.js'
@@ -44,10 +45,14 @@ export {
 export type { SignatureEngine } from './token/signature-engine.js'
 export { signatureEngine as nodeSignatureEngine } from './token/signature-engine-node.js'
 export { signatureEngine as webSignatureEngine } from './token/signature-engine-web.js'
-export { VerifiedTokenCache } from './verified-token-cache.js'
 export { resolveOptions, VERIFIER_OPTIONS, type VerifierOptions } from './verifier-options.js'
 
-/** Creates a verifier that reads the time from the given clock, so that a test can move it. */
+/**
+ * Creates a verifier that reads the time from the given clock, which a test can move.
+ *
+ * @example
+ * const verifier = createVerifierAt(clock, { audience: 'https://api.example.com' })
+ */
 export function createVerifierAt(clock: Clock, options?: VerifierOptions): TokenVerifier {
   return new TokenVerifier(resolveOptions(options, process.env), clock)
 }

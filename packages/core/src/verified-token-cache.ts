@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto'
 import { BoundedCache } from './base/bounded-cache.js'
 import { MemorySizes } from './base/memory-sizes.js'
 import { isPlainObject, numberIn, objectWith, wholeNumberIn, wrongKind } from './errors/check-options.js'
@@ -86,12 +85,10 @@ export class VerifiedTokenCache {
     this.#entries = new BoundedCache(maxEntries, (maxBytes * 7) / 8)
   }
 
-  /** The key of a token in the cache: its SHA-256. A token in another spelling is another token. */
-  static digestOf(token: string): string {
-    return hash('sha256', token, 'binary')
-  }
-
-  /** @param now seconds since the epoch */
+  /**
+   * @param digest the digest of the token: a token in another spelling is another token
+   * @param now seconds since the epoch
+   */
   get(digest: string, now: number): VerifiedToken | undefined {
     return this.#entries.get(digest, now * 1000)
   }

@@ -1,5 +1,6 @@
 import type { Clock } from './base/clock.js'
 import type { Awaitable } from './base/maybe-async.js'
+import { tokenDigest } from './base/token-digest.js'
 import { InvalidTokenError } from './errors/errors.js'
 import { asksAsWell, asksInstead } from './issuer/introspection/introspection-decision.js'
 import { TrustedIssuers } from './issuer/trusted-issuers.js'
@@ -44,7 +45,7 @@ export class VerificationPipeline {
       throw new InvalidTokenError('ERR_TOKEN_MALFORMED', { reason: 'not-three-parts' })
     // A token that is too long or has another form is not digested.
     const isCacheable = this.#cache && token.length <= this.#options.maxTokenBytes && hasThreeParts(token)
-    const digest = isCacheable ? VerifiedTokenCache.digestOf(token) : undefined
+    const digest = isCacheable ? tokenDigest(token) : undefined
     const now = this.#clock.now()
     const cached = digest === undefined ? undefined : this.#cache?.get(digest, now)
     if (!cached) {
@@ -52,7 +53,7 @@ export class VerificationPipeline {
       return this.#verify(token, digest, policy, trace)
     }
     return cached.issuer.keySet.fresh?.has(cached.key)
-      ? this.#accept(cached, now, policy, trace, true)
+      ? this.#accept(cached, digest, now, policy, trace, true)
       : this.#recheckKey(cached, token, digest, policy, trace)
   }
 
@@ -69,7 +70,7 @@ export class VerificationPipeline {
     this.#checkTimes(cached) // J5, before any I/O
     const generation = keySet.document.latestGeneration
     const keys = await keySet.getKeys().catch(() => undefined)
-    if (keys?.has(cached.key)) return this.#accept(cached, this.#clock.now(), policy, trace, true)
+    if (keys?.has(cached.key)) return this.#accept(cached, digest, this.#clock.now(), policy, trace, true)
     if (keys && digest !== undefined) this.#cache?.delete(digest)
     return this.#verify(token, digest, policy, trace, generation)
   }
@@ -104,7 +105,8 @@ export class VerificationPipeline {
       key = await issuer.keySet.findSigner(signed, algorithm, kid, generation) // may fetch the keys again, once
     } catch (error) {
       if (!asksInstead(issuer, policy, error, kid)) throw error
-      const auth = await issuer.introspect(token, error instanceof InvalidTokenError ? error : undefined)
+      const verdict = error instanceof InvalidTokenError ? error : undefined
+      const auth = await issuer.introspect(token, digest, verdict)
       this.#checkTimes(unverifiedClaims)
       return this.#enforce(auth, policy)
     }
@@ -116,12 +118,13 @@ export class VerificationPipeline {
     const verified = { auth, issuer, key, kid, exp, nbf, iat }
     const now = this.#clock.now()
     if (digest !== undefined) this.#cache?.set(digest, verified, now)
-    return this.#accept(verified, now, policy, trace, false)
+    return this.#accept(verified, digest, now, policy, trace, false)
   }
 
   /** The checks that every request gets, whether the token is cached or not. */
   #accept(
     verified: VerifiedToken,
+    digest: string | undefined,
     now: number,
     policy: CompiledPolicy,
     trace: Trace | undefined,
@@ -132,7 +135,7 @@ export class VerificationPipeline {
     // Time passed since the token was cached, or while its key was fetched.
     this.#checkTimes(verified, now)
     if (!asksAsWell(issuer, policy)) return this.#enforce(auth, policy)
-    return issuer.confirm(auth).then((confirmed) => this.#enforce(confirmed, policy))
+    return issuer.confirm(auth, digest).then((confirmed) => this.#enforce(confirmed, policy))
   }
 
   #enforce(auth: Auth, policy: CompiledPolicy): Awaitable<Auth> {

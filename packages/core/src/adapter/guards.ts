@@ -3,8 +3,8 @@ import { ownMembers } from '../base/own-members.js'
 import { ConfigurationError } from '../errors/errors.js'
 import { CompiledPolicy, type Policy } from '../policy/policy.js'
 import type { JwtClaims } from '../token/claims.js'
-import { authorize } from './authenticator.js'
 import { isRequest } from './authenticator-options.js'
+import { authorize } from './authorize.js'
 import type { Decision, RequestHandle, RoutePolicy } from './request-handle.js'
 
 /** The functions for single routes, as an adapter exports them. */

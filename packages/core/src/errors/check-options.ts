@@ -118,7 +118,7 @@ export function checkNames(
     (name) => Object.hasOwn(value, name) && !Object.prototype.propertyIsEnumerable.call(value, name),
   )
   if (hidden !== undefined)
-    throw new ConfigurationError(`The ${what} "${hidden}" is hidden, and would be overlooked`)
+    throw new ConfigurationError(`The ${what} "${hidden}" is hidden (not enumerable), and would be ignored`)
   for (const name of Object.keys(value)) {
     if (known.includes(name) || isFurther(name)) continue
     const meant = closest(name, known)

@@ -25,7 +25,12 @@ export type UnavailableCode =
   | 'ERR_KEYS_UNAVAILABLE'
   | 'ERR_INTROSPECTION_UNAVAILABLE'
 
-/** Every value that the `code` of a {@link TelnyxAuthError} can have. Codes are stable: switch on them. */
+/**
+ * Every `code` of a {@link TelnyxAuthError}. Codes are stable, so applications can switch on them.
+ *
+ * @example
+ * if (isTelnyxAuthError(error) && error.code === 'ERR_TOKEN_EXPIRED') renewSession()
+ */
 export type ErrorCode =
   | 'ERR_TOKEN_MISSING'
   | InvalidRequestCode
@@ -35,35 +40,35 @@ export type ErrorCode =
   | UnavailableCode
   | 'ERR_CONFIGURATION'
 
-/** How an error is answered over HTTP: its status, its RFC 6750 §3.1 error code and a fixed sentence. */
-export interface Answer {
+/** The HTTP response for a code: the status, the error code of RFC 6750 §3.1, and a fixed sentence. */
+export interface ResponseParts {
   readonly status: number
-  /** `undefined` where the caller is told no code. Never left out: it would be found on a polluted `Object.prototype`. */
+  /** `undefined` where the response has no error code. Never omitted: a polluted `Object.prototype` could supply it. */
   readonly error: string | undefined
   readonly description: string
 }
 
-const invalidRequest = (description: string): Answer => ({
+const invalidRequest = (description: string): ResponseParts => ({
   status: 400,
   error: 'invalid_request',
   description,
 })
-const invalidToken = (description: string): Answer => ({
+const invalidToken = (description: string): ResponseParts => ({
   status: 401,
   error: 'invalid_token',
   description,
 })
-const unavailable = (description: string): Answer => ({
+const unavailable = (description: string): ResponseParts => ({
   status: 503,
   error: 'temporarily_unavailable',
   description,
 })
 
 /**
- * Every code, and what a caller is told. The sentences are constants, free of `"` and `\`, so that
- * nothing of a request can ever reach a header or a body (RFC 6750 §3).
+ * What the caller receives for each code. The sentences are constants without `"` and `\`, so no part of a request can reach a
+ * header or a body (RFC 6750 §3).
  */
-export const answers: Readonly<Record<ErrorCode, Answer>> = {
+export const responseParts: Readonly<Record<ErrorCode, ResponseParts>> = {
   ERR_TOKEN_MISSING: { status: 401, error: undefined, description: 'The request carries no access token' },
 
   ERR_REQUEST_MALFORMED: invalidRequest('The Authorization header is not a well-formed Bearer credential'),

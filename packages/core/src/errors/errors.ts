@@ -1,11 +1,11 @@
 import { ownMembers } from '../base/own-members.js'
 import { type ChallengeParameters, formatChallenge } from './challenge.js'
 import {
-  type Answer,
-  answers,
   type ErrorCode,
   type InvalidRequestCode,
   type InvalidTokenCode,
+  type ResponseParts,
+  responseParts,
   type UnavailableCode,
 } from './error-codes.js'
 import { hints, type Reason } from './reasons.js'
@@ -79,7 +79,7 @@ export abstract class TelnyxAuthError extends Error {
       reason?: Reason | undefined
     } = {},
   ) {
-    const { status, description } = answers[code]
+    const { status, description } = responseParts[code]
     const { message, cause, scopes, reason } = ownMembers(detail)
     super(message ?? description, Object.hasOwn(detail, 'cause') ? { cause } : undefined)
     this.code = code
@@ -145,7 +145,7 @@ const NOT_STORED: Readonly<Record<string, string>> = { 'Cache-Control': 'no-stor
 /** What is known of an error, whatever is written to it. */
 interface State {
   /** What it was made as. */
-  readonly answer: Answer
+  readonly answer: ResponseParts
   /** The scopes that it was made with. */
   readonly scopes: readonly string[]
   /** Its headers, once they were read or assigned: what the application adds to them must stay. */
@@ -159,7 +159,7 @@ interface State {
 /** With every member: one that is left out would be looked up in `Object.prototype`, which can be polluted. */
 function stateOfNew(code: ErrorCode, scopes: readonly string[]): State {
   // An object that only has the prototype of an error can have any code.
-  const answer = Object.hasOwn(answers, code) ? answers[code] : answers.ERR_CONFIGURATION
+  const answer = Object.hasOwn(responseParts, code) ? responseParts[code] : responseParts.ERR_CONFIGURATION
   return { answer, scopes, headers: undefined, added: undefined, hasChallengeContext: false }
 }
 
@@ -234,7 +234,7 @@ export class InvalidTokenError extends TelnyxAuthError {
   declare readonly claim?: string
 
   constructor(code: InvalidTokenCode, detail: { claim?: string; message?: string; reason?: Reason } = {}) {
-    const { claim, message = answers[code].description, reason } = ownMembers(detail)
+    const { claim, message = responseParts[code].description, reason } = ownMembers(detail)
     super(code, { message: claim === undefined ? message : `${message}: "${claim}"`, reason })
     if (claim !== undefined) this.claim = claim
   }
@@ -353,7 +353,7 @@ const CLASSES: readonly (readonly [string | undefined, { readonly prototype: Tel
 function prototypeOf(code: ErrorCode): TelnyxAuthError | undefined {
   if (code === 'ERR_TOKEN_MISSING') return MissingTokenError.prototype
   if (code === 'ERR_CONFIGURATION') return ConfigurationError.prototype
-  const error = Object.hasOwn(answers, code) ? answers[code].error : undefined
+  const error = Object.hasOwn(responseParts, code) ? responseParts[code].error : undefined
   return CLASSES.find(([name]) => name === error)?.[1].prototype
 }
 
@@ -417,9 +417,9 @@ function isOfThisCopy(error: TelnyxAuthError): boolean {
   return error instanceof TelnyxAuthError
 }
 
-function answerOf(error: TelnyxAuthError): Answer {
+function answerOf(error: TelnyxAuthError): ResponseParts {
   if (isOfThisCopy(error)) return stateOf(error).answer
-  if (Object.hasOwn(answers, error.code)) return answers[error.code]
+  if (Object.hasOwn(responseParts, error.code)) return responseParts[error.code]
   // A newer copy has codes that are unknown here; it answers for them.
   const ask: unknown = Reflect.get(error, BRAND)
   const said: Record<string, unknown> = ownMembers(

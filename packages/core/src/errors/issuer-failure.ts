@@ -1,8 +1,8 @@
-/** What went wrong in a request to the issuer. */
+/** Why a request to the issuer failed. */
 export type IssuerFailureReason =
   /** No complete answer within the time limit. */
   | 'timeout'
-  /** No connection, or a broken one; `code` says more, where the system does. */
+  /** No connection, or a broken one. `code` has the system's error code, if there is one. */
   | 'network'
   /** A redirect, which is never followed (RFC 8414 §3, RFC 9700 §4.11). */
   | 'redirect'
@@ -12,17 +12,17 @@ export type IssuerFailureReason =
   | 'credentials'
   /** A body beyond the size limit. */
   | 'too-large'
-  /** A body that is not what was asked for. */
+  /** A body that is not the requested document. */
   | 'invalid-document'
-  /** Metadata of another issuer than the one that was asked (RFC 8414 §3.3). */
+  /** Metadata of another issuer than the configured one (RFC 8414 §3.3). */
   | 'issuer-mismatch'
-  /** The same, and the two names differ only by a slash at the end. */
+  /** The same, where the two names differ only by a slash at the end. */
   | 'issuer-trailing-slash'
-  /** Metadata that do not say where the keys are. */
+  /** Metadata without `jwks_uri`. */
   | 'jwks-uri-missing'
   /** Metadata whose `jwks_uri` is not an `https` URL. */
   | 'jwks-uri-insecure'
-  /** A JWK Set whose keys are all left out, or that has none. */
+  /** A JWK Set without a key that this library can use. */
   | 'no-usable-key'
 
 /** The fields of an {@link IssuerFailure}. */
@@ -33,28 +33,30 @@ export interface IssuerFailureDetail {
   readonly code?: string | undefined
   readonly retryAfterSeconds?: number | undefined
   readonly cause?: unknown
-  /** The message with what the issuer said of itself: see {@link IssuerFailure.explain}. */
+  /** A longer message for {@link IssuerFailure.explain}. */
   readonly explanation?: string | undefined
 }
 
 /**
- * Why the issuer could not be asked: the `cause` of an `UnavailableError`. Holds nothing of the body, nor of what was
- * sent.
+ * A failed request to the issuer: the `cause` of an `UnavailableError`. Holds no part of the request or of the response body.
+ *
+ * @example
+ * if (error instanceof UnavailableError && error.cause instanceof IssuerFailure) log(error.cause.reason, error.cause.host)
  */
 export class IssuerFailure extends Error {
   override readonly name = 'IssuerFailure'
   readonly reason: IssuerFailureReason
-  /** Host and port that were asked. */
+  /** Host and port of the request. */
   readonly host: string
-  /** How long it took, in milliseconds. */
+  /** The duration of the request, in milliseconds. */
   readonly durationMs: number
-  /** The status of the answer, where there was one. */
+  /** The status of the response, if there was one. */
   declare readonly status?: number
-  /** The system's code for what ended the connection, such as `ECONNREFUSED`, where there is one. */
+  /** The system error code of the connection, such as `ECONNREFUSED`, if there is one. */
   declare readonly code?: string
-  /** How long the issuer asked to be left alone (`Retry-After`, RFC 9110 §10.2.3), in seconds, 240 at the most. */
+  /** The issuer's `Retry-After` (RFC 9110 §10.2.3), in seconds, at most 240. */
   declare readonly retryAfterSeconds?: number
-  /** How many requests were made until this was the outcome. */
+  /** The number of requests that were sent, retries included. */
   attempts = 1
   readonly #explanation: string | undefined
 
@@ -71,8 +73,8 @@ export class IssuerFailure extends Error {
   }
 
   /**
-   * What failed, in words for operators: they may quote what the issuer calls itself, shortened and printable. Not a member of
-   * the failure, which is printed where errors are.
+   * The failure in words for operators. They may quote the issuer's name for itself, shortened and printable. Not a member of
+   * the failure, because programs print errors with all members.
    */
   static explain(failure: IssuerFailure): string {
     return failure.#explanation ?? failure.message
@@ -80,25 +82,28 @@ export class IssuerFailure extends Error {
 }
 
 /**
- * However long an issuer asks to be left alone, it is asked again after this, and a quarter more by chance: while the
- * failure still counts as a recent one.
+ * The longest `Retry-After` that is respected, before up to a quarter of jitter. The next request is then sent while the failure
+ * still counts as recent.
  */
 const MAX_RETRY_AFTER_SECONDS = 240
 
 /**
- * What `Retry-After` asks for, in seconds or as a date (RFC 9110 §10.2.3), within bounds.
+ * Parses `Retry-After`, which is a number of seconds or a date (RFC 9110 §10.2.3).
  *
  * @param now seconds since the epoch
+ * @returns seconds, 0 to 240; `undefined` for any other value
+ * @example
+ * parseRetryAfter('120', now) // 120
  */
 export function parseRetryAfter(header: string | null, now: number): number | undefined {
   const value = header?.trim() ?? ''
-  // The one form of a date that is to be sent (RFC 9110 §5.6.7); `Date.parse` alone takes anything for one.
+  // The form of a date that senders must use (RFC 9110 §5.6.7). `Date.parse` alone accepts many other texts.
   const date = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} [\d:]{8} GMT$/.test(value) ? Date.parse(value) : NaN
   const seconds = /^\d+$/.test(value) ? Number(value) : date / 1000 - now
   return Number.isNaN(seconds) ? undefined : Math.min(Math.max(seconds, 0), MAX_RETRY_AFTER_SECONDS)
 }
 
-/** The code that the system gave to a failure of the network; nothing else of an error, which may quote a request. */
+/** The system error code of a network failure. Nothing else of the error is used: its message may quote a request. */
 export function systemCodeOf(error: unknown): string | undefined {
   try {
     for (let each = error, depth = 0; typeof each === 'object' && each !== null && depth < 5; depth++) {
@@ -107,12 +112,12 @@ export function systemCodeOf(error: unknown): string | undefined {
       each = cause
     }
   } catch {
-    // Some errors throw when they are looked at.
+    // Reading a member of some errors throws.
   }
   return undefined
 }
 
-/** For a document that arrived and cannot be used. */
+/** Creates the failure for a response whose document cannot be used. */
 export function invalidDocument(
   message: string,
   url: string,
@@ -124,24 +129,24 @@ export function invalidDocument(
   return new IssuerFailure(reason, message, { host, durationMs, status: 200, explanation })
 }
 
-/** A text of a remote document as operators may see it: printable ASCII, and not too long. */
+/** Quotes a text of a remote document for operators: printable ASCII, at most 200 characters. */
 export function quote(text: string): string {
   const shown = text.slice(0, 200).replace(/[^\x20-\x7e]/g, '?')
   return `"${shown}"${text.length > 200 ? '...' : ''}`
 }
 
-/** Whether what was asked may be somewhere else now; an overloaded or broken server says nothing about that. */
+/** Whether the document may have another URL now. An overloaded or broken server is no sign of that. */
 export function mayHaveMoved({ reason, status = 0 }: IssuerFailure): boolean {
   if (reason === 'status') return status < 500 && status !== 429
   return reason !== 'too-large' && reason !== 'credentials'
 }
 
-/** How long the issuer asked to be left alone, in seconds; `undefined` where it did not. */
+/** The issuer's `Retry-After` in seconds; `undefined` without one. */
 export function retryAfterSecondsOf(error: unknown): number | undefined {
   return error instanceof IssuerFailure ? error.retryAfterSeconds : undefined
 }
 
-/** The same failure, for a request that was not sent. */
+/** A copy of the last failure, for a request that was not sent. */
 export function suppressedFailure(last: IssuerFailure): IssuerFailure {
   const { reason, message, host, durationMs, status, code, cause } = last
   const explanation = IssuerFailure.explain(last)

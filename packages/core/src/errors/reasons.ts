@@ -1,7 +1,6 @@
 /**
- * The exact check that failed, as a stable short word, and one sentence that tells the operator what to do. The code of an
- * error says what the caller is told; these are for the log and the events, and never reach the caller. The sentences are
- * constants: nothing of a request, a token or a secret can get into them.
+ * For each exact check that can fail, a stable short word and one sentence for the operator. Both are for log and events, and
+ * never reach the caller, who receives the error's code. The sentences are constants, without parts of request, token or secret.
  */
 const sentences = {
   // The request
@@ -41,7 +40,7 @@ const sentences = {
 
   // The header of the token
   'algorithm-not-supported': 'The issuer must sign with RS, PS or ES (256, 384, 512), EdDSA or Ed25519.',
-  'algorithm-not-listed': 'Add the algorithm to the option "algorithms" if the issuer is to use it.',
+  'algorithm-not-listed': 'If the issuer may use this algorithm, add it to the option "algorithms".',
   'critical-header': 'The issuer must make tokens without critical header parameters.',
   'typ-not-access-token':
     'Only access tokens are accepted. Send the access token, not an ID, refresh or logout token. With profile "rfc9068", the issuer must set "typ" to "at+jwt".',
@@ -82,7 +81,7 @@ const sentences = {
   'signature-wrong':
     'The token was changed, or signed with another key than the one that it names. Check where the client got it.',
 
-  // The issuer's word, and yours
+  // Introspection, the application's `validate`, and the policy
   inactive: 'The issuer says that the token is revoked, expired or unknown. The client must get a new one.',
   'introspection-repeated-member':
     'The introspection response repeats a member name, so it says two things at once. The issuer must be corrected.',
@@ -93,7 +92,7 @@ const sentences = {
   'acr-insufficient': 'The user must sign in again in a stronger way, as the challenge says.',
   'authentication-too-old': 'The user must sign in again, as the challenge says.',
 
-  // The issuer cannot be asked
+  // Requests to the issuer
   timeout:
     'Check that this machine reaches the issuer (proxy, firewall, DNS); raise "timeoutMs" if it is slow.',
   network: 'Check that this machine reaches the issuer (proxy, firewall, DNS, certificates).',
@@ -123,13 +122,14 @@ const sentences = {
   'no-usable-key':
     'The JWK Set has no key that can verify signatures; health() shows why. The issuer must publish one.',
   'key-lookup-limited':
-    'The keys are fetched again only so often for unknown key ids, and this one was not looked up yet. The client is asked to come again. If it lasts, many tokens with unknown keys arrive.',
+    'The key id is unknown, and the rate limit for fetching the keys is spent. The client should try again later. If this lasts, many tokens with unknown keys arrive.',
   'too-many-candidates':
     'The token names no key, and more keys of the issuer fit its algorithm than are tried. The issuer must put a "kid" into its tokens.',
   error: 'The request to the issuer could not be made. See the cause of the error.',
 } as const
 
-/** The exact check that failed. */
+/** The exact check that failed: a stable short word for operators. */
 export type Reason = keyof typeof sentences
 
+/** For each reason, what the operator can do. */
 export const hints: Readonly<Record<Reason, string>> = sentences

@@ -79,7 +79,7 @@ export function resolveIssuers(
   const misplaced = OF_ONE_ISSUER.find((name) => given[name] !== undefined)
   if (misplaced !== undefined)
     throw new ConfigurationError(
-      `Option "${misplaced}" is for one issuer: where "issuer" is an array, it belongs into the entry of the issuer that it is meant for`,
+      `Option "${misplaced}" is for one issuer: where "issuer" is an array, set it in the entry of that issuer`,
     )
   const [first, ...others] = Array.from(issuer, (entry: unknown) => resolveEntry(entry, given, environment))
   if (!first)

@@ -10,7 +10,7 @@ import {
   checkIntrospectedClaims,
   checkTimes,
   type JwtClaims,
-  namesInAnswer,
+  namesInResponse,
   type TokenRules,
 } from '../token/claims.js'
 import { IssuerMetadata, type KnownEndpoints } from './discovery/issuer-metadata.js'
@@ -71,7 +71,7 @@ export class TrustedIssuer implements IntrospectableIssuer {
   /** The result for claims that were verified. */
   createAuth(token: string, claims: AcceptedClaims, verifiedBy: Auth['verifiedBy']): Auth {
     const { claimNames } = this.rules
-    const names = verifiedBy === 'introspection' ? namesInAnswer(claims, claimNames) : claimNames
+    const names = verifiedBy === 'introspection' ? namesInResponse(claims, claimNames) : claimNames
     return createAuth(token, claims, names, verifiedBy, this.#shared.scopeImplies)
   }
 
@@ -79,12 +79,13 @@ export class TrustedIssuer implements IntrospectableIssuer {
    * Asks the issuer about a token that the local check could not judge (RFC 7662 §2.2). The same rules apply to the answer
    * as to a JWT.
    *
+   * @param digest the digest of the token, where the caller has it
    * @param localVerdict the outcome of the local check: thrown where the endpoint refuses to judge this token
    * @throws {InvalidTokenError}
    * @throws {UnavailableError}
    */
-  introspect(token: string, localVerdict?: InvalidTokenError): Awaitable<Auth> {
-    return after(this.#ask(token, 'decide'), (answer): Auth => {
+  introspect(token: string, digest?: string, localVerdict?: InvalidTokenError): Awaitable<Auth> {
+    return after(this.#ask(token, digest, 'decide'), (answer): Auth => {
       if (answer.state === 'failed') throw errorWithoutAnswer(answer, localVerdict)
       return this.createAuth(token, acceptedClaims(this.rules.issuer, answer.claims), 'introspection')
     })
@@ -97,9 +98,9 @@ export class TrustedIssuer implements IntrospectableIssuer {
    * @returns `auth` itself where the issuer cannot be asked and `onUnavailable` is `'accept'`
    * @throws as {@link introspect}
    */
-  async confirm(auth: Auth): Promise<Auth> {
+  async confirm(auth: Auth, digest?: string): Promise<Auth> {
     const signed: JwtClaims = auth.claims
-    const answer = await this.#ask(auth.token, 'confirm', signed)
+    const answer = await this.#ask(auth.token, digest, 'confirm', signed)
     // Waiting for the answer took time.
     this.#checkTimes(signed)
     if (answer.state === 'failed') {
@@ -110,7 +111,7 @@ export class TrustedIssuer implements IntrospectableIssuer {
     const ends = [signed.exp, said.exp].filter((exp) => exp !== undefined)
     // The scopes in the answer are newer than those in the token. They go under the name that the token has for them.
     const { claimNames, issuer } = this.rules
-    const scopes = said[namesInAnswer(said, claimNames).scopes]
+    const scopes = said[namesInResponse(said, claimNames).scopes]
     const newer = ownMembers(
       scopes !== undefined && { [claimNames.scopes]: scopes },
       ends.length > 0 && { exp: Math.min(...ends) },
@@ -119,10 +120,15 @@ export class TrustedIssuer implements IntrospectableIssuer {
   }
 
   /** @param signed the claims of the token, where its signature was verified */
-  #ask(token: string, lane: LaneName, signed?: JwtClaims): Awaitable<IntrospectionResult> {
+  #ask(
+    token: string,
+    digest: string | undefined,
+    lane: LaneName,
+    signed?: JwtClaims,
+  ): Awaitable<IntrospectionResult> {
     // Policies and options were checked when they were compiled: this is a mistake in this library.
     if (!this.#introspection) throw new ConfigurationError('Introspection is not configured')
-    return after(this.#introspection.claimsOf(token, lane), (answer): IntrospectionResult => {
+    return after(this.#introspection.claimsOf(token, lane, digest), (answer): IntrospectionResult => {
       if (answer.state === 'failed') return answer
       const claims: Record<string, unknown> = answer.claims
       checkIntrospectedClaims(claims, this.rules, signed)

@@ -1,5 +1,5 @@
 import type { CompiledPolicy } from '../policy/policy.js'
-import { describeHealth, type Health } from './health.js'
+import { type Health, healthOf } from './health.js'
 import {
   checkCanIntrospect,
   countIntrospectable,
@@ -46,7 +46,7 @@ export class TrustedIssuers {
   }
 
   health(): Health {
-    return describeHealth(this.first, this.#all)
+    return healthOf(this.first, this.#all)
   }
 
   /**

@@ -2,29 +2,29 @@ import { isPollution } from '../base/own-members.js'
 import { InvalidRequestError, InvalidTokenError } from '../errors/errors.js'
 import type { Reason } from '../errors/reasons.js'
 
-/** A web `Request`, or anything like one: the body is never read. */
+/** A web `Request`, or an object like it. This library never reads the body. */
 export interface WebRequest {
   readonly headers: { get(name: string): string | null }
   readonly method?: string | undefined
   readonly url?: string | undefined
 }
 
-/** A request of Node's `http` and `http2`, of a framework on top of them, or of a serverless platform. */
+/** A request of Node's `http` or `http2`, of a framework on top of them, or of a serverless platform. */
 export interface NodeRequest {
   readonly headers: { readonly [name: string]: string | readonly string[] | undefined }
-  /** Names and values in turn, as they came. Node keeps only the first of two `Authorization` headers in `headers`. */
+  /** Names and values in turn, as sent. In `headers`, Node keeps only the first of two `Authorization` headers. */
   readonly rawHeaders?: readonly string[] | undefined
-  /** The same by name, where a request has this and no `rawHeaders`. */
+  /** All values by name, for requests without `rawHeaders`. */
   readonly headersDistinct?: { readonly [name: string]: readonly string[] | undefined } | undefined
   readonly method?: string | undefined
   readonly url?: string | undefined
-  /** What was asked for, where a framework cuts `url` down to what its mounted parts are to see. */
+  /** The whole path, where a framework removes the mount path from `url`. */
   readonly originalUrl?: string | undefined
-  /** What a framework has cut off from `url`. */
+  /** The mount path that a framework removed from `url`. */
   readonly baseUrl?: string | undefined
 }
 
-/** What carries an access token. */
+/** A request that may carry an access token. */
 export type AuthenticatableRequest = WebRequest | NodeRequest
 
 /** RFC 9110 §11.2 (`token68`), RFC 6750 §2.1 */
@@ -34,15 +34,14 @@ const SPACE = 0x20
 const TAB = 0x09
 /** The scheme in any case, not as the beginning of a longer word (RFC 9110 §5.6.2, §11.1). */
 const BEARER_SCHEME = /^bearer(?![\w!#$%&'*+.^`|~-])/i
-/** Where several headers were joined into one (RFC 9110 §5.3), with a Bearer credential that is not the first. */
+/** Several headers that were joined into one (RFC 9110 §5.3), with a Bearer credential that is not the first. */
 const JOINED_BEARER = /,[ \t]*bearer(?![\w!#$%&'*+.^`|~-])/i
-/** One that is not closed goes to the end: so every quote matches at once, and the whole takes linear time. */
+/** An unclosed string reaches to the end. So every quote matches at once, and the match takes linear time. */
 const QUOTED_STRING = /"(?:[^"\\]|\\.?)*(?:"|$)/gs
 
 /**
- * The access token that a request carries in its `Authorization` header (RFC 6750 §2.1). The query, form
- * bodies and cookies are not looked at (OAuth 2.1 §5.1). Its characters are not looked at either: of a token that is known,
- * they need not be, and {@link checkCharacters} does for all others.
+ * The access token in the `Authorization` header of a request (RFC 6750 §2.1). Query, form body and cookies are not read
+ * (OAuth 2.1 §5.1). The caller runs {@link checkCharacters} on a token that is not cached; a cached token has passed it.
  *
  * @returns `undefined` when there are no credentials, or those of another scheme
  * @throws {InvalidRequestError} `ERR_REQUEST_MALFORMED`, `ERR_TOKEN_REPEATED`
@@ -62,17 +61,17 @@ export function extractBearerToken(
   let start = SCHEME_LENGTH
   while (authorization.charCodeAt(start) === SPACE) start++
   const token = authorization.slice(start)
-  // Before anything looks at it.
+  // Checked first, so that no later step reads a token of any length.
   if (token.length > maxTokenBytes)
     throw new InvalidTokenError('ERR_TOKEN_TOO_LARGE', { reason: 'too-large' })
-  // A comma is not in token68: it comes from joining several headers.
+  // token68 has no comma: several headers were joined.
   if (token.includes(',')) throw new InvalidRequestError('ERR_TOKEN_REPEATED', 'token-repeated')
   if (start === SCHEME_LENGTH) throw new InvalidRequestError('ERR_REQUEST_MALFORMED', 'header-malformed')
   return token
 }
 
 /**
- * Makes sure that a token is made of what a Bearer credential may hold (RFC 6750 §2.1).
+ * Checks that a token has only characters of a Bearer credential (RFC 6750 §2.1).
  *
  * @throws {InvalidRequestError} `ERR_REQUEST_MALFORMED`
  */
@@ -81,11 +80,13 @@ export function checkCharacters(token: string): void {
 }
 
 /**
- * The access token of a request as this library takes it by default: the Bearer credential of its `Authorization` header
- * (RFC 6750 §2.1). For a `getToken` of your own that looks elsewhere too, or lets some credentials pass by.
+ * The access token of a request as this library finds it by default: the Bearer credential of its `Authorization` header
+ * (RFC 6750 §2.1). For your own `getToken` that also reads another place, or ignores some credentials.
  *
- * @returns `undefined` when there are no credentials, or those of another scheme
+ * @returns the token; `undefined` when there are no credentials, or credentials of another scheme
  * @throws {InvalidRequestError} when the header is malformed, or there is more than one
+ * @example
+ * createVerifier({ getToken: (request) => getBearerToken(request) ?? tokenOfSession(request) })
  */
 export function getBearerToken(request: AuthenticatableRequest): string | undefined {
   const token = extractBearerToken(request, Number.POSITIVE_INFINITY)
@@ -93,11 +94,11 @@ export function getBearerToken(request: AuthenticatableRequest): string | undefi
   return token
 }
 
-/** One that begins like a signed JWT (RFC 7519 §3.1): the base64url of `{"`, and a dot. */
+/** The beginning of a signed JWT (RFC 7519 §3.1): the base64url of `{"`, and a dot. */
 const LOOKS_LIKE_JWT = /^eyJ[\w-]+\./
-/** How a Telnyx API key begins. */
+/** The beginning of a Telnyx API key. */
 const LOOKS_LIKE_API_KEY = /^KEY[0-9A-Za-z_]/
-/** What proxies add (RFC 7239, RFC 9110 §7.6.3). */
+/** Headers that proxies add (RFC 7239, RFC 9110 §7.6.3). */
 const PROXY_HEADERS = [
   'forwarded',
   'via',
@@ -107,12 +108,12 @@ const PROXY_HEADERS = [
   'x-real-ip',
 ]
 
-/** Whether a credential is probably an API key of Telnyx. It tells operators more, and decides nothing. */
+/** Whether a credential is probably a Telnyx API key. For hints only; no decision depends on it. */
 export function looksLikeApiKey(credential: string): boolean {
   return LOOKS_LIKE_API_KEY.test(credential)
 }
 
-/** Why a request probably carries no access token. It tells operators more, and decides nothing. */
+/** Why a request probably carries no access token. For hints only; no decision depends on it. */
 export function whyTokenIsMissing(request: AuthenticatableRequest): Reason {
   const authorization = authorizationHeader(request)
   if (authorization) {
@@ -120,16 +121,16 @@ export function whyTokenIsMissing(request: AuthenticatableRequest): Reason {
     return LOOKS_LIKE_JWT.test(authorization) ? 'scheme-missing' : 'other-scheme'
   }
   if (isPreflight(request)) return 'preflight'
-  // A proxy passed the request on, and may have kept the header for itself.
+  // A proxy forwarded the request, and may have removed the header.
   return hasHeader(request, ...PROXY_HEADERS) ? 'authorization-stripped' : 'no-credentials'
 }
 
-/** Fetch standard, "CORS-preflight request". Browsers send them without credentials. */
+/** A CORS preflight request (Fetch standard). Browsers send it without credentials. */
 export function isPreflight(request: AuthenticatableRequest): boolean {
   return request.method === 'OPTIONS' && hasHeader(request, 'access-control-request-method')
 }
 
-/** Whether a request has one of these headers, with a value. In one pass: strangers send thousands of them. */
+/** Whether a request has one of these headers with a value. One pass: a caller may send thousands of headers. */
 function hasHeader(request: AuthenticatableRequest, ...names: string[]): boolean {
   if (isWebRequest(request)) return names.some((name) => Boolean(request.headers.get(name)))
   const { headers } = request
@@ -155,7 +156,7 @@ function authorizationHeader(request: AuthenticatableRequest): string | undefine
   }
   if (count > 1 || timesSent(request) > 1)
     throw new InvalidRequestError('ERR_TOKEN_REPEATED', 'token-repeated')
-  // Node takes an inherited value for one that came already, and leaves the header out.
+  // Node takes an inherited value for a header that it has already read, and leaves the real one out of `headers`.
   if (count === 0 && 'authorization' in Object.prototype) return rawAuthorization(request)
   return authorization
 }
@@ -167,11 +168,11 @@ function rawAuthorization(request: NodeRequest): string | undefined {
   return index < 0 ? undefined : trimmed(rawHeaders[index + 1])
 }
 
-/** How often the request came with the header, as far as it tells: Node keeps only the first of several in `headers`. */
+/** How often the caller sent the header, if the request tells: in `headers`, Node keeps only the first of several. */
 function timesSent(request: NodeRequest): number {
   const rawHeaders = isPollution(request, 'rawHeaders') ? undefined : request.rawHeaders
   if (!rawHeaders) {
-    // Node makes these when they are asked for, so they are not without need.
+    // Node creates this object at the first access, so it is read only without `rawHeaders`.
     const distinct = isPollution(request, 'headersDistinct') ? undefined : request.headersDistinct
     return distinct && Object.hasOwn(distinct, 'authorization') ? (distinct.authorization?.length ?? 0) : 0
   }
@@ -181,10 +182,10 @@ function timesSent(request: NodeRequest): number {
 }
 
 /**
- * The value without the white space around it, which is no part of it (RFC 9110 §5.5). Node takes it away; other
- * platforms do not.
+ * A header value without surrounding white space, which is not part of it (RFC 9110 §5.5). Node removes it; other platforms do
+ * not.
  *
- * @throws {InvalidRequestError} for what is not a text: a program put it there, and there is no credential in it
+ * @throws {InvalidRequestError} when the value is not a string: a program set it, and it holds no credential
  */
 function trimmed(value: unknown): string | undefined {
   if (value === undefined) return undefined
@@ -200,12 +201,12 @@ function isBlank(code: number): boolean {
   return code === SPACE || code === TAB
 }
 
-/** The length first: of a request's headers, hardly any other has this one. */
+/** Compares the length first, because few other headers have the same. */
 function isAuthorization(name: unknown): boolean {
   return typeof name === 'string' && name.length === 13 && name.toLowerCase() === 'authorization'
 }
 
-/** Whether the headers are those of the web. A header that is called `get` is a text. */
+/** Whether this is a web request: its headers have a method `get`. A header of that name would be a string. */
 function isWebRequest(request: AuthenticatableRequest): request is WebRequest {
   const { headers } = request
   return typeof headers?.get === 'function' && !isPollution(headers, 'get')

@@ -20,9 +20,9 @@ export type GetToken<Request extends AuthenticatableRequest = AuthenticatableReq
 /** Where the verifier finds the token of a request, and how large it may be. */
 export interface TokenSourceOptions {
   /**
-   * Where else a request has its access token, for {@link Verifier.authenticate} and the adapters. What the function
-   * returns is checked like any token; `undefined` means that the request carries none. What it throws reaches the
-   * caller of the verifier: an error of this library as a refusal, any other error unchanged. It must not be async.
+   * Finds the access token of a request, for {@link Verifier.authenticate} and the adapters. The verifier checks the result like
+   * any token; `undefined` means that the request carries none. An error that the function throws reaches the caller of the
+   * verifier: one of this library as a refusal, any other unchanged. The function must not be async.
    *
    * @default `getBearerToken`: the Bearer credential of the `Authorization` header
    */

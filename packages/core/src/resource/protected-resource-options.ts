@@ -3,26 +3,33 @@ import { isSecureUrl } from '../base/url.js'
 import { checkNames, checkWords, describe, isPlainObject, wrongKind } from '../errors/check-options.js'
 import { ConfigurationError } from '../errors/errors.js'
 
-/** How this API describes itself to clients that are to find its authorization server (RFC 9728 §2). */
+/**
+ * The metadata of this API as a protected resource, with which clients find its authorization server (RFC 9728 §2).
+ *
+ * @example
+ * createVerifier({
+ *   audience: 'https://api.example.com',
+ *   protectedResource: { resourceName: 'Example API', resource_policy_uri: 'https://example.com/policy' },
+ * })
+ */
 export interface ProtectedResourceOptions {
   /**
-   * The identifier of this API as a resource (RFC 9728 §1.2): an `https` URL without fragment; `http` on loopback
-   * hosts only.
+   * The identifier of this API as a resource (RFC 9728 §1.2): an `https` URL without fragment; `http` on loopback hosts only.
    *
-   * @default the audience, where it is one such URL
+   * @default the audience, if it is one such URL
    */
   readonly resource?: string | undefined
   /**
-   * `scopes_supported`. Clients that are told no scope by a challenge ask for all of these.
+   * `scopes_supported`. A client whose challenge names no scope asks for all of these.
    *
    * @default the scopes of the default policy
    */
   readonly scopes?: readonly string[] | undefined
-  /** `resource_name`: what people call this API. Default: none. */
+  /** `resource_name`: the name of this API for people. Default: none. */
   readonly resourceName?: string | undefined
   /** `resource_documentation`: the URL of a page for developers. Default: none. */
   readonly documentation?: string | undefined
-  /** Further members of the document, under their names in it, such as `resource_policy_uri`. */
+  /** Further members of the document, under their own names, such as `resource_policy_uri`. */
   readonly [member: `${string}_${string}`]: unknown
 }
 
@@ -33,7 +40,7 @@ export interface CheckedProtectedResource {
   readonly members: Readonly<Record<string, unknown>>
 }
 
-/** The members that say what other options say. */
+/** Members that are set by other options. */
 const OWN_MEMBERS: readonly string[] = [
   'authorization_servers',
   'scopes_supported',
@@ -42,7 +49,7 @@ const OWN_MEMBERS: readonly string[] = [
   'resource_documentation',
 ]
 
-/** RFC 9728 §2: what would promise something that is not done here. */
+/** Members that would promise a check that this library does not make (RFC 9728 §2). */
 const BINDINGS: readonly string[] = [
   'dpop_bound_access_tokens_required',
   'tls_client_certificate_bound_access_tokens',
@@ -89,7 +96,10 @@ export function checkProtectedResource(option: unknown): CheckedProtectedResourc
   }
 }
 
-/** RFC 9728 §1.2; what a challenge can quote, and what a client asks for just as it is written. */
+/**
+ * Whether a value can identify a resource (RFC 9728 §1.2). It must be safe in a quoted string, and in normal form, because clients
+ * send it exactly as written.
+ */
 export function isResourceIdentifier(value: unknown): value is string {
   if (typeof value !== 'string' || !NQCHARS.test(value) || value.includes('#') || !isSecureUrl(value))
     return false
@@ -102,7 +112,7 @@ function isWebPage(value: string): boolean {
   return /^https?:\/\/[^\s@]+$/i.test(value) && URL.canParse(value)
 }
 
-/** Any JSON value that holds something. Copied: what was given may change. */
+/** Checks that a further member has a JSON value that is not empty, and copies it. */
 function checkMember(name: string, value: unknown): unknown {
   if (OWN_MEMBERS.includes(name))
     throw new ConfigurationError(`The member "${name}" of the protected resource is made from other options`)

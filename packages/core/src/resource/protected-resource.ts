@@ -15,64 +15,68 @@ export interface ProtectedResourceDocument {
   readonly [member: string]: unknown
 }
 
-/** An answer to a request for the metadata document, as plain data, for any framework to write. */
+/** The response to a request for the metadata document, as plain data that any framework can write. */
 export interface MetadataResponse {
   readonly status: number
   readonly headers: Record<string, string>
-  /** To be sent as JSON; absent in the answer to a preflight request. */
+  /** Sent as JSON; absent in the response to a preflight request. */
   readonly body?: ProtectedResourceDocument
 }
 
-/** The metadata of this API as a protected resource (RFC 9728), and where it is to be found. */
+/** The metadata of this API as a protected resource (RFC 9728), and its location. */
 export interface ProtectedResourceMetadata {
   /** The document, frozen. */
   readonly document: ProtectedResourceDocument
-  /** The URL of the document (RFC 9728 §3.1), as challenges name it. */
+  /** The URL of the document (RFC 9728 §3.1), which challenges name. */
   readonly url: string
   /** The path of this URL. */
   readonly path: string
   /**
-   * The answer to a request for the document: to `GET`, `HEAD` and the preflight requests of browsers, without a
-   * token and for scripts of any origin. `undefined` for every other request.
+   * The response to a request for the document. It needs no token, and scripts of any origin may read it.
+   *
+   * @returns the response to `GET`, `HEAD` and a preflight request for the document; `undefined` for every other request
+   * @example
+   * const metadata = verifier.protectedResourceMetadata()
+   * const response = metadata?.respond(request)
    */
   respond(request: AuthenticatableRequest): MetadataResponse | undefined
 }
 
 /**
- * Short, so that a change of the options is soon known everywhere. Shared caches may keep the document: it is the same
- * for every caller, and for scripts of every origin.
+ * Short, so that clients soon see a change of the options. Public, because the document is the same for every caller and
+ * origin.
  */
-const KEPT_FOR_A_WHILE = 'public, max-age=300'
+const CACHE_CONTROL = 'public, max-age=300'
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'
 
 /**
- * The metadata of the resource that tokens are checked for; `undefined` when it is off, or nothing was said and the
- * audience is not one https URL.
+ * Creates the metadata of the resource that tokens are issued for.
  *
- * @param policy the default policy, which every token has to satisfy
- * @throws {ConfigurationError} when it is wanted, and cannot be
+ * @param policy the default policy, whose scopes are the default of `scopes_supported`
+ * @returns `undefined` when the option is `false`, or is not set and the audience is not one https URL
+ * @throws {ConfigurationError} when the option is set, and neither it nor the audience identifies the resource
  */
-export function describeProtectedResource(
+export function createProtectedResource(
   checked: CheckedProtectedResource | false | undefined,
   rules: readonly { readonly issuer: string; readonly audience: ReadonlySet<string> | null }[],
   policy: CompiledPolicy,
 ): ProtectedResourceMetadata | undefined {
   if (checked === false) return undefined
-  const resource = checked?.resource ?? identifierAmong(rules)
+  const resource = checked?.resource ?? audienceAsIdentifier(rules)
   if (resource === undefined) {
     if (checked === undefined) return undefined
     throw new ConfigurationError(
       'Option "protectedResource" needs a "resource", the https URL of this API, because the audience is not one',
     )
   }
-  // `offline_access` is for clients to ask of the authorization server (MCP authorization).
+  // `offline_access` is between client and authorization server, not a scope of this API (MCP authorization).
   const scopes = new Set(checked?.scopes ?? policy.requiredScopes)
   scopes.delete('offline_access')
   return new ProtectedResource({
     resource,
     authorization_servers: rules.map(({ issuer }) => issuer),
-    // RFC 9728 §3.2: what would be empty is left out.
+    // RFC 9728 §3.2: no member with an empty array.
     ...(scopes.size > 0 && { scopes_supported: [...scopes] }),
     bearer_methods_supported: ['header'],
     ...checked?.members,
@@ -87,7 +91,7 @@ class ProtectedResource implements ProtectedResourceMetadata {
 
   constructor(document: ProtectedResourceDocument) {
     this.document = deepFreeze(document)
-    // RFC 9728 §3.1. On the string, because a round trip through `URL` would normalise the identifier.
+    // RFC 9728 §3.1. Not with `URL`, which would normalise the identifier.
     const [, origin = '', path = '', query = ''] =
       /^([^/]+\/\/[^/?]+)([^?]*)(.*)$/.exec(document.resource) ?? []
     this.path = `${WELL_KNOWN}${path === '/' ? '' : path}`
@@ -97,13 +101,13 @@ class ProtectedResource implements ProtectedResourceMetadata {
   }
 
   respond(request: AuthenticatableRequest): MetadataResponse | undefined {
-    if (!this.#isAskedBy(request)) return undefined
-    // Clients run in browsers too: no token and no cookie is involved.
+    if (!this.#isRequestedBy(request)) return undefined
+    // Clients also run in browsers. Any origin is safe, because neither token nor cookie is involved.
     const cors = { 'Access-Control-Allow-Origin': '*' }
     if (request.method === 'GET' || request.method === 'HEAD')
       return {
         status: 200,
-        headers: { ...cors, 'Content-Type': 'application/json', 'Cache-Control': KEPT_FOR_A_WHILE },
+        headers: { ...cors, 'Content-Type': 'application/json', 'Cache-Control': CACHE_CONTROL },
         body: this.document,
       }
     if (isPreflight(request))
@@ -112,7 +116,7 @@ class ProtectedResource implements ProtectedResourceMetadata {
         headers: {
           ...cors,
           'Access-Control-Allow-Methods': 'GET, HEAD',
-          // Fetch standard: the wildcard does not stand for this one, which clients may send everywhere.
+          // Fetch standard: the wildcard does not cover `Authorization`, which some clients send with every request.
           'Access-Control-Allow-Headers': '*, Authorization',
           'Access-Control-Max-Age': '86400',
         },
@@ -120,9 +124,9 @@ class ProtectedResource implements ProtectedResourceMetadata {
     return undefined
   }
 
-  #isAskedBy(request: AuthenticatableRequest): boolean {
+  #isRequestedBy(request: AuthenticatableRequest): boolean {
     const url = urlOf(request)
-    // This comes before every request's token, and hardly any asks for this.
+    // Runs before every request is authenticated, and few requests are for the document.
     if (!url?.includes(WELL_KNOWN)) return false
     const [, path = '', query = ''] = /^(?:https?:\/\/[^/?#]*)?([^?#]*)([^#]*)/i.exec(url) ?? []
     if (this.#query !== '' && this.#query !== query) return false
@@ -130,22 +134,22 @@ class ProtectedResource implements ProtectedResourceMetadata {
   }
 }
 
-/** The URL that was asked for, with what a framework has cut off from `url`. */
+/** The requested URL, with the mount path that a framework removed from `url`. */
 function urlOf(request: AuthenticatableRequest): string | undefined {
   if (!('originalUrl' in request)) return request.url
-  // Express copies it from `Object.prototype` onto each request, where it looks like one of the request's own.
+  // Express copies a polluted one from `Object.prototype` onto each request, as an own member.
   if (!('originalUrl' in Object.prototype)) return request.originalUrl ?? request.url
   const base = 'baseUrl' in Object.prototype ? undefined : request.baseUrl
   return `${base ?? ''}${request.url ?? ''}`
 }
 
-/** Clients differ in whether they keep the slash at the end of an identifier. */
+/** Some clients remove the slash at the end of an identifier, others keep it. */
 function withoutSlash(path: string): string {
   return path.replace(/\/$/, '')
 }
 
-/** The identifier that needs no option: RFC 9728 §1.2 allows `https` only. */
-function identifierAmong(
+/** The audience, if it is one `https` URL, which alone may identify a resource without the option (RFC 9728 §1.2). */
+function audienceAsIdentifier(
   rules: readonly { readonly audience: ReadonlySet<string> | null }[],
 ): string | undefined {
   const [only, ...others] = new Set(rules.flatMap(({ audience }) => [...(audience ?? [undefined])]))

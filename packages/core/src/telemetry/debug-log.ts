@@ -1,21 +1,24 @@
-/** What `NODE_DEBUG=telnyx-auth` prints to stderr. */
+/** The debug log: `NODE_DEBUG=telnyx-auth` prints it to stderr. */
 
 const NAME = 'telnyx-auth'
 
-/** Not an import: some runtimes have no `node:util`, and the library works there without a log. */
+/** Not an import: some runtimes have no `node:util`. The library works there without a log. */
 const log = globalThis.process?.getBuiltinModule?.('node:util')?.debuglog?.(NAME)
 
-/** Whether lines are printed: decided when the process starts, so that it costs nothing when it is off. */
+/** Whether the log is on. Decided when the process starts, so that a log that is off costs nothing. */
 export const isDebugging: boolean = log?.enabled === true
 
 /**
- * Prints one line with the members that have a value.
+ * Prints one line, with the members that have a value.
  *
- * @param event what happened, in the words of the event of the same name
+ * @param event the name of the event
+ * @example
+ * debug('tokenRejected', { code: 'ERR_TOKEN_EXPIRED', claim: 'exp' })
+ * // tokenRejected code="ERR_TOKEN_EXPIRED" claim="exp"
  */
 export function debug(event: string, members: Readonly<Record<string, string | number | undefined>>): void {
   if (!isDebugging) return
   const known = Object.entries(members).filter(([, value]) => value !== undefined)
-  // The line is no format: an issuer may have a percent sign in its name.
+  // Not as the format string: an issuer's name may have a percent sign.
   log?.('%s', [event, ...known.map(([name, value]) => `${name}=${JSON.stringify(value)}`)].join(' '))
 }

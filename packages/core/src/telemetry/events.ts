@@ -5,45 +5,45 @@ import type { Reason } from '../errors/reasons.js'
 import type { KeyLeftOut } from './keys-left-out.js'
 
 /**
- * What operators can watch: each is published on the `node:diagnostics_channel` channel that {@link channels} names.
- * No token, no secret, and of the claims at most the issuer, one that was configured. Durations are in milliseconds.
+ * The events for operators. Each is published on the `node:diagnostics_channel` channel that {@link channels} names. An event has
+ * no token and no secret, and of the claims only the issuer, if it is configured. Durations are in milliseconds.
  */
 export interface Events {
-  /** A token was found to be good, and enough for what was asked. */
+  /** A token is valid and satisfies the policy. */
   readonly tokenAccepted: {
     readonly issuer: string
-    /** The id of the issuer's key that made the signature, where it has one and there was one. */
+    /** The id of the key that made the signature, where the key has an id. */
     readonly kid?: string | undefined
     readonly verifiedBy: 'signature' | 'introspection' | 'both'
-    /** Whether its signature had been checked before, and was not checked again. */
+    /** Whether the result of an earlier signature check was used. */
     readonly cached: boolean
     readonly durationMs: number
   }
   /**
-   * A request was refused: for its token, for its use here, or because it has no token (`ERR_TOKEN_MISSING`). Or nothing
-   * could be decided about its token: then the code is one of the 503s.
+   * A request was refused: its token is invalid, does not satisfy the policy, or is missing (`ERR_TOKEN_MISSING`). With a code of
+   * status 503, the token could not be checked.
    */
   readonly tokenRejected: {
     readonly code: ErrorCode
-    /** The name of the claim that is at fault, where it is one. */
+    /** The name of the claim that failed a check. */
     readonly claim?: string | undefined
-    /** The exact check that failed, a stable short word. */
+    /** The exact check that failed: a stable short word. */
     readonly reason?: Reason | undefined
-    /** What the operator can do about it, one fixed sentence. */
+    /** What the operator can do: one fixed sentence. */
     readonly hint?: string | undefined
-    /** The issuer that the token names, where it is one of those that were configured. */
+    /** The issuer that the token names, if it is configured. */
     readonly issuer?: string | undefined
     readonly durationMs: number
   }
-  /** The keys of an issuer were loaded, or found to be what they were. */
+  /** The keys of an issuer were fetched, changed or unchanged. */
   readonly keysRefreshed: {
     readonly issuer: string
     readonly keyIds: readonly string[]
-    /** The members of the JWK Set that are not used, where there are some: the first twenty. */
+    /** The first twenty members of the JWK Set that are not used, if there are any. */
     readonly keysLeftOut?: readonly KeyLeftOut[] | undefined
     readonly durationMs: number
   }
-  /** The metadata or the keys of an issuer could not be loaded. */
+  /** The metadata or the keys of an issuer could not be fetched. */
   readonly refreshFailed: {
     readonly issuer: string
     readonly document: 'metadata' | 'keys'
@@ -52,16 +52,16 @@ export interface Events {
     readonly host?: string | undefined
     readonly status?: number | undefined
     readonly durationMs?: number | undefined
-    /** For how long it is not asked again. */
+    /** The backoff before the next request. */
     readonly pauseMs: number
   }
-  /** The ids of an issuer's keys are not the ones that they were. */
+  /** The key ids of an issuer have changed. */
   readonly keysRotated: {
     readonly issuer: string
     readonly added: readonly string[]
     readonly removed: readonly string[]
   }
-  /** Tokens begin to be checked with keys that are past their lifetime, because there are no newer ones. */
+  /** The verifier starts to use stale keys, because no newer ones could be fetched (stale-if-error, RFC 5861 §4). */
   readonly keysStale: {
     readonly issuer: string
     readonly keysAgeMs: number
@@ -70,23 +70,23 @@ export interface Events {
   readonly introspectionAsked: {
     readonly issuer: string
     readonly outcome: 'active' | 'inactive' | 'failed'
-    /** Why it failed. `credentials`: those of this API are not accepted. */
+    /** Why the request failed. `credentials`: the issuer refused those of this API. */
     readonly reason?: IssuerFailureReason | 'error' | undefined
     readonly status?: number | undefined
     readonly durationMs: number
   }
   /**
-   * After failures, an issuer's introspection endpoint is not asked for a while about the tokens of one lane: `confirm` has
-   * the tokens whose signature was verified here, `decide` those that only the issuer can judge.
+   * After failures, the circuit breaker of one lane opened: until `pauseMs` has passed, the issuer is not asked about its tokens.
+   * Lane `confirm` has the tokens whose signature was verified here, `decide` those that only the issuer can judge.
    */
   readonly introspectionCircuitOpened: {
     readonly issuer: string
     readonly lane: 'confirm' | 'decide'
     readonly pauseMs: number
   }
-  /** The same as `introspectionCircuitOpened`, under its earlier name. */
+  /** The earlier name of `introspectionCircuitOpened`, published beside it. */
   readonly introspectionResting: Events['introspectionCircuitOpened']
-  /** A question about a token was refused, because its lane had as many requests in flight as `maxInFlight` allows. */
+  /** An introspection request was not sent, because its lane had `maxInFlight` requests in flight. */
   readonly introspectionLimited: {
     readonly issuer: string
     readonly lane: 'confirm' | 'decide'
@@ -94,7 +94,14 @@ export interface Events {
   }
 }
 
-/** The names of the channels. */
+/**
+ * The name of the `node:diagnostics_channel` channel of each event.
+ *
+ * @example
+ * import { subscribe } from 'node:diagnostics_channel'
+ *
+ * subscribe(channels.tokenRejected, (message) => console.warn(message))
+ */
 export const channels: { readonly [Name in keyof Events]: `telnyx-auth:${string}` } = Object.freeze({
   tokenAccepted: 'telnyx-auth:token:accepted',
   tokenRejected: 'telnyx-auth:token:rejected',
@@ -108,12 +115,12 @@ export const channels: { readonly [Name in keyof Events]: `telnyx-auth:${string}
   introspectionLimited: 'telnyx-auth:introspection:limited',
 })
 
-/** Not an import: some runtimes have no `node:diagnostics_channel`, and the library works there without events. */
+/** Not an import: some runtimes have no `node:diagnostics_channel`. The library works there without events. */
 const diagnostics = globalThis.process?.getBuiltinModule?.('node:diagnostics_channel')
 
 const channel = (name: string): Channel | undefined => diagnostics?.channel(name)
 
-/** Kept, because looking one up by its name takes time. */
+/** Looked up once, because a look-up by name takes time. */
 const opened: { readonly [Name in keyof Events]: Channel | undefined } = {
   tokenAccepted: channel(channels.tokenAccepted),
   tokenRejected: channel(channels.tokenRejected),
@@ -127,7 +134,7 @@ const opened: { readonly [Name in keyof Events]: Channel | undefined } = {
   introspectionLimited: channel(channels.introspectionLimited),
 }
 
-/** Where an event is to be published; `undefined` when nobody listens, so that nothing is built then. */
+/** The channel of an event; `undefined` without subscribers, so that no event is built for them. */
 export function watched<Name extends keyof Events>(
   name: Name,
 ): { publish(event: Events[Name]): void } | undefined {
@@ -136,16 +143,18 @@ export function watched<Name extends keyof Events>(
 }
 
 /**
- * Listens to an event. The same as `subscribe(channels[event], listener)` of `node:diagnostics_channel`, with types. What
- * a listener throws becomes an `uncaughtException`, and changes nothing about the token.
+ * Subscribes to an event: `subscribe(channels[event], listener)` of `node:diagnostics_channel`, with types. An error that the
+ * listener throws becomes an `uncaughtException`; it does not change what becomes of the token.
  *
- * @returns a function that ends it
+ * @returns a function that ends the subscription
+ * @example
+ * const stop = watch('tokenRejected', ({ code, reason }) => rejections.inc({ code, reason }))
  */
 export function watch<Name extends keyof Events>(
   event: Name,
   listener: (event: Events[Name]) => void,
 ): () => void {
-  // Node types messages as unknown, because anybody can publish; on these channels, this library does.
+  // Node types messages as unknown, because any code can publish. Only this library publishes on these channels.
   const onMessage = (message: unknown) => listener(message as Events[Name])
   diagnostics?.subscribe(channels[event], onMessage)
   return () => void diagnostics?.unsubscribe(channels[event], onMessage)

@@ -1,4 +1,4 @@
-/** Why a member of a JWK Set is left out, in a stable word, and in words for operators. */
+/** Why a member of a JWK Set is not used: a stable word, and a phrase for operators. */
 export const leftOutReasons = {
   'not-an-object': 'not a JSON object',
   private: 'it holds a private member',
@@ -19,13 +19,13 @@ export const leftOutReasons = {
   'algorithm-not-allowed': 'none of its algorithms is allowed here',
 } as const
 
-/** Why a member of a JWK Set is left out. */
+/** Why a member of a JWK Set is not used. */
 export type LeftOutReason = keyof typeof leftOutReasons
 
-/** What operators are told of a member of a JWK Set that is not used. */
+/** A member of a JWK Set that is not used. */
 export interface KeyLeftOut {
-  /** Its key id, where that looks like one. */
+  /** Its key id, if it is a plausible one. */
   readonly kid?: string
-  /** Why it is not used, a stable short word. */
+  /** Why it is not used: a stable short word. */
   readonly reason: LeftOutReason
 }

@@ -7,25 +7,25 @@ import type { Auth } from '../token/auth.js'
 import { debug, isDebugging } from './debug-log.js'
 import { watched } from './events.js'
 
-/** What the name of a claim looks like, a URL among them (RFC 7519 §4.2). A token is longer. */
+/** The form of a claim's name, which may be a URL (RFC 7519 §4.2). A token is longer. */
 const CLAIM_NAME = /^[A-Za-z_][\w.:/#-]{0,63}$/
 
-/** What becomes known of a token on its way. */
+/** What the steps of a verification record for its event. */
 export interface Trace {
-  /** The issuer, one of ours. */
+  /** The configured issuer that the token names. */
   issuer: string | undefined
-  /** The id of the issuer's key that made the signature. */
+  /** The id of the key that made the signature. */
   kid: string | undefined
-  /** Whether the signature was checked before, and not now. */
+  /** Whether the result of an earlier signature check was used. */
   cached: boolean
 }
 
-/** Whether an operator listens to what becomes of tokens. */
+/** Whether an operator watches the outcome of verifications. */
 export function isObserved(): boolean {
   return isDebugging || watched('tokenAccepted') !== undefined || watched('tokenRejected') !== undefined
 }
 
-/** Does the work, and tells operators what became of the token where one listens. */
+/** Runs a verification, and publishes its outcome if an operator watches. */
 export function observed<T extends Auth | undefined>(
   clock: Clock,
   work: (trace?: Trace) => Awaitable<T>,
@@ -54,7 +54,7 @@ export function observed<T extends Auth | undefined>(
   )
 }
 
-/** The same for a token that was accepted already, and is asked to do more. */
+/** Runs a further check of an accepted token, and publishes a refusal only. */
 export function observedRefusal<T>(clock: Clock, issuer: string, work: () => Awaitable<T>): Awaitable<T> {
   const started = clock.monotonic()
   return attempt(
@@ -67,7 +67,7 @@ export function observedRefusal<T>(clock: Clock, issuer: string, work: () => Awa
   )
 }
 
-/** For a request without a token; operators are told of it. */
+/** Creates the error for a request without a token, and publishes it. */
 export function missingToken(reason: Reason = 'no-credentials'): MissingTokenError {
   const error = new MissingTokenError([], reason)
   publishRefusal(error, undefined, 0)
@@ -75,14 +75,14 @@ export function missingToken(reason: Reason = 'no-credentials'): MissingTokenErr
 }
 
 /**
- * Tells operators of a refusal. What a `validate` of the user's throws has none of our codes, and a mistake in the program is
- * not about a request: neither is told.
+ * Publishes a refusal. Not published: an error of another class that the application's `validate` threw, and a configuration
+ * error, which is about the program and not about the request.
  */
 function publishRefusal(error: unknown, issuer: string | undefined, durationMs: number): void {
   if (!isTelnyxAuthError(error) || error.code === 'ERR_CONFIGURATION') return
   const { code, reason: given } = ownMembers(error)
   const { claim: named } = error instanceof InvalidTokenError ? ownMembers(error) : {}
-  // A `validate` may have put words of its own into both.
+  // The application's `validate` can throw an error with any text in both.
   const claim = typeof named === 'string' && CLAIM_NAME.test(named) ? named : undefined
   const reason = given !== undefined && Object.hasOwn(hints, given) ? given : undefined
   const hint = reason && hints[reason]

@@ -1,16 +1,16 @@
 import type { ErrorCode } from '../errors/error-codes.js'
 
-/** The most causes that are remembered: a program that makes verifiers without end must not grow by it. */
+/** The most warnings that are remembered: memory must not grow in a program that creates verifiers all the time. */
 const MAX_WARNINGS = 1000
 
 const warned = new Set<string>()
 
 /**
- * Warns about what only a person can repair (a wrong address, refused credentials): by a process warning of the type
- * `TelnyxAuthWarning` with the error's code, once per issuer and cause.
+ * Emits a process warning of type `TelnyxAuthWarning`, once per code, issuer and cause, for a failure that only a person can
+ * repair: a wrong address, refused credentials.
  *
- * @param cause a short constant word, such as a reason: with the issuer, what makes a warning the same one
- * @param message for operators: no token, no secret and no value of a claim
+ * @param cause a short constant word, such as a reason
+ * @param message for operators, without token, secret and claim value
  */
 export function warnOnce(code: ErrorCode, issuer: string, cause: string, message: string): void {
   const key = JSON.stringify([code, issuer, cause])

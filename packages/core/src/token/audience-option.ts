@@ -1,12 +1,12 @@
 import { describe } from '../errors/check-options.js'
 import { ConfigurationError } from '../errors/errors.js'
 
-/** The name of the environment variable that fills in the option `audience`. */
+/** The environment variable for the option `audience`. */
 const VARIABLE = 'TELNYX_AUTH_AUDIENCE'
 
-/** How JSON begins: an identifier may be a GUID in braces. */
+/** The beginning of JSON. Not every brace is one: an identifier may be a GUID in braces. */
 const JSON_TEXT = /^\[|^\{\s*["'}]/
-/** How a list goes on after a comma or a blank. Either may stand in an identifier (RFC 7519 §2, RFC 8141 §2). */
+/** The next entry of a list. A comma or space before it is a separator; others may be part of an identifier (RFC 7519 §2). */
 const NEXT_URI = '(?:[a-z][a-z\\d+.-]*://|urn:)'
 const [LIST_WITH_COMMAS, LIST_WITH_BLANKS] = [
   new RegExp(`,\\s*${NEXT_URI}`, 'i'),
@@ -14,10 +14,11 @@ const [LIST_WITH_COMMAS, LIST_WITH_BLANKS] = [
 ]
 
 /**
- * The identifiers of this API; `null` when the audience is not checked.
+ * Checks the option `audience`; without it, the environment variable applies.
  *
- * @param variable the value of the environment variable `TELNYX_AUTH_AUDIENCE`
- * @throws {ConfigurationError} when it is missing, of the wrong type, or written so that it can match no token
+ * @param variable the value of `TELNYX_AUTH_AUDIENCE`
+ * @returns the identifiers of this API, or `null` when the audience is not checked
+ * @throws {ConfigurationError} when the audience is missing, of the wrong type, or in a form that no token can have
  */
 export function resolveAudience(option: unknown, variable: string | undefined): ReadonlySet<string> | null {
   if (option === null) return null
@@ -43,7 +44,7 @@ export function resolveAudience(option: unknown, variable: string | undefined): 
   return new Set(identifiers.map((each) => checkSpelling(each, 'Option "audience"')))
 }
 
-/** Refuses what is written so that no token can name it: that would look like a fault of every caller. */
+/** Refuses an audience that no token can have. With it, every caller would get a 401. */
 function checkSpelling(identifier: string, source: string): string {
   if (/^["'`]|["'`]$/.test(identifier))
     throw new ConfigurationError(
@@ -55,7 +56,7 @@ function checkSpelling(identifier: string, source: string): string {
     throw new ConfigurationError(
       `${source} holds a list with commas in one string: give an array with one string for each identifier`,
     )
-  // A blank within is possible, anything else is left over from a file or a terminal.
+  // A space inside is possible. Other white space comes from a file or a terminal.
   if (/^\s|[^\S ]|\s$/.test(identifier) || LIST_WITH_BLANKS.test(identifier))
     throw new ConfigurationError(
       `${source} must hold identifiers without white space around them, each by itself`,

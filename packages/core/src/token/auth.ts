@@ -1,44 +1,55 @@
 import { deepFreeze } from '../base/deep-freeze.js'
 import { type AcceptedClaims, type JwtClaims, type NamesOfClaims, scopesOf } from './claims.js'
 
-/** Whether a granted scope includes a required one, beyond being the same (the option `scopeImplies`). */
+/**
+ * Whether a granted scope includes a required scope of another name (the option `scopeImplies`).
+ *
+ * @example
+ * const scopeImplies: ScopeImplies = (granted, required) => required.startsWith(`${granted}.`)
+ */
 export type ScopeImplies = (granted: string, required: string) => boolean
 
 /**
- * Who calls, and what they may do: the content of an access token that was verified. Frozen all the way down,
- * so it can be shared.
+ * The content of a verified access token: who calls, and what the caller may do. Frozen at every depth, so it can be shared.
  *
  * @typeParam Claims the claims that this issuer's tokens carry
+ * @example
+ * const { subject, clientId, scopes } = await verifier.verify(token)
  */
 export interface Auth<Claims extends object = JwtClaims> {
-  /** The token itself. Not enumerable: logging an `Auth` or turning it into JSON never prints it. */
+  /** The token itself. Not enumerable, so logs and JSON of an `Auth` do not contain it. */
   readonly token: string
   /** The resource owner, or the client where no user is involved (`sub`, RFC 9068 §2.2). */
   readonly subject?: string | undefined
   /** The client that the token was issued to (`client_id`, RFC 8693 §4.3, or the option `claimNames`). */
   readonly clientId?: string | undefined
-  /** The scopes that were granted (`scope`, RFC 8693 §4.2, or the option `claimNames`), each once; empty when there is none. */
+  /** The granted scopes (`scope`, RFC 8693 §4.2, or the option `claimNames`), without repetition; empty when there are none. */
   readonly scopes: readonly string[]
-  /** For whom the token is meant (`aud`, RFC 7519 §4.1.3). */
+  /** The APIs that the token is for (`aud`, RFC 7519 §4.1.3). */
   readonly audience: readonly string[]
-  /** Who issued the token (`iss`, RFC 7519 §4.1.1). */
+  /** The issuer of the token (`iss`, RFC 7519 §4.1.1). */
   readonly issuer: string
-  /** When it was issued, in seconds since the epoch (`iat`, RFC 7519 §4.1.6). */
+  /** When the token was issued, in seconds since the epoch (`iat`, RFC 7519 §4.1.6). */
   readonly issuedAt?: number | undefined
-  /** When it expires, in seconds since the epoch (`exp`, RFC 7519 §4.1.4). */
+  /** When the token expires, in seconds since the epoch (`exp`, RFC 7519 §4.1.4). */
   readonly expiresAt?: number | undefined
-  /** All the claims, under their names in the token. */
+  /** All claims, under their names in the token. */
   readonly claims: Claims
-  /** By what the token was found to be good. */
+  /** How the token was verified: by its signature, by introspection (RFC 7662), or by both. */
   readonly verifiedBy: 'signature' | 'introspection' | 'both'
-  /** Whether all of these scopes were granted, by name or through the option `scopeImplies`. */
+  /**
+   * Whether all of these scopes were granted, by name or through the option `scopeImplies`.
+   *
+   * @example
+   * if (auth.hasScopes('messaging.write')) await send(message)
+   */
   hasScopes(...scopes: string[]): boolean
 }
 
 /**
- * Makes the frozen result from claims that were verified, and freezes these too.
+ * Creates the frozen result from verified claims, and freezes the claims.
  *
- * @param names under which claims the scopes and the client are
+ * @param names the names of the claims with scopes and client
  */
 export function createAuth(
   token: string,
@@ -71,7 +82,7 @@ class VerifiedAuth implements Auth {
     scopeImplies: ScopeImplies | undefined,
   ) {
     const clientId = claims[names.clientId]
-    this.#token = copyOf(token)
+    this.#token = detached(token)
     this.#scopeImplies = scopeImplies
     this.subject = claims.sub
     this.clientId = typeof clientId === 'string' ? clientId : undefined
@@ -98,13 +109,14 @@ class VerifiedAuth implements Auth {
   }
 }
 
-// `util.inspect` with `showHidden` and `getters` asks the accessors of a prototype for their values, but not where the
-// constructor is one of the language's own: so nothing that prints an `Auth` prints its token.
+// `util.inspect` with `showHidden` and `getters` calls the accessors of a prototype, except when the constructor is a built-in
+// one. With `Object`, nothing that prints an `Auth` prints its token.
 Object.defineProperty(VerifiedAuth.prototype, 'constructor', { value: Object })
-// It is shared by all results: what one handler did to it, every other would see.
+// All results share it, so one handler could change what every other handler sees.
 Object.freeze(VerifiedAuth.prototype)
 
-/** A part of a longer text, such as a header, keeps all of it alive. A text that was put together is copied when it is cut. */
-function copyOf(text: string): string {
+/** A copy that does not keep a longer string alive from which `text` was cut, such as a header. */
+function detached(text: string): string {
+  // V8 copies the characters when a joined string is cut.
   return ` ${text}`.slice(1)
 }

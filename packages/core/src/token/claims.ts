@@ -5,14 +5,14 @@ import { type Algorithm, isAlgorithm } from './algorithms.js'
 import type { UnverifiedHeader } from './parse-token.js'
 
 /**
- * What a JWT access token must say to be accepted here: pure functions, the time passed in. They are applied
- * to what is not verified yet, to refuse early, and so must not return anything that looks trusted.
+ * The requirements for header and claims of an access token: pure functions, with the time passed in. They run before the
+ * signature is verified, to refuse early, so none of them returns anything that looks trusted.
  */
 
-/** `'telnyx'`: what is known of Telnyx's tokens. `'rfc9068'`: all that RFC 9068 §2.2 requires. */
+/** `'telnyx'`: the form of Telnyx's tokens. `'rfc9068'`: everything that RFC 9068 §2.2 requires. */
 export type Profile = 'telnyx' | 'rfc9068'
 
-/** What the tokens of one issuer are measured against. */
+/** The requirements for the tokens of one issuer. */
 export interface TokenRules {
   readonly issuer: string
   /** The identifiers of this API; `null` when the audience is not checked. */
@@ -22,16 +22,16 @@ export interface TokenRules {
   readonly claimNames: NamesOfClaims
 }
 
-/** Which claims say what was granted, and to which client. */
+/** The names of the claims with the scopes and the client. */
 export interface NamesOfClaims {
   readonly scopes: string
   readonly clientId: string
 }
 
-/** RFC 8693 §4.2 and §4.3, RFC 7662 §2.2 */
+/** The registered names (RFC 8693 §4.2 and §4.3, RFC 7662 §2.2). */
 export const STANDARD_NAMES: NamesOfClaims = Object.freeze({ scopes: 'scope', clientId: 'client_id' })
 
-/** The claims that are read, by their names in the token (RFC 7519 §4.1, RFC 9068 §2.2). */
+/** The claims of a token, under their names (RFC 7519 §4.1, RFC 9068 §2.2). The claims with a type are checked. */
 export interface JwtClaims {
   readonly iss?: string
   readonly sub?: string
@@ -45,17 +45,17 @@ export interface JwtClaims {
   readonly [name: string]: unknown
 }
 
-/** When a token is good, in seconds since the epoch. */
+/** The times of a token, in seconds since the epoch. */
 export interface TokenTimes {
   readonly exp?: number | undefined
   readonly nbf?: number | undefined
   readonly iat?: number | undefined
 }
 
-/** Claims that passed the checks: every issuer is one that was configured. */
+/** Claims that passed {@link checkClaims}, so `iss` is a configured issuer. */
 export type AcceptedClaims = JwtClaims & { readonly iss: string }
 
-/** RFC 9068 §2.1; compared without case, the prefix `application/` may be left out (RFC 7515 §4.1.9). */
+/** Accepted values of `typ` (RFC 9068 §2.1), without case and without the prefix `application/` (RFC 7515 §4.1.9). */
 const TYPES: Record<Profile, ReadonlySet<string | null | undefined>> = {
   telnyx: new Set([undefined, 'jwt', 'at+jwt']),
   rfc9068: new Set(['at+jwt']),
@@ -74,8 +74,8 @@ const REQUIRED: Record<Profile, readonly string[]> = {
 const KIND_MEMBERS = ['token_type', 'token_use', 'token_usage'] as const
 
 /**
- * What an access token that a bearer may use is called there: `Bearer` by most, `access_token` by IdentityServer, Salesforce
- * and Hydra, `access` by Amazon Cognito, and the name of RFC 8693 §3. `N_A` (RFC 8693 §2.2.1) means that it is none.
+ * Their values for a bearer access token: `Bearer` from most issuers, `access_token` from IdentityServer, Salesforce and Hydra,
+ * `access` from Amazon Cognito, and the URN of RFC 8693 §3. `N_A` (RFC 8693 §2.2.1) means that the token is no access token.
  */
 const ACCESS_TOKEN_NAMES: ReadonlySet<string> = new Set([
   'bearer',
@@ -84,14 +84,14 @@ const ACCESS_TOKEN_NAMES: ReadonlySet<string> = new Set([
   'urn:ietf:params:oauth:token-type:access_token',
 ])
 
-/** `typ` of an introspection response: as in a header, and `Bearer`, which Keycloak writes into the claims of its tokens. */
+/** Accepted values of `typ` in an introspection response: as in a header, and `Bearer`, which Keycloak's tokens have as a claim. */
 const INTROSPECTED_TYPES: Record<Profile, ReadonlySet<string>> = {
   telnyx: new Set(['jwt', 'at+jwt', 'bearer']),
   rfc9068: new Set(['at+jwt', 'bearer']),
 }
 
-/** What must be the same in the token and in the answer about it, where both say it: names in the answer and the token. */
-const SAME_NAMES = [
+/** Claims that must be equal in introspection response and token, if both have them: the names in the response and the token. */
+const EQUAL_CLAIMS = [
   ['sub', 'sub'],
   ['client_id', 'client_id'],
   ['jti', 'jti'],
@@ -99,11 +99,13 @@ const SAME_NAMES = [
 
 const NUMERIC_DATES = ['exp', 'nbf', 'iat'] as const
 
-/** What lies beyond is no exact number of seconds, and `1e308` not a lifetime. */
+/** Larger numbers are not exact, and `1e308` is no expiry time. */
 const MAX_NUMERIC_DATE: number = Number.MAX_SAFE_INTEGER
 
 /**
- * Checks a token's header and returns what its key is chosen by.
+ * Checks a token's header.
+ *
+ * @returns what selects the key
  *
  * @throws {InvalidTokenError} `ERR_ALGORITHM_NOT_ALLOWED`, `ERR_TOKEN_MALFORMED`, `ERR_TYP_INVALID`
  */
@@ -112,13 +114,13 @@ export function checkHeader(
   rules: TokenRules,
 ): { algorithm: Algorithm; kid: string | undefined } {
   const { alg, kid, typ, crit, b64 } = header
-  // RFC 8725 §3.1: the algorithm is one of ours, whatever the token and its key would like.
+  // RFC 8725 §3.1: this library decides which algorithms exist, not the token or its key.
   if (!isAlgorithm(alg))
     throw new InvalidTokenError('ERR_ALGORITHM_NOT_ALLOWED', { reason: 'algorithm-not-supported' })
   if (!rules.algorithms.has(alg))
     throw new InvalidTokenError('ERR_ALGORITHM_NOT_ALLOWED', { reason: 'algorithm-not-listed' })
-  // RFC 7515 §4.1.11: no extension is understood here, so whatever is critical is not. RFC 7797 §6: `b64`
-  // must be critical, so it has nothing to say either, and JWTs must not use it (§7).
+  // RFC 7515 §4.1.11: this library understands no extension, so it refuses every critical one. RFC 7797 §6 and §7: `b64` must
+  // be critical, and JWTs must not use it.
   if (crit !== undefined || b64 !== undefined)
     throw new InvalidTokenError('ERR_TOKEN_MALFORMED', {
       message: 'The access token uses a critical header parameter that is not supported',
@@ -134,20 +136,20 @@ export function checkHeader(
   return { algorithm: alg, kid }
 }
 
-/** A `typ` in its short form; `null` for what is not one. */
+/** A `typ` in its short form; `null` for a value of another type. */
 function mediaType(typ: unknown): string | null | undefined {
   const name = nameOf(typ)
   return name?.replace(/^application\//, '') ?? name
 }
 
-/** The name of a kind of token, without case; `null` for what is not one. */
+/** The name of a kind of token in lower case; `null` for a value of another type. */
 function nameOf(kind: unknown): string | null | undefined {
   if (kind === undefined) return undefined
   return typeof kind === 'string' ? kind.toLowerCase() : null
 }
 
 /**
- * Checks all claims of a JWT but their times.
+ * Checks all claims of a JWT except the times.
  *
  * @throws {InvalidTokenError} `ERR_CLAIM_MISSING`, `ERR_CLAIM_INVALID`, `ERR_ISSUER_NOT_ALLOWED`,
  *   `ERR_AUDIENCE_NOT_ALLOWED`, `ERR_TOKEN_BOUND`
@@ -161,11 +163,11 @@ export function checkClaims(
 }
 
 /**
- * Checks what an issuer says of a token (RFC 7662 §2.2), but its times: what it does not say need not be there. In the
- * strict profile, an answer that is all there is must name the audience: issuers say that a refresh token is active
- * too, and there are some that give nothing away but a missing `aud`.
+ * Checks the claims of an introspection response, except the times (RFC 7662 §2.2). Claims that the response omits are not
+ * checked. Exception: with profile `'rfc9068'`, a response about a token that was not verified here must have `aud`. Issuers
+ * call refresh tokens active too, and with some issuers the missing `aud` is the only difference.
  *
- * @param signed the claims of the token, where its signature was verified; without them, the token itself says nothing
+ * @param signed the claims of the token, if its signature was verified here
  * @throws {InvalidTokenError} as {@link checkClaims}, and `ERR_TYP_INVALID`
  */
 export function checkIntrospectedClaims(
@@ -173,24 +175,24 @@ export function checkIntrospectedClaims(
   rules: TokenRules,
   signed?: JwtClaims,
 ): asserts claims is JwtClaims {
-  const names = namesInAnswer(claims, rules.claimNames)
+  const names = namesInResponse(claims, rules.claimNames)
   const required = signed === undefined && rules.profile === 'rfc9068' ? ['aud'] : []
   checkValues(claims, rules, required, names)
   for (const name of KIND_MEMBERS) checkKind(name, nameOf(claims[name]), ACCESS_TOKEN_NAMES)
   checkKind('typ', mediaType(claims.typ), INTROSPECTED_TYPES[rules.profile])
   const clientId = [names.clientId, rules.claimNames.clientId] as const
-  for (const [nameInAnswer, nameInToken] of [...SAME_NAMES, clientId]) {
-    const [said, own] = [claims[nameInAnswer], signed?.[nameInToken]]
-    // The endpoint answered about another token.
-    if (said !== undefined && own !== undefined && said !== own)
+  for (const [nameInResponse, nameInToken] of [...EQUAL_CLAIMS, clientId]) {
+    const [inResponse, inToken] = [claims[nameInResponse], signed?.[nameInToken]]
+    // The response is about another token.
+    if (inResponse !== undefined && inToken !== undefined && inResponse !== inToken)
       throw new InvalidTokenError('ERR_CLAIM_INVALID', {
-        claim: nameInAnswer,
+        claim: nameInResponse,
         reason: 'introspection-contradicts',
       })
   }
 }
 
-/** RFC 7662 §2.1: the hint that an access token is meant does not bind the issuer, so it may answer about any token. */
+/** RFC 7662 §2.1: the issuer may ignore the type hint, and so may answer about a token of any kind. */
 function checkKind(claim: string, kind: string | null | undefined, accepted: ReadonlySet<string>): void {
   if (kind === undefined || (kind !== null && accepted.has(kind))) return
   // RFC 9449 §6.2
@@ -206,7 +208,7 @@ function checkValues(
 ): asserts claims is JwtClaims {
   const { iss, aud } = claims
   if (iss !== undefined && typeof iss !== 'string') throw invalid('iss')
-  // RFC 9068 §4: exactly, so code point by code point.
+  // RFC 9068 §4: an exact match, code point by code point.
   if (iss !== undefined && iss !== rules.issuer) {
     const reason = differOnlyByASlash(iss, rules.issuer) ? 'issuer-slash' : 'issuer-unknown'
     throw new InvalidTokenError('ERR_ISSUER_NOT_ALLOWED', { claim: 'iss', reason })
@@ -246,8 +248,8 @@ function checkValues(
 }
 
 /**
- * Whether a claim can say which scopes were granted: a string of them (RFC 8693 §4.2), or an array, as other issuers have it. A
- * member of an array with white space in it could mean one scope or several.
+ * Whether a claim can hold scopes: a string (RFC 8693 §4.2), or an array, as some issuers send it. A member of the array with
+ * white space is refused, because it could mean one scope or several.
  */
 function isScopes(value: unknown, profile: Profile): boolean {
   if (value === undefined || typeof value === 'string') return true
@@ -255,7 +257,7 @@ function isScopes(value: unknown, profile: Profile): boolean {
   return value.every((scope: unknown) => typeof scope === 'string' && !/\s/.test(scope))
 }
 
-/** The scopes that claims name which passed the checks, each once. */
+/** The scopes in claims that passed the checks, without repetition. */
 export function scopesOf(claims: JwtClaims, { scopes }: NamesOfClaims): string[] {
   const value = claims[scopes]
   const named: unknown[] = typeof value === 'string' ? value.split(' ') : Array.isArray(value) ? value : []
@@ -267,13 +269,13 @@ function isScope(value: unknown): value is string {
 }
 
 /**
- * The names in an answer to introspection: those of RFC 7662 §2.2 where it has them, also where the tokens of this issuer have
- * others; else the ones that were configured.
+ * The names of the claims with scopes and client in an introspection response: the names of RFC 7662 §2.2 if the response has
+ * them, otherwise the configured names.
  */
-export function namesInAnswer(answer: JwtClaims, configured: NamesOfClaims): NamesOfClaims {
+export function namesInResponse(response: JwtClaims, configured: NamesOfClaims): NamesOfClaims {
   return {
-    scopes: answer[STANDARD_NAMES.scopes] === undefined ? configured.scopes : STANDARD_NAMES.scopes,
-    clientId: answer[STANDARD_NAMES.clientId] === undefined ? configured.clientId : STANDARD_NAMES.clientId,
+    scopes: response[STANDARD_NAMES.scopes] === undefined ? configured.scopes : STANDARD_NAMES.scopes,
+    clientId: response[STANDARD_NAMES.clientId] === undefined ? configured.clientId : STANDARD_NAMES.clientId,
   }
 }
 
@@ -284,7 +286,7 @@ export function namesInAnswer(answer: JwtClaims, configured: NamesOfClaims): Nam
  * @throws {InvalidTokenError} `ERR_TOKEN_EXPIRED`, `ERR_TOKEN_NOT_YET_VALID`
  */
 export function checkTimes({ exp, nbf, iat }: TokenTimes, clockToleranceSeconds: number, now: number): void {
-  // Without the time, nothing can be said for a token. Each comparison below refuses too when `now` is `NaN`.
+  // Without the time, no token is valid. Each comparison below also refuses when `now` is `NaN`.
   if (!Number.isFinite(now)) throw new InvalidTokenError('ERR_TOKEN_EXPIRED', { reason: 'clock-broken' })
   if (exp !== undefined && !(exp > now - clockToleranceSeconds))
     throw new InvalidTokenError('ERR_TOKEN_EXPIRED', {
@@ -296,7 +298,7 @@ export function checkTimes({ exp, nbf, iat }: TokenTimes, clockToleranceSeconds:
       claim: 'nbf',
       reason: futureReason('nbf', nbf - now),
     })
-  // A token from the future was made by a clock, or by somebody, that is not to be trusted.
+  // `iat` in the future: the issuer's clock is wrong, or the token is forged.
   if (iat !== undefined && !(iat <= now + clockToleranceSeconds))
     throw new InvalidTokenError('ERR_TOKEN_NOT_YET_VALID', {
       claim: 'iat',
@@ -304,7 +306,7 @@ export function checkTimes({ exp, nbf, iat }: TokenTimes, clockToleranceSeconds:
     })
 }
 
-/** Times that are wrong by no more are probably due to two clocks that differ. */
+/** Within this difference, the clocks of issuer and verifier are the probable cause. */
 const CLOCK_SUSPICION_SECONDS = 600
 
 function futureReason(claim: 'nbf' | 'iat', aheadSeconds: number): Reason {
@@ -312,7 +314,7 @@ function futureReason(claim: 'nbf' | 'iat', aheadSeconds: number): Reason {
   return claim === 'nbf' ? 'not-before' : 'issued-in-future'
 }
 
-/** Why a token is for another audience: a hint for the operator, no decision. */
+/** Why the audience does not match. For hints only; no decision depends on it. */
 function audienceReason(
   claims: Record<string, unknown>,
   named: readonly string[],

@@ -4,6 +4,7 @@ import { signatureEngine } from '#signature-engine'
 import { type Awaitable, after } from '../base/maybe-async.js'
 import type { Algorithm } from './algorithms.js'
 import type { BoundKey, PublicKey } from './signature-engine.js'
+import { hasSmallOrder } from './small-order.js'
 
 /** What the signature of a token covers, and the signature itself (RFC 7515 §5.2). */
 export interface Signed {
@@ -15,14 +16,19 @@ export interface Signed {
 /** A public key of an issuer, bound to one algorithm (RFC 8725 §3.1). Opaque: only {@link verifySignature} uses it. */
 class VerificationKey {
   readonly #bound: BoundKey
+  readonly #isEd25519: boolean
 
-  constructor(bound: BoundKey) {
+  constructor(bound: BoundKey, algorithm: Algorithm) {
     this.#bound = bound
+    this.#isEd25519 = algorithm === 'EdDSA' || algorithm === 'Ed25519'
   }
 
   verify({ signingInput, signature }: Signed): Awaitable<boolean> {
     const bound = this.#bound
-    return signature.length === bound.signatureBytes && bound.verify(signingInput, signature)
+    if (signature.length !== bound.signatureBytes) return false
+    // Web Crypto demands this of Ed25519, and not all engines do it. No signer makes such a signature by chance.
+    if (this.#isEd25519 && hasSmallOrder(signature.subarray(0, 32))) return false
+    return bound.verify(signingInput, signature)
   }
 }
 
@@ -44,7 +50,7 @@ export function parsePublicKey(spki: Uint8Array): PublicKey | undefined {
  * @returns `undefined` when key and algorithm do not fit each other, or this runtime cannot verify the algorithm
  */
 export function bindKey(key: PublicKey, algorithm: Algorithm): Awaitable<VerificationKey | undefined> {
-  return after(key.bindTo(algorithm), (bound) => bound && new VerificationKey(bound))
+  return after(key.bindTo(algorithm), (bound) => bound && new VerificationKey(bound, algorithm))
 }
 
 /**

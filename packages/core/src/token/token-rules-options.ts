@@ -94,7 +94,7 @@ export function resolveTokenRules(given: Given, issuer: string, audience: string
     (scopes !== STANDARD_NAMES.scopes || clientId !== STANDARD_NAMES.clientId)
   )
     throw new ConfigurationError(
-      'Options "claimNames" and "profile" exclude each other: RFC 9068 says that scopes are in "scope", and the client is in "client_id"',
+      'Options "claimNames" and "profile" exclude each other: RFC 9068 puts scopes into "scope", and the client into "client_id"',
     )
   return { ...rules, issuer, audience: resolveAudience(given.audience, audience) }
 }
@@ -108,7 +108,7 @@ function claimName(byDefault: string, taken: string): OptionCheck<string> {
       )
     if (OTHER_CLAIMS.includes(value) || value === taken)
       throw new ConfigurationError(
-        `Option "claimNames" must not have "${value}" as "${member}": this claim says something else`,
+        `Option "claimNames" must not have "${value}" as "${member}": this claim has another meaning`,
       )
     return value
   }

@@ -175,7 +175,7 @@ export class IssuerMetadata {
       const { flaw, reason, explanation } = validated
       const failure = invalidDocument(flaw, issuer, response.durationMs, reason, explanation)
       failure.attempts += index
-      throw client.reject(failure)
+      throw client.reject(failure, response)
     }
     this.#source = { url: urls[index] ?? metadataUrl(issuer), etag: etagOf(response) }
     return { value: validated.metadata, lifetimeMs }

@@ -1,4 +1,9 @@
-/** The `fetch` implementation for requests to the issuer. The global one, undici's and those of test kits all fit. */
+/**
+ * The `fetch` implementation for requests to the issuer. The global one, undici's and those of test kits all fit.
+ *
+ * @example
+ * const fetch: FetchFunction = (url, init) => undici.fetch(url, { ...init, dispatcher: proxy })
+ */
 export type FetchFunction = (url: string, init: FetchInit) => Promise<FetchResponse>
 
 /** The options that are passed to a {@link FetchFunction}. */

@@ -15,6 +15,8 @@ export class IssuerClient {
   #lastFailure: IssuerFailure | undefined
   /** Whether the last document could not be loaded. */
   #isFailing = false
+  /** Responses whose requests were all counted when they arrived, because the issuer was failing. */
+  readonly #counted = new WeakSet<JsonResponse>()
   /** The maximum number of requests that the calls in flight may still make: any of them may fail. */
   #reserved = 0
 
@@ -62,6 +64,7 @@ export class IssuerClient {
           attempts += response.attempts
           // While the issuer fails, every request counts; otherwise only those that failed.
           this.#spend(this.#isFailing ? attempts : attempts - index - 1)
+          if (this.#isFailing) this.#counted.add(response)
           this.#isFailing = false
           return { response, index }
         } catch (failure) {
@@ -72,7 +75,7 @@ export class IssuerClient {
           if (isNotFound && index + 1 < allowed.length) continue
           const final = isNotFound && index > 0 ? notFoundAt(allowed, failure) : failure
           final.attempts = attempts
-          this.#noteFailure(final)
+          this.#noteFailure(final, attempts)
           throw final
         }
       }
@@ -87,15 +90,15 @@ export class IssuerClient {
    *
    * @returns the failure, to be thrown
    */
-  reject(failure: IssuerFailure): IssuerFailure {
-    this.#noteFailure(failure)
+  reject(failure: IssuerFailure, response: JsonResponse): IssuerFailure {
+    this.#noteFailure(failure, this.#counted.has(response) ? 0 : failure.attempts)
     return failure
   }
 
-  #noteFailure(failure: IssuerFailure): void {
+  #noteFailure(failure: IssuerFailure, requests: number): void {
     this.#lastFailure = failure
     this.#isFailing = true
-    this.#spend(failure.attempts)
+    this.#spend(requests)
   }
 
   #spend(requests: number): void {

@@ -1,7 +1,6 @@
-import { hash } from 'node:crypto'
-import { BoundedCache } from '../../base/bounded-cache.js'
 import type { Clock } from '../../base/clock.js'
 import { type Awaitable, after } from '../../base/maybe-async.js'
+import { tokenDigest } from '../../base/token-digest.js'
 import { InvalidTokenError, UnavailableError } from '../../errors/errors.js'
 import { IssuerFailure, mayHaveMoved, retryAfterSecondsOf } from '../../errors/issuer-failure.js'
 import { hints } from '../../errors/reasons.js'
@@ -13,189 +12,191 @@ import { Deadline } from '../http/deadline.js'
 import { type HttpLimits, requestJson } from '../http/http-json.js'
 import { reasonOf, summarizeFailure, unavailable } from '../http/unavailable.js'
 import { callAuthMethod } from './client-authentication.js'
+import { IntrospectionCache } from './introspection-cache.js'
 import {
   type FailureKind,
+  failureKindOf,
   type IntrospectionFailure,
-  kindOf,
   type LaneName,
 } from './introspection-failure.js'
-import { IntrospectionLane, type Pass } from './introspection-lane.js'
+import { IntrospectionLane, type LaneRequest } from './introspection-lane.js'
 import type { ResolvedIntrospection } from './introspection-options.js'
 import { type IntrospectionResponse, parseIntrospectionResponse } from './introspection-response.js'
 
-/** The bounds of each cache. What is not active has its own, so that made-up tokens push out no good one. */
-const MAX_ENTRIES = 10_000
-const MAX_BYTES = 32 * 1024 * 1024
-/** About what an entry takes beside the answer itself, and what each byte of that takes as objects. */
-const ENTRY_BYTES = 512
-const MEMORY_PER_BYTE = 12
-/** How much of what the issuer says is kept: more would be a strange answer. */
-const MAX_KEPT_BYTES = 8 * 1024
-/** For how long a proper answer about one token shows that failures of other tokens are not the endpoint's. */
-const ALIVE_MS = 5_000
-/** For how long it is remembered that the issuer called a token active. */
-const FAMILIAR_MS = 60 * 60_000
+/** How long a proper response about one token shows that failures of other tokens are not the endpoint's. */
+const RESPONSE_PROVES_HEALTH_MS = 5_000
 
-/** What came of a question about a token. */
+/** The outcome of an introspection: the claims of an active token, or the error for one caller. */
 export type IntrospectionResult =
   | { readonly state: 'active'; readonly claims: JwtClaims }
   | { readonly state: 'failed'; readonly kind: FailureKind; readonly error: UnavailableError }
 
-type Lane = IntrospectionLane<IntrospectionResponse>
+/** A response, and the length of its body in bytes. */
+interface ReceivedResponse {
+  readonly response: IntrospectionResponse
+  readonly bytes: number
+}
 
-/** Asks one issuer about tokens (RFC 7662), and remembers for a short time what it said. */
+/** Introspects tokens at one issuer (RFC 7662), with a short-lived cache and a circuit breaker. */
 export class IntrospectionClient {
-  readonly options: ResolvedIntrospection
-  readonly #server: IssuerMetadata
+  readonly #options: ResolvedIntrospection
+  readonly #metadata: IssuerMetadata
   readonly #limits: HttpLimits
   readonly #clock: Clock
-  readonly #lanes: Readonly<Record<LaneName, Lane>>
-  readonly #active = new BoundedCache<IntrospectionResponse>(MAX_ENTRIES, MAX_BYTES)
-  readonly #inactive = new BoundedCache<IntrospectionResponse>(MAX_ENTRIES, MAX_BYTES)
-  /** Tokens without a verified signature that the issuer called active: made-up tokens are never among them. */
-  readonly #familiar = new BoundedCache<true>(MAX_ENTRIES, MAX_BYTES)
-  /** The last two tokens that got a proper answer, the newest first. */
+  readonly #lanes: Readonly<Record<LaneName, IntrospectionLane>>
+  readonly #cache: IntrospectionCache
+  /** The last two tokens with a proper response, the newest first. */
   #answered: readonly { readonly digest: string; readonly at: number }[] = []
 
-  constructor(options: ResolvedIntrospection, server: IssuerMetadata, limits: HttpLimits, clock: Clock) {
-    this.options = options
-    this.#server = server
+  constructor(options: ResolvedIntrospection, metadata: IssuerMetadata, limits: HttpLimits, clock: Clock) {
+    this.#options = options
+    this.#metadata = metadata
     this.#limits = limits
     this.#clock = clock
-    const lane = (name: LaneName) =>
-      new IntrospectionLane<IntrospectionResponse>(name, server.issuer, options.maxInFlight, clock)
+    this.#cache = new IntrospectionCache(options, clock)
+    const lane = (name: LaneName) => new IntrospectionLane(name, metadata.issuer, options.maxInFlight, clock)
     this.#lanes = { confirm: lane('confirm'), decide: lane('decide') }
   }
 
   /**
-   * The claims that the issuer gives for a token that is active (RFC 7662 §2.2), or why it could not be asked. The claims
-   * are not checked here. What needs no request is said at once, so that a flood is refused without a promise for each token.
+   * The claims of an active token, as the issuer sent them (RFC 7662 §2.2): they are not validated here. The result is
+   * synchronous where no request is needed, so that a flood is refused without a promise for each token.
    *
-   * @param name `confirm` for a token whose signature was verified, `decide` for every other
+   * @param laneName `confirm` for a token whose signature was verified here, `decide` for every other
+   * @param digest the {@link tokenDigest} of the token, where the caller has it
    * @throws {InvalidTokenError} `ERR_TOKEN_INACTIVE`, `ERR_CLAIM_INVALID`
    */
-  claimsOf(token: string, name: LaneName): Awaitable<IntrospectionResult> {
-    // The caches never hold the token itself.
-    const digest = hash('sha256', token, 'base64url')
-    const now = this.#clock.monotonic()
-    const lane = this.#lanes[name]
-    const known = this.#inactive.get(digest, now) ?? this.#active.get(digest, now)
-    if (known) return claimsIn(known)
-    const isFamiliar = name === 'decide' && this.#familiar.get(digest, now) === true
-    const outcome = lane.ask(digest, isFamiliar, (pass) => this.#ask(token, pass, lane))
-    return after(outcome, (answer) =>
-      answer.state === 'failed'
+  claimsOf(
+    token: string,
+    laneName: LaneName,
+    digest: string = tokenDigest(token),
+  ): Awaitable<IntrospectionResult> {
+    const cached = this.#cache.get(digest)
+    if (cached) return activeOrThrow(cached)
+    const lane = this.#lanes[laneName]
+    const wasActive = laneName === 'decide' && this.#cache.wasActive(digest)
+    const outcome = lane.run(digest, wasActive, (request) => this.#introspect(token, request, lane))
+    return after(outcome, (settled) =>
+      settled.state === 'failed'
         ? {
             state: 'failed',
-            kind: answer.kind,
-            error: undecided(answer, lane.waitMs(digest, isFamiliar)),
+            kind: settled.kind,
+            error: errorOf(settled, lane.waitMs(digest, wasActive)),
           }
-        : claimsIn(answer),
+        : activeOrThrow(settled),
     )
   }
 
-  /** Makes one request and tells the lanes what it says about the endpoint. */
-  async #ask(token: string, pass: Pass, lane: Lane): Promise<IntrospectionResponse | IntrospectionFailure> {
+  /** Introspects a token, caches the response and notes in the lanes what the outcome says about the endpoint. */
+  async #introspect(
+    token: string,
+    request: LaneRequest,
+    lane: IntrospectionLane,
+  ): Promise<IntrospectionResponse | IntrospectionFailure> {
     const started = this.#clock.monotonic()
-    const asked = (outcome: 'active' | 'inactive' | 'failed', detail?: object) =>
+    const publish = (outcome: 'active' | 'inactive' | 'failed', detail?: object) =>
       watched('introspectionAsked')?.publish({
-        issuer: this.#server.issuer,
+        issuer: this.#metadata.issuer,
         outcome,
         durationMs: this.#clock.monotonic() - started,
         ...detail,
       })
+    const { digest } = request
     try {
-      const { answer, bytes } = await Deadline.within(this.#limits.timeoutMs, (deadline) =>
-        this.#request(token, pass, lane, deadline),
+      const { response, bytes } = await Deadline.within(this.#limits.timeoutMs, (deadline) =>
+        this.#send(token, digest, lane, deadline),
       )
-      this.#noteAnswer(pass.digest, lane)
-      asked(answer.state === 'active' ? 'active' : 'inactive')
-      this.#keep(pass.digest, answer, bytes, lane)
-      return answer
+      this.#noteResponse(digest, lane)
+      publish(response.state === 'active' ? 'active' : 'inactive')
+      this.#cache.set(digest, response, bytes, lane.name === 'confirm')
+      return response
     } catch (error) {
       const { reason, status } = summarizeFailure(error)
-      asked('failed', { reason, status })
-      const failure: IntrospectionFailure = { state: 'failed', kind: kindOf(error, lane.name), error }
-      this.#noteFailure(pass, failure, lane)
+      publish('failed', { reason, status })
+      const failure: IntrospectionFailure = { state: 'failed', kind: failureKindOf(error, lane.name), error }
+      this.#noteFailure(request, failure, lane)
       return failure
     }
   }
 
-  async #request(
+  /** Sends a token to the endpoint, and once more to another URL where the endpoint has moved. */
+  async #send(
     token: string,
-    { digest }: Pass,
-    lane: Lane,
+    digest: string,
+    lane: IntrospectionLane,
     deadline: Deadline,
-  ): Promise<{ answer: IntrospectionResponse; bytes: number }> {
-    const endpoint = await this.#server.introspectionEndpoint(deadline)
+  ): Promise<ReceivedResponse> {
+    const endpoint = await this.#metadata.introspectionEndpoint(deadline)
     try {
-      return await this.#requestAt(endpoint, token, lane, deadline)
+      return await this.#sendTo(endpoint, token, lane, deadline)
     } catch (failure) {
       if (!(failure instanceof IssuerFailure) || !mayHaveMoved(failure)) throw failure
-      const kind = kindOf(failure, lane.name)
-      if (kind === 'token-refused' || kind === 'unclear' || this.#isBlameless(digest, lane)) throw failure
-      const endpointNow = await this.#server.rediscoverIntrospectionEndpoint(endpoint, deadline)
-      if (endpointNow === endpoint) throw failure
-      return this.#requestAt(endpointNow, token, lane, deadline)
+      const kind = failureKindOf(failure, lane.name)
+      if (kind === 'token-refused' || kind === 'unclear' || this.#isTokenSpecific(digest, lane)) throw failure
+      const newEndpoint = await this.#metadata.rediscoverIntrospectionEndpoint(endpoint, deadline)
+      if (newEndpoint === endpoint) throw failure
+      return this.#sendTo(newEndpoint, token, lane, deadline)
     }
   }
 
-  async #requestAt(
+  async #sendTo(
     endpoint: string,
     token: string,
-    lane: Lane,
+    lane: IntrospectionLane,
     deadline: Deadline,
-  ): Promise<{ answer: IntrospectionResponse; bytes: number }> {
-    const { issuer } = this.#server
+  ): Promise<ReceivedResponse> {
+    const { issuer } = this.#metadata
     const prepare = async () => {
-      const proof = await callAuthMethod(this.options.authenticate, issuer, endpoint, deadline)
+      const credentials = await callAuthMethod(this.#options.authenticate, issuer, endpoint, deadline)
       return {
         url: endpoint,
-        headers: { accept: 'application/json', ...proof.headers },
+        headers: { accept: 'application/json', ...credentials.headers },
         // RFC 7662 §2.1
-        form: new URLSearchParams({ ...proof.parameters, token, token_type_hint: 'access_token' }),
+        form: new URLSearchParams({ ...credentials.parameters, token, token_type_hint: 'access_token' }),
       }
     }
     const retries = lane.lastFailed ? 0 : this.#limits.retries
-    const document = await requestJson(prepare, this.#limits, deadline, this.#clock, retries)
-    return { answer: parseIntrospectionResponse(document, endpoint), bytes: document.body.length }
+    const json = await requestJson(prepare, this.#limits, deadline, this.#clock, retries)
+    return { response: parseIntrospectionResponse(json, endpoint), bytes: json.body.length }
   }
 
-  #noteAnswer(digest: string, lane: Lane): void {
+  #noteResponse(digest: string, lane: IntrospectionLane): void {
     lane.close()
-    // An endpoint that confirms tokens is well. What unverified tokens are answered does not close `confirm`.
+    // An endpoint that confirms tokens works. A response about an unverified token does not close `confirm`.
     if (lane.name === 'confirm') this.#lanes.decide.close()
     const others = this.#answered.filter((each) => each.digest !== digest)
     this.#answered = [{ digest, at: this.#clock.monotonic() }, ...others].slice(0, 2)
   }
 
-  #noteFailure(pass: Pass, failure: IntrospectionFailure, lane: Lane): void {
-    if (failure.kind === 'misconfigured') this.#warn(failure.error)
-    const isAsked = retryAfterSecondsOf(failure.error) !== undefined
-    if (failure.kind === 'token-refused' || (failure.kind === 'unclear' && !isAsked)) lane.noteAlive(pass)
-    else if (pass.probe === undefined && this.#isBlameless(pass.digest, lane)) lane.noteUncounted()
-    else lane.noteFailure(pass, failure)
-    // A limit on requests counts those of both lanes. What made-up tokens are answered says nothing about it.
-    const isLimited = failure.kind !== 'token-refused' && (isAsked || statusOf(failure.error) === 429)
-    if (isLimited && (lane.name === 'confirm' || pass.isFamiliar))
-      this.#lanes.decide.noteAskedToRest(lane.waitMs(pass.digest, pass.isFamiliar), failure)
+  #noteFailure(request: LaneRequest, failure: IntrospectionFailure, lane: IntrospectionLane): void {
+    const { digest, wasActive, halfOpenProbe } = request
+    const { kind, error } = failure
+    if (kind === 'misconfigured') this.#warn(error)
+    const hasRetryAfter = retryAfterSecondsOf(error) !== undefined
+    if (kind === 'token-refused' || (kind === 'unclear' && !hasRetryAfter)) lane.noteReachable(request)
+    else if (halfOpenProbe === undefined && this.#isTokenSpecific(digest, lane)) lane.noteUncountedFailure()
+    else lane.noteFailure(request, failure)
+    // A rate limit counts the requests of both lanes. What the endpoint answers to made-up tokens is no sign of one.
+    const isRateLimited = kind !== 'token-refused' && (hasRetryAfter || statusOf(error) === 429)
+    if (isRateLimited && (lane.name === 'confirm' || wasActive))
+      this.#lanes.decide.noteRateLimited(lane.waitMs(digest, wasActive), failure)
   }
 
   /**
-   * Whether a failure in `decide` says nothing about the endpoint, because another token got a proper answer within the last
-   * seconds: callers choose what they write into unverified tokens, and with it what the endpoint makes of them.
+   * Whether a failure in `decide` says nothing about the endpoint, because another token had a proper response within the
+   * last seconds. Callers choose what an unverified token holds, and so they can choose how the endpoint fails at it.
    */
-  #isBlameless(digest: string, lane: Lane): boolean {
+  #isTokenSpecific(digest: string, lane: IntrospectionLane): boolean {
     if (lane.name !== 'decide') return false
     const now = this.#clock.monotonic()
-    return this.#answered.some((each) => each.digest !== digest && now - each.at <= ALIVE_MS)
+    return this.#answered.some((each) => each.digest !== digest && now - each.at <= RESPONSE_PROVES_HEALTH_MS)
   }
 
-  /** What only a person can repair. */
+  /** Warns once of a failure that waiting does not repair: an operator must act. */
   #warn(error: unknown): void {
     const { host = '', status } = summarizeFailure(error)
     const reason = reasonOf('ERR_INTROSPECTION_UNAVAILABLE', error)
-    const { issuer } = this.#server
+    const { issuer } = this.#metadata
     const what = status === undefined ? reason : `${reason}, status ${status}`
     warnOnce(
       'ERR_INTROSPECTION_UNAVAILABLE',
@@ -204,39 +205,20 @@ export class IntrospectionClient {
       `Introspection for the issuer ${issuer} does not work (${host}: ${what}). ${hints[reason]}`,
     )
   }
-
-  #keep(digest: string, answer: IntrospectionResponse, bytes: number, lane: Lane): void {
-    const { cacheMs, inactiveCacheMs } = this.options
-    const now = this.#clock.monotonic()
-    if (answer.state !== 'active') {
-      // The other lane may have been told before that the token is active.
-      this.#active.delete(digest)
-      this.#familiar.delete(digest)
-      if (inactiveCacheMs > 0) this.#inactive.set(digest, answer, ENTRY_BYTES, now + inactiveCacheMs)
-      return
-    }
-    if (lane.name === 'decide') this.#familiar.set(digest, true, ENTRY_BYTES, now + FAMILIAR_MS)
-    if (bytes > MAX_KEPT_BYTES) return
-    const { exp } = answer.claims
-    // RFC 7662 §4: never past `exp`.
-    const leftMs = typeof exp === 'number' ? (exp - this.#clock.now()) * 1000 : Number.POSITIVE_INFINITY
-    const keptMs = Math.min(cacheMs, leftMs)
-    if (keptMs > 0) this.#active.set(digest, answer, ENTRY_BYTES + MEMORY_PER_BYTE * bytes, now + keptMs)
-  }
 }
 
-/** @throws {InvalidTokenError} where the token is not active */
-function claimsIn(answer: IntrospectionResponse): IntrospectionResult {
-  if (answer.state === 'active') return answer
-  if (answer.state === 'inactive') throw new InvalidTokenError('ERR_TOKEN_INACTIVE', { reason: 'inactive' })
+/** @throws {InvalidTokenError} where the token is not active, or the response is ambiguous */
+function activeOrThrow(response: IntrospectionResponse): IntrospectionResult {
+  if (response.state === 'active') return response
+  if (response.state === 'inactive') throw new InvalidTokenError('ERR_TOKEN_INACTIVE', { reason: 'inactive' })
   throw new InvalidTokenError('ERR_CLAIM_INVALID', {
     message: 'The introspection response repeats a member name',
     reason: 'introspection-repeated-member',
   })
 }
 
-/** Each caller gets an error of its own: it is told what its request needs. */
-function undecided({ kind, error }: IntrospectionFailure, waitMs: number): UnavailableError {
+/** Each caller gets its own error: the challenge context of its request is added to it. */
+function errorOf({ kind, error }: IntrospectionFailure, waitMs: number): UnavailableError {
   if (kind === 'limit')
     return new UnavailableError('ERR_INTROSPECTION_UNAVAILABLE', {
       retryAfterSeconds: 1,

@@ -4,61 +4,62 @@ import { retryAfterSecondsOf } from '../../errors/issuer-failure.js'
 import { watched } from '../../telemetry/events.js'
 import { Backoff } from '../http/pacing.js'
 import type { IntrospectionFailure, LaneName } from './introspection-failure.js'
+import type { IntrospectionResponse } from './introspection-response.js'
 
 /** How many requests in a row may fail before the circuit breaker opens. */
 const TOLERATED_FAILURES = 2
-/** For how long after the pause a token whose probe failed leaves the probe to other tokens. */
-const YIELD_MS = 60_000
-/** How many tokens are remembered whose probes failed. */
-const MAX_FAILED_PROBES = 1_000
-/** By so much a rest is longer than the pause of the token that was refused. */
-const LEAST_REST_MS = 5_000
-/** After so long without another one, a rest that the endpoint asks for is a first one again. */
-const RESTS_FORGOTTEN_MS = 120_000
+/** How long after the pause a token whose half-open probe failed leaves the probe to other tokens. */
+const PROBE_COOLDOWN_MS = 60_000
+/** How many tokens in such a cooldown are remembered. */
+const MAX_PROBE_COOLDOWNS = 1_000
+/** A rate limit pause is at least this much longer than the pause of the token that the endpoint refused. */
+const MIN_RATE_LIMIT_MARGIN_MS = 5_000
+/** Rate limit pauses grow. After this time without one, the next pause is a first one again. */
+const RATE_LIMIT_MEMORY_MS = 120_000
 
-/** A request that was let through. */
-export interface Pass {
+/** A request that the lane let through. */
+export interface LaneRequest {
   readonly digest: string
   /** Whether the issuer called the token active before: then no anonymous caller has made it up. */
-  readonly isFamiliar: boolean
+  readonly wasActive: boolean
   /** How often the breaker had opened when the request began. */
   readonly openings: number
-  /** Which of the half-open probes it is. */
-  readonly probe: Probe | undefined
+  /** Which half-open probe the request is, if any. */
+  readonly halfOpenProbe: HalfOpenProbe | undefined
 }
 
-/** The probe that any token may be, and the one that is kept for tokens that the issuer called active before. */
-type Probe = 'any' | 'familiar'
+/** One probe is for any token. The other is reserved for tokens that the issuer called active before. */
+type HalfOpenProbe = 'any' | 'was-active'
 
 const LIMITED: IntrospectionFailure = { state: 'failed', kind: 'limit' }
 
 /**
- * One lane to an introspection endpoint: a circuit breaker with half-open probes and a limit on requests in flight.
- * Nothing that happens in one lane delays another lane.
+ * One lane to an introspection endpoint: single flight per token, a limit on requests in flight, and a circuit breaker with
+ * half-open probes. Nothing that happens in one lane delays the other.
  */
-export class IntrospectionLane<Outcome> {
+export class IntrospectionLane {
   readonly name: LaneName
   readonly #issuer: string
   readonly #maxInFlight: number
   readonly #clock: Clock
   readonly #backoff: Backoff
-  /** The pauses after failures of familiar tokens: those of made-up ones do not hold them up. */
-  readonly #familiarBackoff: Backoff
-  /** The rests that the endpoint asked for: kept by tokens that it has not called active before. */
-  readonly #restBackoff: Backoff
+  /** The pauses after failures of tokens that were active before: made-up tokens do not delay them. */
+  readonly #wasActiveBackoff: Backoff
+  /** The rate limit pauses. Tokens that were active before do not keep them. */
+  readonly #rateLimitBackoff: Backoff
   /** Requests in flight by token: single flight. */
-  readonly #inFlight = new Map<string, Promise<Outcome | IntrospectionFailure>>()
-  readonly #probes = new Set<Probe>()
-  /** Tokens whose probe failed, and when each may probe again. */
-  readonly #failedProbes = new Map<string, number>()
-  /** Whether the breaker has opened and not closed since: it is half-open once the pause is over. */
+  readonly #inFlight = new Map<string, Promise<IntrospectionResponse | IntrospectionFailure>>()
+  readonly #probesInFlight = new Set<HalfOpenProbe>()
+  /** When each token whose probe failed may probe again. */
+  readonly #probeCooldowns = new Map<string, number>()
+  /** Whether the breaker has opened and not closed since. After the pause it is half-open. */
   #isOpen = false
   #openings = 0
-  #lastFailure: IntrospectionFailure = LIMITED
-  #rests = 0
-  #restedAt = Number.NEGATIVE_INFINITY
-  #restFailure: IntrospectionFailure = LIMITED
+  #lastFailure = LIMITED
   #lastFailed = false
+  #rateLimitPauses = 0
+  #rateLimitedAt = Number.NEGATIVE_INFINITY
+  #rateLimitFailure = LIMITED
 
   constructor(name: LaneName, issuer: string, maxInFlight: number, clock: Clock) {
     this.name = name
@@ -66,39 +67,39 @@ export class IntrospectionLane<Outcome> {
     this.#maxInFlight = maxInFlight
     this.#clock = clock
     this.#backoff = new Backoff(clock)
-    this.#familiarBackoff = new Backoff(clock)
-    this.#restBackoff = new Backoff(clock)
+    this.#wasActiveBackoff = new Backoff(clock)
+    this.#rateLimitBackoff = new Backoff(clock)
   }
 
-  /** Whether the last request failed: the next one is not repeated if it fails too. */
+  /** Whether the last request failed. Then the next one is not retried. */
   get lastFailed(): boolean {
     return this.#lastFailed
   }
 
-  /** Milliseconds until it is worth asking about a token again. */
-  waitMs(digest: string, isFamiliar: boolean): number {
-    const restMs = this.#restMs(isFamiliar)
-    if (!this.#isOpen) return restMs
-    if (isFamiliar) return this.#familiarBackoff.waitMs
-    return Math.max(restMs, this.#backoff.waitMs || this.#yieldsForMs(digest))
+  /** Milliseconds until a token may be introspected again; 0 when it may be now. */
+  waitMs(digest: string, wasActive: boolean): number {
+    const rateLimitMs = this.#rateLimitPauseMs(wasActive)
+    if (!this.#isOpen) return rateLimitMs
+    if (wasActive) return this.#wasActiveBackoff.waitMs
+    return Math.max(rateLimitMs, this.#backoff.waitMs || this.#probeCooldownMs(digest))
   }
 
   /**
-   * Makes a request unless the breaker is open or the limit is reached; joins a request in flight for the same token.
+   * Makes a request, unless the breaker is open or the limit is reached. Joins a request in flight for the same token.
    *
-   * @param isFamiliar whether the issuer called the token active before
-   * @param work never rejects
+   * @param wasActive whether the issuer called the token active before
+   * @param send makes the request; never rejects
    */
-  ask(
+  run(
     digest: string,
-    isFamiliar: boolean,
-    work: (pass: Pass) => Promise<Outcome | IntrospectionFailure>,
-  ): Promise<Outcome | IntrospectionFailure> | IntrospectionFailure {
+    wasActive: boolean,
+    send: (request: LaneRequest) => Promise<IntrospectionResponse | IntrospectionFailure>,
+  ): Promise<IntrospectionResponse | IntrospectionFailure> | IntrospectionFailure {
     const joined = this.#inFlight.get(digest)
     if (joined) return joined
-    if (this.#restMs(isFamiliar) > 0) return this.#restFailure
-    const probe = this.#isOpen ? this.#freeProbe(digest, isFamiliar) : undefined
-    if (this.#isOpen && !probe) return this.#lastFailure
+    if (this.#rateLimitPauseMs(wasActive) > 0) return this.#rateLimitFailure
+    const halfOpenProbe = this.#isOpen ? this.#freeProbe(digest, wasActive) : undefined
+    if (this.#isOpen && !halfOpenProbe) return this.#lastFailure
     if (this.#inFlight.size >= this.#maxInFlight) {
       watched('introspectionLimited')?.publish({
         issuer: this.#issuer,
@@ -107,100 +108,106 @@ export class IntrospectionLane<Outcome> {
       })
       return LIMITED
     }
-    if (probe) this.#probes.add(probe)
-    const outcome = work({ digest, isFamiliar, openings: this.#openings, probe }).finally(() => {
+    if (halfOpenProbe) this.#probesInFlight.add(halfOpenProbe)
+    const outcome = send({ digest, wasActive, openings: this.#openings, halfOpenProbe }).finally(() => {
       this.#inFlight.delete(digest)
-      if (probe) this.#probes.delete(probe)
+      if (halfOpenProbe) this.#probesInFlight.delete(halfOpenProbe)
     })
     this.#inFlight.set(digest, outcome)
     return outcome
   }
 
-  /** The endpoint gave a proper answer in this lane or in one that vouches for it. */
+  /** Closes the breaker: the endpoint gave a proper response. */
   close(): void {
     this.#isOpen = false
     this.#lastFailed = false
-    this.#failedProbes.clear()
+    this.#probeCooldowns.clear()
     this.#backoff.succeeded()
-    this.#familiarBackoff.succeeded()
+    this.#wasActiveBackoff.succeeded()
   }
 
-  /** The endpoint answered, but not about the token: it is alive, and no more is known. */
-  noteAlive({ openings }: Pass): void {
-    // The answer to a request from before the breaker opened is not news.
+  /** Notes that the endpoint answered, but not about the token: it is reachable, and no more is known. */
+  noteReachable({ openings }: LaneRequest): void {
+    // A request that began before the breaker opened says nothing about the time since.
     if (openings === this.#openings) this.#isOpen = false
   }
 
-  /** A request failed for a reason that says nothing about the endpoint. */
-  noteUncounted(): void {
+  /** Notes a failure that says nothing about the endpoint. */
+  noteUncountedFailure(): void {
     this.#lastFailed = true
   }
 
-  /**
-   * The endpoint has asked this service for fewer requests, about a token that no caller has made up. What it allows is for all
-   * lanes together, so tokens that anyone can have made up must not use it up. No answer about another token ends this rest.
-   *
-   * @param pauseMs for how long that token must wait: it comes before those that rest
-   */
-  noteAskedToRest(pauseMs: number, failure: IntrospectionFailure): void {
-    // Requests that began before the rest have nothing to add.
-    if (this.#rests > 0 && this.#restBackoff.waitMs > 0) return
-    const now = this.#clock.monotonic()
-    if (now - this.#restedAt > RESTS_FORGOTTEN_MS) this.#restBackoff.succeeded()
-    this.#rests++
-    this.#restedAt = now
-    this.#restFailure = failure
-    this.#restBackoff.failed(pauseMs + LEAST_REST_MS)
-    this.#publish(this.#restBackoff.waitMs)
-  }
-
-  noteFailure({ digest, isFamiliar, openings, probe }: Pass, failure: IntrospectionFailure): void {
+  /** Notes a failure of the endpoint. Opens the breaker after the third in a row, or where the endpoint asked for a pause. */
+  noteFailure(
+    { digest, wasActive, openings, halfOpenProbe }: LaneRequest,
+    failure: IntrospectionFailure,
+  ): void {
     this.#lastFailed = true
-    // Requests that began before the breaker opened have nothing to add.
+    // Requests that began before the breaker opened must not open it again.
     if (openings !== this.#openings) return
     this.#lastFailure = failure
     const retryAfterMs = retryAfterMsOf(failure.error)
     this.#backoff.failed(retryAfterMs, TOLERATED_FAILURES)
-    if (isFamiliar) this.#familiarBackoff.failed(retryAfterMs, TOLERATED_FAILURES)
+    if (wasActive) this.#wasActiveBackoff.failed(retryAfterMs, TOLERATED_FAILURES)
     const pauseMs = this.#backoff.waitMs
     if (pauseMs <= 0) return
     this.#isOpen = true
     this.#openings++
-    if (probe === 'any' && this.name === 'decide') this.#yieldProbe(digest, pauseMs)
-    this.#publish(pauseMs)
+    if (halfOpenProbe === 'any' && this.name === 'decide') this.#startProbeCooldown(digest, pauseMs)
+    this.#publishOpened(pauseMs)
   }
 
-  #publish(pauseMs: number): void {
+  /**
+   * Begins a rate limit pause: the endpoint asked for fewer requests, about a token that no anonymous caller has made up. Its
+   * limit is for all lanes together, so tokens that may be made up must not use it up. No response about another token ends
+   * this pause.
+   *
+   * @param tokenPauseMs how long the refused token itself must wait; this pause is longer, so that it is served first
+   */
+  noteRateLimited(tokenPauseMs: number, failure: IntrospectionFailure): void {
+    // Requests that began before the pause must not make it longer.
+    if (this.#rateLimitPauses > 0 && this.#rateLimitBackoff.waitMs > 0) return
+    const now = this.#clock.monotonic()
+    if (now - this.#rateLimitedAt > RATE_LIMIT_MEMORY_MS) this.#rateLimitBackoff.succeeded()
+    this.#rateLimitPauses++
+    this.#rateLimitedAt = now
+    this.#rateLimitFailure = failure
+    this.#rateLimitBackoff.failed(tokenPauseMs + MIN_RATE_LIMIT_MARGIN_MS)
+    this.#publishOpened(this.#rateLimitBackoff.waitMs)
+  }
+
+  #publishOpened(pauseMs: number): void {
     const event = { issuer: this.#issuer, lane: this.name, pauseMs }
     watched('introspectionCircuitOpened')?.publish(event)
     watched('introspectionResting')?.publish(event)
   }
 
-  /** Milliseconds that are left of a rest; without one, nothing depends on the clock. */
-  #restMs(isFamiliar: boolean): number {
-    return isFamiliar || this.#rests === 0 ? 0 : this.#restBackoff.waitMs
+  /** Milliseconds that are left of a rate limit pause. Before the first one, the clock is not read. */
+  #rateLimitPauseMs(wasActive: boolean): number {
+    return wasActive || this.#rateLimitPauses === 0 ? 0 : this.#rateLimitBackoff.waitMs
   }
 
-  /** The probe that a token may be while the breaker is open or half-open. */
-  #freeProbe(digest: string, isFamiliar: boolean): Probe | undefined {
-    const probe = isFamiliar ? 'familiar' : 'any'
-    return this.#probes.has(probe) || this.waitMs(digest, isFamiliar) > 0 ? undefined : probe
+  /** The half-open probe that a token may take, if any. */
+  #freeProbe(digest: string, wasActive: boolean): HalfOpenProbe | undefined {
+    const probe = wasActive ? 'was-active' : 'any'
+    return this.#probesInFlight.has(probe) || this.waitMs(digest, wasActive) > 0 ? undefined : probe
   }
 
-  /** For how long a token leaves the probe to other tokens. */
-  #yieldsForMs(digest: string): number {
-    return Math.max(0, (this.#failedProbes.get(digest) ?? 0) - this.#clock.monotonic())
+  /** Milliseconds for which a token leaves the probe to other tokens. */
+  #probeCooldownMs(digest: string): number {
+    return Math.max(0, (this.#probeCooldowns.get(digest) ?? 0) - this.#clock.monotonic())
   }
 
   /** A caller that repeats one token must not take every probe. */
-  #yieldProbe(digest: string, pauseMs: number): void {
-    this.#failedProbes.set(digest, this.#clock.monotonic() + pauseMs + YIELD_MS)
-    const [oldest] = this.#failedProbes.keys()
-    if (this.#failedProbes.size > MAX_FAILED_PROBES && oldest !== undefined) this.#failedProbes.delete(oldest)
+  #startProbeCooldown(digest: string, pauseMs: number): void {
+    this.#probeCooldowns.set(digest, this.#clock.monotonic() + pauseMs + PROBE_COOLDOWN_MS)
+    const [oldest] = this.#probeCooldowns.keys()
+    if (this.#probeCooldowns.size > MAX_PROBE_COOLDOWNS && oldest !== undefined)
+      this.#probeCooldowns.delete(oldest)
   }
 }
 
-/** How long the endpoint, or discovery, asked to be left alone. */
+/** The pause that the endpoint, or discovery, asked for. */
 function retryAfterMsOf(error: unknown): number {
   const seconds = error instanceof UnavailableError ? error.retryAfterSeconds : retryAfterSecondsOf(error)
   return (seconds ?? 0) * 1000

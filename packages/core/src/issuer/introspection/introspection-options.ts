@@ -1,23 +1,20 @@
 import { numberIn, type OptionCheck, objectWith, oneOf, wrongKind } from '../../errors/check-options.js'
 import { ConfigurationError } from '../../errors/errors.js'
 import { checkWhen, type IntrospectionWhen } from '../../policy/introspection-when.js'
+import { type AuthenticateClient, clientSecretBasic, clientSecretPost } from './client-authentication.js'
 
-/** What proves to the issuer who asks: goes into the request as it is. */
-export interface ClientAuthentication {
-  readonly headers?: Readonly<Record<string, string>> | undefined
-  /** Form parameters, such as `client_assertion` (RFC 7523 §2.2). */
-  readonly parameters?: Readonly<Record<string, string>> | undefined
-}
-
-/** Makes a {@link ClientAuthentication} for each request: a bearer API key, a private key JWT (RFC 7523). */
-export type AuthenticateClient = (request: {
-  readonly issuer: string
-  readonly endpoint: string
-}) => ClientAuthentication | Promise<ClientAuthentication>
-
-/** Whether, how and as whom the issuer is asked about tokens (RFC 7662). */
+/**
+ * Which tokens are introspected at the issuer (RFC 7662), and how this API authenticates there.
+ *
+ * @example
+ * createVerifier({ introspection: { when: 'always', clientId: 'my-api', clientSecret } })
+ */
 export interface IntrospectionOptions {
-  /** @default 'fallback' */
+  /**
+   * Which tokens are introspected. A policy may say otherwise for its route.
+   *
+   * @default 'fallback'
+   */
   readonly when?: IntrospectionWhen | undefined
   /**
    * The client id of this API.
@@ -26,47 +23,46 @@ export interface IntrospectionOptions {
    */
   readonly clientId?: string | undefined
   /**
-   * Its secret.
+   * The client secret of this API.
    *
    * @default the environment variable `TELNYX_CLIENT_SECRET`
    */
   readonly clientSecret?: string | undefined
   /**
-   * How this API authenticates (RFC 6749 §2.3.1), or a function that does it in any other way.
+   * How this API authenticates (RFC 6749 §2.3.1), or a function for any other method.
    *
    * @default 'client_secret_basic'
    */
   readonly authMethod?: 'client_secret_basic' | 'client_secret_post' | AuthenticateClient | undefined
   /**
-   * How long it is believed that a token is active, in seconds, never past its `exp`; 0 asks every time.
+   * How long the response for an active token is cached, in seconds, from 0 (no cache) to 3600. Never past its `exp`.
    *
    * @default 30
    */
   readonly cacheSeconds?: number | undefined
   /**
-   * How long it is believed that a token is not active, in seconds; 0 asks every time.
+   * How long the response for an inactive token is cached, in seconds, from 0 (no cache) to 3600.
    *
    * @default 10
    */
   readonly inactiveCacheSeconds?: number | undefined
   /**
-   * What becomes of a token that was found to be good here, when the issuer is always to be asked and is down: `'reject'`
-   * (503) or `'accept'`. An issuer that refuses the credentials of this API, or is asked at a wrong address, is not down:
-   * then it is a 503 in any case.
+   * What happens with `when: 'always'` to a token that was verified here, while the endpoint is down: `'reject'` answers 503,
+   * `'accept'` accepts it. Refused credentials and a wrong endpoint URL are no outage: they always answer 503.
    *
    * @default 'reject'
    */
   readonly onUnavailable?: 'reject' | 'accept' | undefined
   /**
-   * How many introspection requests may be in flight at once: this many for tokens whose signature was verified here, and
-   * this many for tokens that only the issuer can judge. The surplus is refused at once (503). From 1 to 100,000.
+   * The maximum number of introspection requests in flight: this many for tokens whose signature was verified here, and this
+   * many for tokens that only the issuer can judge. Further ones are refused at once (503). From 1 to 100,000.
    *
    * @default 100
    */
   readonly maxInFlight?: number | undefined
 }
 
-/** The option, checked and copied. */
+/** The option `introspection`, checked, copied and with its defaults. */
 export interface ResolvedIntrospection {
   readonly when: IntrospectionWhen
   readonly authenticate: AuthenticateClient
@@ -77,6 +73,11 @@ export interface ResolvedIntrospection {
 }
 
 type AuthMethod = NonNullable<IntrospectionOptions['authMethod']>
+
+const CLIENT_SECRET_METHODS = {
+  client_secret_basic: clientSecretBasic,
+  client_secret_post: clientSecretPost,
+}
 
 const check = objectWith({
   when: (value): IntrospectionWhen => (value === undefined ? 'fallback' : checkWhen(value)),
@@ -102,7 +103,7 @@ export function resolveIntrospection(
   if (option === undefined) return undefined
   if (typeof option === 'string')
     throw new ConfigurationError(
-      'Option "introspection" of a verifier must be an object, such as { when: "fallback" }; a text is for policies',
+      'Option "introspection" of a verifier must be an object, such as { when: "fallback" }; a string is for policies',
     )
   const given = check(option, 'introspection')
   const { when, authMethod, cacheSeconds, inactiveCacheSeconds, onUnavailable, maxInFlight } = given
@@ -117,8 +118,7 @@ export function resolveIntrospection(
     authenticate:
       typeof authMethod === 'function'
         ? authMethod
-        : withSecret(
-            authMethod,
+        : CLIENT_SECRET_METHODS[authMethod](
             needed('clientId', 'TELNYX_CLIENT_ID'),
             needed('clientSecret', 'TELNYX_CLIENT_SECRET'),
           ),
@@ -148,22 +148,6 @@ function isAuthenticateClient(value: unknown): value is AuthenticateClient {
 function requireCredential(name: string, fromEnvironment: string | undefined, variable: string): string {
   if (fromEnvironment) return fromEnvironment
   throw new ConfigurationError(
-    `Introspection needs "${name}": set this option of "introspection" or the environment variable ${variable} (which is for https://api.telnyx.com alone where there are several issuers), or give a function as "authMethod"`,
+    `Introspection needs "${name}": set this option of "introspection" or the environment variable ${variable} (for https://api.telnyx.com alone where there are several issuers), or set a function as "authMethod"`,
   )
-}
-
-function withSecret(
-  method: 'client_secret_basic' | 'client_secret_post',
-  clientId: string,
-  clientSecret: string,
-): AuthenticateClient {
-  if (method === 'client_secret_post')
-    return () => ({ parameters: { client_id: clientId, client_secret: clientSecret } })
-  // RFC 6749 §2.3.1: each half is form-encoded before they are joined.
-  const credentials = Buffer.from(`${formEncode(clientId)}:${formEncode(clientSecret)}`).toString('base64')
-  return () => ({ headers: { authorization: `Basic ${credentials}` } })
-}
-
-function formEncode(text: string): string {
-  return new URLSearchParams({ '': text }).toString().slice(1)
 }

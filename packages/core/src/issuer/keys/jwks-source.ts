@@ -85,7 +85,7 @@ export class JwksSource {
     if (answer.value === undefined && previous) return { value: previous, lifetimeMs, retries: 0 }
     const value = await importUsable(answer.value, uri, previous, answer.durationMs).catch(
       (failure: unknown) => {
-        throw failure instanceof IssuerFailure ? client.reject(failure) : failure
+        throw failure instanceof IssuerFailure ? client.reject(failure, answer) : failure
       },
     )
     this.#fetchedFrom = { uri, etag: etagOf(answer) }

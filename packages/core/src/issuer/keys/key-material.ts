@@ -1,5 +1,6 @@
 import type { LeftOutReason } from '../../telemetry/keys-left-out.js'
 import { type PublicKey, parsePublicKey } from '../../token/signature.js'
+import { hasSmallOrder } from '../../token/small-order.js'
 import { hasRocaStructure } from './roca.js'
 import { encodeSpki } from './spki.js'
 
@@ -33,24 +34,12 @@ function flawOfRsaKey({ n, e }: Readonly<Record<string, unknown>>): LeftOutReaso
   return hasRocaStructure(modulus) ? 'roca' : undefined
 }
 
-/** The encodings of the points of small order on edwards25519, with their sign bit cleared (RFC 8032 §5.1). */
-const SMALL_ORDER_POINTS: ReadonlySet<string> = new Set([
-  '0000000000000000000000000000000000000000000000000000000000000000',
-  '0100000000000000000000000000000000000000000000000000000000000000',
-  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
-  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
-  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-])
-
 /** With a point of small order as the key, some signatures fit any message, so anyone can make one. */
 function flawOfEd25519Key({ x }: Readonly<Record<string, unknown>>): LeftOutReason | undefined {
   if (typeof x !== 'string') return 'malformed'
-  const bytes = Buffer.from(x, 'base64url')
-  if (bytes.length !== 32) return 'malformed'
-  bytes.writeUInt8(bytes.readUInt8(31) & 0x7f, 31)
-  return SMALL_ORDER_POINTS.has(bytes.toString('hex')) ? 'small-order' : undefined
+  const point = Buffer.from(x, 'base64url')
+  if (point.length !== 32) return 'malformed'
+  return hasSmallOrder(point) ? 'small-order' : undefined
 }
 
 function toBigInt(base64url: string): bigint {

@@ -1,0 +1,75 @@
+import { type Awaitable, isPending } from '../base/maybe-async.js'
+import type { CompiledPolicy } from '../policy/policy.js'
+import type { AuthenticatableRequest } from '../request/authorization-header.js'
+import type { Auth } from '../token/auth.js'
+import { type Anonymous, type Authenticated, type AuthState, AuthStates } from './auth-state.js'
+import type { ResolvedAuthenticatorOptions } from './authenticator-options.js'
+import type { RequestHandle } from './request-handle.js'
+import { publishAuth, settledState } from './request-state.js'
+
+/** Runs an authenticator, and keeps the outcome as the state of the request. */
+export function authenticate(
+  authenticator: ResolvedAuthenticatorOptions,
+  handle: RequestHandle,
+  request: AuthenticatableRequest,
+  before: AuthState | undefined,
+): Awaitable<Anonymous | Authenticated> {
+  try {
+    const auth = authenticator.verifier.authenticateIfPresent(request, authenticator.policy)
+    return isPending(auth)
+      ? authenticateLater(authenticator, handle, request, before, auth)
+      : accept(authenticator, handle, request, before, auth)
+  } catch (error) {
+    throw becomeRefused(authenticator, handle, error)
+  }
+}
+
+async function authenticateLater(
+  authenticator: ResolvedAuthenticatorOptions,
+  handle: RequestHandle,
+  request: AuthenticatableRequest,
+  before: AuthState | undefined,
+  auth: Promise<Auth | undefined>,
+): Promise<Anonymous | Authenticated> {
+  try {
+    return accept(authenticator, handle, request, before, await auth)
+  } catch (error) {
+    throw becomeRefused(authenticator, handle, error)
+  }
+}
+
+/** @throws {MissingTokenError} when there is no token, and the authenticator needs one */
+function accept(
+  authenticator: ResolvedAuthenticatorOptions,
+  handle: RequestHandle,
+  request: AuthenticatableRequest,
+  before: AuthState | undefined,
+  auth: Auth | undefined,
+): Anonymous | Authenticated {
+  if (!auth && !authenticator.optional) throw authenticator.verifier.missingToken(request)
+  const satisfied = satisfiedPolicies(before)
+  const state = AuthStates.set<Anonymous | Authenticated>(
+    handle.requestKey,
+    auth
+      ? { kind: 'authenticated', authenticator, auth, satisfied: [...satisfied, authenticator.policy] }
+      : { kind: 'anonymous', authenticator, request, satisfied },
+  )
+  publishAuth(handle, authenticator, auth)
+  return state
+}
+
+/** Keeps a refusal. It replaces what another authenticator found before. */
+export function becomeRefused(
+  authenticator: ResolvedAuthenticatorOptions,
+  handle: RequestHandle,
+  error: unknown,
+): unknown {
+  AuthStates.set(handle.requestKey, { kind: 'refused', authenticator, error })
+  publishAuth(handle, authenticator, undefined)
+  return error
+}
+
+function satisfiedPolicies(before: AuthState | undefined): readonly CompiledPolicy[] {
+  const state = settledState(before)
+  return state === undefined || state.kind === 'refused' ? [] : state.satisfied
+}
