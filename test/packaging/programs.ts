@@ -98,6 +98,30 @@ export const RIGHT: Readonly<Record<string, string>> = {
     const secure = fastify({ http2: true, https: { key: readFileSync('key'), cert: readFileSync('cert') } })
     secure.get('/', { onRequest: requireScopes('a') }, async (request) => getAuth(request).subject)
   `,
+  hono: `
+    import { type Auth, createVerifier, getAuth, requireAuth, requireScopes, telnyxAuth, type TelnyxAuthOptions } from '@telnyx-auth/hono'
+    import { Hono, type MiddlewareHandler } from 'hono'
+
+    const app = new Hono<{ Variables: { requestId: string } }>()
+    app.use(telnyxAuth({ audience: process.env.AUDIENCE, issuer: process.env.ISSUER }))
+    app.use('/v1/*', telnyxAuth({ verifier: createVerifier<{ tenant: string }>(), scopes: ['a'], optional: true }))
+    const guards: MiddlewareHandler[] = [requireScopes('a'), requireAuth({ acrValues: ['urn:gold'], maxAgeSeconds: 300 })]
+    app.use('/x', ...guards)
+    app.get('/users/:id', requireAuth({ anyScope: ['a', 'b'] }), (c) => {
+      const subject: string | undefined = c.var.auth?.subject
+      const requestId: string = c.var.requestId
+      const auth: Auth<{ tenant: string }> = getAuth<{ tenant: string }>(c)
+      // @ts-expect-error: it is what it is declared to be, and no more
+      c.var.auth?.nothing
+      return c.json([subject, requestId, auth.claims.tenant, auth.hasScopes('a'), c.req.param('id')])
+    })
+    const chained = new Hono().use(telnyxAuth()).get('/', (c) => c.json(c.get('auth')?.scopes ?? []))
+    const options: TelnyxAuthOptions<{ org: string }> = {
+      getToken: (request) => request.headers.get('x-access-token') ?? undefined,
+      validate: (auth) => auth.claims.org === 'x',
+    }
+    app.route('/inner', chained.use(telnyxAuth(options)))
+  `,
   'mock-issuer': `
     import { channels, createVerifier, type Events, type Verifier, watch } from '@telnyx-auth/core'
     import { type Client, type ClientSeed, createMockIssuer, type Endpoint, type Grant, type GrantType } from '@telnyx-auth/mock-issuer'
@@ -149,6 +173,7 @@ const USE: Readonly<Record<string, string>> = {
   express: 'telnyxAuth(',
   koa: 'telnyxAuth(',
   fastify: 'fastify().register(telnyxAuth, ',
+  hono: 'telnyxAuth(',
 }
 
 const WRONG: readonly [string, string, RegExp][] = [

@@ -40,7 +40,7 @@ export class TelnyxAuthGuard implements CanActivate {
     const required = demands.filter((authorize) => authorize !== undefined)
     const handle: core.RequestHandle = {
       requestKey: request,
-      setAuth: (auth) => Reflect.set(request, 'auth', auth),
+      setAuth: (auth) => core.setProperty(request, 'auth', auth),
       routePolicies: () => core.policiesOf(required),
       responseHeaders: () => [response],
     }

@@ -59,7 +59,7 @@ function middleware(decide: core.Authenticator['authenticate']): Middleware {
   const self: Middleware = (request, response, next) =>
     core.respondOrNext(decide, request, {
       requestKey: request,
-      setAuth: (auth) => Reflect.set(request, 'auth', auth),
+      setAuth: (auth) => core.setProperty(request, 'auth', auth),
       routePolicies: () => core.policiesOf(handlersOf(self, request)),
       responseHeaders: () => [response],
       write: (answer) => core.writeAnswer(response, answer),

@@ -82,7 +82,7 @@ function hook(decide: core.Authenticator['authenticate']): Hook {
     core.respondOrNext(decide, request.raw, {
       requestKey: request.raw,
       context: request,
-      setAuth: (auth, { decorator = 'auth' }) => decorator && Reflect.set(request, String(decorator), auth),
+      setAuth: (auth, { decorator = 'auth' }) => core.setProperty(request, decorator, auth),
       routePolicies: () => core.policiesOf(Reflect.get({ ...request.routeOptions.config }, HANDLERS)),
       responseHeaders: () => [reply, reply.raw],
       write(answer) {

@@ -32,7 +32,7 @@ function middleware(decide: core.Authenticator['authenticate']): MiddlewareHandl
         core.policiesOf(c.req.matchedRoutes, ({ path, handler }) => path === c.req.routePath && handler),
       responseHeaders: () => [{ hasHeader: () => true, removeHeader: c.header }, c.env?.outgoing],
       write(answer) {
-        core.cancelStream(c.res)
+        core.cancelStream(c.res) // reading c.res also keeps the headers of earlier middleware
         c.res = new Response(answer.body, answer)
       },
       next,

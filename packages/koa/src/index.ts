@@ -73,7 +73,7 @@ function middleware<State>(
     return core.respondOrContinue(decide, ctx, {
       requestKey: ctx.req,
       context: ctx,
-      setAuth: (auth) => Reflect.set(Object(ctx.state), 'auth', auth),
+      setAuth: (auth) => core.setProperty(ctx.state, 'auth', auth),
       routePolicies: () => core.policiesOf(handlersOf(self, ctx)),
       responseHeaders: () => [ctx.res],
       write({ headers, status, body }) {

@@ -15,8 +15,8 @@ export type {
   OwnOptionValues,
   SharedVerifier,
 } from './authenticator-options.js'
-export { claimProperty } from './claim-property.js'
 export { type Authorize, createGuards, type Guards, policiesOf, refuseGuardsIn } from './guards.js'
+export { claimProperty, setProperty } from './property.js'
 export type { Decision, RequestHandle, RoutePolicy } from './request-handle.js'
 export {
   type CallbackHandle,

@@ -30,3 +30,23 @@ export function claimProperty(property: string | boolean, requests: RequestDecor
   requests.decorateRequest(property, null)
   requests.decorateRequest(mark, () => undefined)
 }
+
+/**
+ * Writes the property that holds the caller, for `setAuth`.
+ *
+ * @param target the object that handlers are given; a value that is no object is ignored
+ * @param name the name of the property; a boolean writes none
+ * @throws an error of the object, when the property cannot be written
+ * @example
+ * ```ts
+ * setAuth: (auth) => setProperty(request, 'auth', auth)
+ * ```
+ */
+export function setProperty(target: unknown, name: string | boolean, value: unknown): void {
+  // `Reflect.set` is simpler, but takes 0.2 µs of a request.
+  if (typeof name === 'string' && isRecord(target)) target[name] = value
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
