@@ -4,7 +4,7 @@ import { ALGORITHMS, algorithmsOf, isAlgorithm } from '../../packages/core/src/t
 import { codeOf, createPair } from '../support/outcome.js'
 
 describe('the eleven algorithms', () => {
-  it('are these', () => {
+  it('are RS, PS and ES with 256, 384 and 512, EdDSA and Ed25519', () => {
     expect(ALGORITHMS).toEqual([
       'RS256',
       'RS384',
@@ -24,11 +24,11 @@ describe('the eleven algorithms', () => {
     'J1: a good token signed with %s is accepted, a tampered one is not',
     async (algorithm) => {
       const { issuer, verifier } = await createPair({ issuer: { algorithm } })
-      const token = await issuer.issueToken({ subject: 'somebody' })
-      expect((await verifier.verify(token)).subject).toBe('somebody')
+      const token = await issuer.issueToken({ subject: 'user-1' })
+      expect((await verifier.verify(token)).subject).toBe('user-1')
 
       const [header, , signature] = token.split('.')
-      const [, payload] = (await issuer.issueToken({ subject: 'somebody else' })).split('.')
+      const [, payload] = (await issuer.issueToken({ subject: 'user-2' })).split('.')
       expect(await codeOf(verifier.verify([header, payload, signature].join('.')))).toBe(
         'ERR_SIGNATURE_INVALID',
       )
@@ -66,7 +66,7 @@ describe('the eleven algorithms', () => {
   })
 })
 
-describe('which algorithm a key serves', () => {
+describe('the algorithms that a key may be used with', () => {
   it.each([
     [{ kty: 'RSA', alg: 'RS256' }, ['RS256']],
     [{ kty: 'RSA', alg: 'PS512' }, ['PS512']],
@@ -86,7 +86,7 @@ describe('which algorithm a key serves', () => {
     expect(algorithmsOf(key)).toEqual(algorithms)
   })
 
-  it('has no name that an object inherits', () => {
+  it('do not include inherited names of objects', () => {
     for (const name of ['constructor', '__proto__', 'toString', 'hasOwnProperty'])
       expect(isAlgorithm(name)).toBe(false)
   })

@@ -21,7 +21,7 @@ function base64url(number: bigint): string {
 }
 
 describe('a member of a JWK Set', () => {
-  it('is imported, once for each algorithm that it serves', async () => {
+  it('is bound once to each algorithm that it may be used with', async () => {
     const { alg, ...key } = await publicKey('RS256')
     expect((await importJwk({ ...key, alg }))?.verificationKeys.size).toBe(1)
     expect((await importJwk(key))?.verificationKeys.size).toBe(6)
@@ -29,7 +29,7 @@ describe('a member of a JWK Set', () => {
   })
 
   it.each(['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'])(
-    'is not, when it has the secret member %s',
+    'is left out when it has the secret member %s',
     async (name) => {
       for (const algorithm of ['RS256', 'ES256', 'Ed25519'] as const)
         expect(await importJwk({ ...(await publicKey(algorithm)), [name]: 'AQAB' })).toBeUndefined()
@@ -37,17 +37,17 @@ describe('a member of a JWK Set', () => {
   )
 
   it.each([[['verify']], [['verify', 'sign']], [['encrypt', 'verify']]])(
-    'is, when key_ops %j allow it to verify, whatever else they allow',
+    'is imported when key_ops %j contain "verify"',
     async (keyOps) => {
       expect(await importJwk({ ...(await publicKey('ES256')), key_ops: keyOps })).toBeDefined()
     },
   )
 
-  it.each([[['sign']], [[]], ['verify'], [{}], [null]])('is not, when key_ops %j do not', async (keyOps) => {
+  it.each([[['sign']], [[]], ['verify'], [{}], [null]])('is left out when key_ops are %j', async (keyOps) => {
     expect(await importJwk({ ...(await publicKey('ES256')), key_ops: keyOps })).toBeUndefined()
   })
 
-  it('is not, when it is no object', async () => {
+  it('is left out when it is not an object', async () => {
     const key = await publicKey('ES256')
     for (const member of [null, undefined, 5, 'key', [], [key], Object.assign([], key)])
       expect(await importJwk(member)).toBeUndefined()
@@ -62,14 +62,14 @@ describe('a member of a JWK Set', () => {
     [2048, 0n, false],
     [2048, 2n, false],
     [2048, 65_536n, false],
-  ])('an RSA key of %i bits with the exponent %i: %s', async (bits, exponent, strong) => {
+  ])('an RSA key of %i bits with the exponent %i is imported: %s', async (bits, exponent, strong) => {
     const n = base64url((1n << BigInt(bits - 1)) + 1n)
     const key = await importJwk({ kty: 'RSA', alg: 'RS256', n, e: base64url(exponent) })
     expect(key !== undefined).toBe(strong)
   })
 
   it.each([{ n: 5 }, { e: 5 }, { n: undefined }, { e: undefined }, { n: '' }, { e: '' }, { e: '!' }])(
-    'an RSA key with %j is none',
+    'an RSA key with %j is left out',
     async (members) => {
       expect(await importJwk({ ...(await publicKey('RS256')), ...members })).toBeUndefined()
     },
@@ -83,7 +83,7 @@ describe('a member of a JWK Set', () => {
     'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
     'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
     'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  ])('an Ed25519 key of small order is none: %s, with either sign', async (hex) => {
+  ])('an Ed25519 key of small order is left out: %s, with either sign', async (hex) => {
     for (const sign of [0x00, 0x80]) {
       const bytes = Buffer.from(hex, 'hex')
       bytes.writeUInt8(bytes.readUInt8(31) | sign, 31)
@@ -93,7 +93,7 @@ describe('a member of a JWK Set', () => {
   })
 
   it.each([{ x: 5 }, { x: undefined }, { x: '' }, { x: 'AA' }])(
-    'an Ed25519 key with %j is none',
+    'an Ed25519 key with %j is left out',
     async (members) => {
       expect(await importJwk({ ...(await publicKey('Ed25519')), ...members })).toBeUndefined()
     },

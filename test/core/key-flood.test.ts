@@ -23,14 +23,14 @@ const newToken = goodToken(next, LONG)
 const unknownToken = (kid: string) => goodToken(stranger, LONG, { kid })
 
 interface Rotation {
-  /** After how many seconds a token of the new key was accepted. */
+  /** Seconds from the rotation until a token of the new key was accepted. */
   readonly seconds: number
   readonly codes: ReadonlySet<string>
   readonly retryAfter: number
   readonly busiestMinute: number
 }
 
-/** A flood of one unknown kid a second, a rotation so many seconds after it began, and good tokens of both keys. */
+/** A flood with unknown kids, a rotation `at` seconds after it began, and good tokens of both keys. */
 async function rotateDuringFlood(at: number, cooldownSeconds?: number): Promise<Rotation> {
   const clock = new TestClock()
   const issuer = new ForgedIssuer(key)
@@ -82,7 +82,7 @@ describe('attack 39: a rotation during a flood of unknown kids', { timeout: 60_0
     expect(Math.max(...rotations.map(({ busiestMinute }) => busiestMinute))).toBe(4)
   })
 
-  it('just after the flood began, which has used both refetches, within 30 s', async () => {
+  it('just after the flood began and used both refetches, the new key is found within 30 s', async () => {
     for (const at of [1, 2, 15]) {
       const { seconds, codes, busiestMinute } = await rotateDuringFlood(at)
       expect(seconds).toBe(30 - at)
@@ -91,7 +91,7 @@ describe('attack 39: a rotation during a flood of unknown kids', { timeout: 60_0
     }
   })
 
-  it('with a cooldown of an hour, at the next refresh; what Retry-After says is no longer than that', async () => {
+  it('with a cooldown of an hour, the new key is found at the next refresh, and Retry-After is no longer than that', async () => {
     const { seconds, codes, retryAfter } = await rotateDuringFlood(31, 3600)
     console.log(`With a cooldown of 3600 s: found after ${seconds} s, at the refresh in the background`)
     expect(seconds).toBeLessThanOrEqual(240)
@@ -100,7 +100,7 @@ describe('attack 39: a rotation during a flood of unknown kids', { timeout: 60_0
   })
 })
 
-describe('attack 39: what is decided about an unknown kid', () => {
+describe('attack 39: the decision about an unknown kid', () => {
   const create = async (cooldownSeconds = 30) => {
     const clock = new TestClock()
     const issuer = new ForgedIssuer(key)
@@ -109,7 +109,7 @@ describe('attack 39: what is decided about an unknown kid', () => {
     return { clock, issuer, verifier }
   }
 
-  it('R: one that was looked up, also when it comes again while the budget is used up', async () => {
+  it('R: it was looked up; also when it comes again while the refetch limit is reached', async () => {
     const { clock, verifier } = await create()
     for (const kid of ['a', 'b'])
       await expectRefusal(verifier.verify(unknownToken(kid)), 'R', 'ERR_KEY_NOT_FOUND')
@@ -119,7 +119,7 @@ describe('attack 39: what is decided about an unknown kid', () => {
     }
   })
 
-  it('U: one that was not, with the reason, and R once it was', async () => {
+  it('U: it was not looked up yet; R once it was', async () => {
     const { clock, verifier } = await create()
     for (const kid of ['a', 'b'])
       await expectRefusal(verifier.verify(unknownToken(kid)), 'R', 'ERR_KEY_NOT_FOUND')
@@ -133,7 +133,7 @@ describe('attack 39: what is decided about an unknown kid', () => {
     await expectRefusal(verifier.verify(unknownToken('c')), 'R', 'ERR_KEY_NOT_FOUND')
   })
 
-  it('R: one that has left the set, at once', async () => {
+  it('R: it was removed from the set', async () => {
     const { issuer, verifier } = await create()
     issuer.publish(next.jwk)
     await verifier.verify(newToken)
@@ -141,7 +141,7 @@ describe('attack 39: what is decided about an unknown kid', () => {
     await expectRefusal(verifier.verify(token), 'R', 'ERR_KEY_NOT_FOUND')
   })
 
-  it('A: one that was refused, once the issuer has published it', async () => {
+  it('A: it was refused, and the issuer has published it since', async () => {
     const { clock, issuer, verifier } = await create()
     await expectRefusal(verifier.verify(newToken), 'R', 'ERR_KEY_NOT_FOUND')
     issuer.publish(key.jwk, next.jwk)
@@ -149,14 +149,14 @@ describe('attack 39: what is decided about an unknown kid', () => {
     await expect(verifier.verify(newToken)).resolves.toBeDefined()
   })
 
-  it('R: one that no issuer would choose', async () => {
+  it('R: it is implausible', async () => {
     const { issuer, verifier } = await create()
     for (let n = 0; n < 10; n++)
       await expectRefusal(verifier.verify(unknownToken(`a b ${n}`)), 'R', 'ERR_KEY_NOT_FOUND')
     expect(issuer.keyRequests).toBe(1)
   })
 
-  it('a flood at once is looked up in the keys that are fetched for it', async () => {
+  it('all kids of a simultaneous flood are looked up in one refetched set', async () => {
     const { issuer, verifier } = await create()
     const errors = await Promise.all(
       Array.from({ length: 300 }, (_, n) => rejectionOf(verifier.verify(unknownToken(`u-${n}`)))),
@@ -165,7 +165,7 @@ describe('attack 39: what is decided about an unknown kid', () => {
     expect(issuer.keyRequests).toBe(2)
   })
 
-  it('how many are remembered is bounded: the oldest are forgotten, and looked up again', async () => {
+  it('the memory of absent kids is bounded: the oldest are evicted, and looked up again', async () => {
     const { verifier } = await create(3600)
     await expectRefusal(verifier.verify(unknownToken('first')), 'R', 'ERR_KEY_NOT_FOUND')
     await Promise.all(
@@ -175,7 +175,7 @@ describe('attack 39: what is decided about an unknown kid', () => {
     await expectRefusal(verifier.verify(unknownToken('first')), 'U', 'ERR_KEYS_UNAVAILABLE')
   })
 
-  it('introspection decides where nothing is decided here', async () => {
+  it('introspection decides where the lookup was limited', async () => {
     const documents = new ForgedIssuer(key)
     const fetch: ForgedIssuer['fetch'] = async (url, init) =>
       url.endsWith('/introspect') ? Response.json({ active: true }) : documents.fetch(url, init)
@@ -191,7 +191,7 @@ describe('attack 39: what is decided about an unknown kid', () => {
 })
 
 describe('SpreadBudget', () => {
-  /** The times at which an event is had by who wants one every second, in seconds. */
+  /** When events are allowed, in seconds, for a caller that tries once a second. */
   function eventsOf(wanted: (second: number) => boolean, seconds = 600): number[] {
     const clock = new TestClock()
     const budget = new SpreadBudget(30_000, clock)
@@ -206,15 +206,15 @@ describe('SpreadBudget', () => {
     return times
   }
 
-  it('two at once, then evenly spread', () => {
+  it('allows two at once, then spreads them evenly', () => {
     expect(eventsOf(() => true, 100)).toEqual([0, 0, 30, 45, 60, 75, 90])
   })
 
-  it('two at once again after a quiet time', () => {
+  it('allows two at once again after a quiet time', () => {
     expect(eventsOf((second) => second < 50 || second >= 95, 130)).toEqual([0, 0, 30, 45, 95, 95, 125])
   })
 
-  it('never more than two in the time, nor four in twice the time, and the wait is what it says', () => {
+  it('never allows more than two in the span or four in twice the span, and waitMs is exact', () => {
     let seed = 1
     const random = () => {
       seed = (seed * 16_807) % 2_147_483_647

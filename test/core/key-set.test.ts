@@ -19,7 +19,7 @@ function signedPartsOf(token: string): Signed {
   return { signingInput: Buffer.from(token.slice(0, end)), signature }
 }
 
-describe('loading', () => {
+describe('the first fetch', () => {
   it('fetches nothing at creation', async () => {
     const { issuer, verifier } = await createPair()
     expect(verifier.health()).toMatchObject({ ready: false, keyIds: [] })
@@ -88,7 +88,7 @@ describe('lifetime', () => {
     await verifier.verify(await issuer.issueToken())
     expect(issuer.requests.jwks.count).toBe(1)
     clock.advance(0.1 * MINUTE)
-    // Answered at once, though the refresh that it starts is not.
+    // It does not wait for the refresh that it starts.
     await verifier.verify(await issuer.issueToken())
     expect(issuer.requests.jwks.count).toBe(2)
   })
@@ -129,7 +129,7 @@ describe('lifetime', () => {
     expect(await codeOf(verifier.verify(old))).toBe('ERR_KEY_NOT_FOUND')
   })
 
-  it('does not take a jump of the wall clock for age', async () => {
+  it('a jump of the wall clock does not change the age of the keys', async () => {
     const { clock, issuer, verifier } = await createPair()
     await verifier.preload()
     clock.advanceWall(DAY)
@@ -155,7 +155,7 @@ describe('unknown keys', () => {
   )
 
   it('fetches at most twice in 30 seconds for any number of them, and serves good tokens meanwhile', async () => {
-    // The third and later ones were not looked up in keys that were fetched for them: nothing is decided about them.
+    // The third and later ones were not looked up in keys fetched for them, so nothing is decided about them.
     const { clock, issuer, verifier } = await createPair()
     await verifier.preload()
     const good = await issuer.issueToken()
@@ -177,7 +177,7 @@ describe('unknown keys', () => {
   })
 
   it.each(['a'.repeat(10_240), "' OR 1=1 --", '$(reboot)', '../../../etc/passwd', 'a b', '', 'é', '\u0000'])(
-    'attack 19: fetches nothing for what no issuer would call a key: %j',
+    'attack 19: refetches nothing for an implausible kid: %j',
     async (kid) => {
       const { issuer, verifier } = await createPair()
       await verifier.preload()
@@ -188,7 +188,7 @@ describe('unknown keys', () => {
     },
   )
 
-  it('is not told of a key when the issuer cannot be asked whether there is one', async () => {
+  it('answers 503 for an unknown key while the issuer fails', async () => {
     const { issuer, verifier } = await createPair()
     await verifier.preload()
     await issuer.rotateKeys()
@@ -198,13 +198,13 @@ describe('unknown keys', () => {
 })
 
 describe('outage', () => {
-  it('asks for a new key after pauses that grow, and says how long they are', async () => {
+  it('asks for a new key after growing pauses, and sends Retry-After', async () => {
     const { clock, issuer, verifier } = await createPair()
     await verifier.preload()
     await issuer.rotateKeys()
     const newer = await issuer.issueToken()
     issuer.fault('jwks', { status: 500 })
-    // The second is because the first may have been a hiccup. There are no more than two in 30 seconds.
+    // The second request is a retry. There are no more than two in 30 seconds.
     for (const [requests, pause] of [
       [2, 30],
       [3, 10],
@@ -222,7 +222,7 @@ describe('outage', () => {
     await verifier.verify(newer)
   })
 
-  it('goes on with the keys at hand, for a day past their lifetime', async () => {
+  it('uses stale keys for a day past their lifetime', async () => {
     const { clock, issuer, verifier } = await createPair()
     await verifier.preload()
     issuer.fault('jwks', { drop: true })
@@ -252,7 +252,7 @@ describe('outage', () => {
       expect(error.code).toBe('ERR_KEYS_UNAVAILABLE')
       expect(error.headers).toMatchObject({ 'Retry-After': '5' })
     }
-    // One, and once more because it may have been a hiccup.
+    // One request and its retry.
     expect(issuer.requests.jwks.count).toBe(2)
     clock.advance(2)
     expect((await errorOf(verifier.verify(token))).headers).toMatchObject({ 'Retry-After': '3' })
@@ -268,21 +268,18 @@ describe('outage', () => {
     [{}, 'invalid-document'],
     [{ keys: 'none' }, 'invalid-document'],
     [{ keys: [null, 5, 'key', []] }, 'no-usable-key'],
-  ])(
-    'attack 38: a set without a usable key (%j) does not take the place of a good one',
-    async (body, reason) => {
-      const { clock, issuer, verifier } = await createPair()
-      await verifier.preload()
-      issuer.fault('jwks', { body })
-      clock.advance(10 * MINUTE)
-      await verifier.verify(await issuer.issueToken())
-      expect(verifier.health()).toMatchObject({ stale: true, lastFailure: { reason } })
-    },
-  )
+  ])('attack 38: a set without a usable key (%j) does not replace a good one', async (body, reason) => {
+    const { clock, issuer, verifier } = await createPair()
+    await verifier.preload()
+    issuer.fault('jwks', { body })
+    clock.advance(10 * MINUTE)
+    await verifier.verify(await issuer.issueToken())
+    expect(verifier.health()).toMatchObject({ stale: true, lastFailure: { reason } })
+  })
 })
 
 describe('selection', () => {
-  it('J1: a key at hand that does not serve the algorithm is no reason to ask for another', async () => {
+  it("J1: a cached key with the token's kid but another algorithm causes no refetch", async () => {
     const { issuer, verifier } = await createPair({ issuer: { algorithm: 'RS256' } })
     await verifier.preload()
     const token = await issuer.issueToken({ header: { alg: 'RS384' } })
@@ -290,7 +287,7 @@ describe('selection', () => {
     expect(issuer.requests.jwks.count).toBe(1)
   })
 
-  it('a set that another token caused to be fetched meanwhile is used, and not fetched once more', async () => {
+  it('a set that was refetched for another token meanwhile is used, without one more request', async () => {
     // ES384 is verified in the thread pool, so the set can be replaced meanwhile.
     const { clock, issuer } = await createPair({ issuer: { algorithm: 'ES384' } })
     const options = resolveOptions({ audience: null, fetch: issuer.fetch }, {})

@@ -18,7 +18,7 @@ import {
 import { thrownBy } from '../support/outcome.js'
 import { replaceVerify } from '../support/signature-checks.js'
 
-/** Members of a JWK Set that are not used: which, and why, is told to operators. */
+/** Operators are told which members of a JWK Set are not used, and why. */
 
 const key = makeKey('ES256', 'good')
 const rsa = makeKey('RS256', 'rsa')
@@ -26,7 +26,7 @@ const ed = makeKey('EdDSA', 'ed')
 const x25519 = generateKeyPairSync('x25519').publicKey.export({ format: 'jwk' })
 const { alg: _, ...withoutAlg } = { ...key.jwk }
 
-/** A member, and the reason that is told. */
+/** A member, and the reason why it is left out. */
 const members: Readonly<Record<string, readonly [unknown, string]>> = {
   null: [null, 'not-an-object'],
   'a string': ['key', 'not-an-object'],
@@ -75,7 +75,7 @@ afterEach(() => {
   for (const stop of stops.splice(0)) stop()
 })
 
-describe('attack 38: keys that are left out are told, and why', () => {
+describe('attack 38: keys that are left out are reported with the reason', () => {
   it.each(cases)('in a set: $what ($reason)', async ({ member, reason }) => {
     const issuer = new ForgedIssuer()
     issuer.publish(member, key.jwk)
@@ -108,7 +108,7 @@ describe('attack 38: keys that are left out are told, and why', () => {
     expect(error.message).not.toContain('c2VjcmV0')
   })
 
-  it('A: where none is left out, nothing is said', async () => {
+  it('A: nothing is reported when no key is left out', async () => {
     const events = record()
     const verifier = makeVerifier(new ForgedIssuer(key, rsa))
     await verifier.verify(goodToken(key))
@@ -116,7 +116,7 @@ describe('attack 38: keys that are left out are told, and why', () => {
     expect(verifier.health()).not.toHaveProperty('keysLeftOut')
   })
 
-  it('an empty set, and what is no set, say so', async () => {
+  it('an empty set and a value that is not a set are described as such', async () => {
     const issuer = new ForgedIssuer()
     const verifier = makeVerifier(issuer)
     await rejectionOf(verifier.preload())
@@ -133,7 +133,7 @@ describe('attack 38: keys that are left out are told, and why', () => {
     })
   })
 
-  it('a kid is told only where it looks like one', async () => {
+  it('a kid is reported only when it is plausible', async () => {
     const issuer = new ForgedIssuer()
     const kids = ['a b', '"', '\u001b[31m', 'x'.repeat(257), '', 'https://k.example/1', 'a']
     issuer.publish(...kids.map((kid) => ({ ...key.jwk, kid, use: 'enc' })), key.jwk)
@@ -146,7 +146,7 @@ describe('attack 38: keys that are left out are told, and why', () => {
     ])
   })
 
-  it('of a thousand, twenty are told; in words, five', async () => {
+  it('of a thousand, twenty are reported; five are described in words', async () => {
     const issuer = new ForgedIssuer()
     const many = Array.from({ length: 1000 }, (_, n) => ({ ...key.jwk, kid: `k${n}`, use: 'enc' }))
     issuer.publish(...many, key.jwk)
@@ -159,7 +159,7 @@ describe('attack 38: keys that are left out are told, and why', () => {
     expect(other.health().lastFailure?.message).toMatch(/#5 use .* and 995 more$/)
   })
 
-  it('a refresh that brings the same set tells the same; a better one, nothing', async () => {
+  it('a refresh with the same set reports the same; one with a better set reports nothing', async () => {
     const issuer = new ForgedIssuer()
     issuer.publish({ ...key.jwk, kid: 'bad', use: 'enc' }, key.jwk)
     const clock = new TestClock()
@@ -175,8 +175,8 @@ describe('attack 38: keys that are left out are told, and why', () => {
   })
 })
 
-describe('an import that fails', () => {
-  /** As with an OpenSSL, or a mode of it, that does not have the algorithm. */
+describe('a key that the engine cannot use', () => {
+  /** As with an OpenSSL that lacks the algorithm, or forbids it in FIPS mode. */
   function breakVerify(isBroken: (digest: unknown) => boolean = () => true): void {
     replaceVerify((original) => (...given) => {
       if (isBroken(given[0])) throw new Error('no such algorithm')
@@ -184,7 +184,7 @@ describe('an import that fails', () => {
     })
   }
 
-  it('U: of the option "jwks", it is told as what it is, and the verifier is not ready', async () => {
+  it('U: as the only key of the option "jwks", it is reported, and the verifier is not ready', async () => {
     breakVerify()
     const fetch = () => Promise.reject(new TypeError('There is no network'))
     const verifier = makeVerifier({ fetch }, { jwks: { keys: [key.jwk] } })
@@ -200,7 +200,7 @@ describe('an import that fails', () => {
     })
   })
 
-  it('A: the others of the option "jwks" work, and it is told which does not', async () => {
+  it('A: the other keys of the option "jwks" work, and it is reported', async () => {
     breakVerify((digest) => digest === null)
     const fetch = () => Promise.reject(new TypeError('There is no network'))
     const verifier = makeVerifier({ fetch }, { jwks: { keys: [ed.jwk, key.jwk] } })
@@ -212,14 +212,14 @@ describe('an import that fails', () => {
     })
   })
 
-  it('U: of a set that was fetched', async () => {
+  it('U: as the only key of a fetched set', async () => {
     breakVerify()
     const verifier = makeVerifier(new ForgedIssuer(key))
     await expectRefusal(verifier.verify(goodToken(key)), 'U', 'ERR_KEYS_UNAVAILABLE')
     expect(verifier.health().lastFailure).toMatchObject({ reason: 'no-usable-key' })
   })
 
-  it('A: what is written beside the material is no reason for one', async () => {
+  it('A: unknown members beside the key material do not matter', async () => {
     const jwk = {
       ...key.jwk,
       ext: 'x',
@@ -234,7 +234,7 @@ describe('an import that fails', () => {
 })
 
 describe('C: the option "jwks" needs a key with an allowed algorithm', () => {
-  it('and says that this is what it lacks', () => {
+  it('the error says that no key has an allowed algorithm', () => {
     const options = {
       issuer: ISSUER,
       audience: AUDIENCE,
@@ -246,7 +246,7 @@ describe('C: the option "jwks" needs a key with an allowed algorithm', () => {
     expect(message).toContain('#2 not-an-object')
   })
 
-  it('A: with one of two', async () => {
+  it('A: one of two keys has one', async () => {
     const verifier = makeVerifier(new ForgedIssuer(), {
       jwks: { keys: [key.jwk, rsa.jwk] },
       algorithms: ['RS256'],
@@ -256,7 +256,7 @@ describe('C: the option "jwks" needs a key with an allowed algorithm', () => {
   })
 })
 
-it('the address of the keys says nothing about how they are judged', async () => {
+it('keys from the option "jwksUri" are judged like discovered ones', async () => {
   const issuer = new ForgedIssuer(key)
   const verifier = makeVerifier(issuer, { jwksUri: JWKS_URL })
   await expect(verifier.verify(goodToken(key))).resolves.toBeDefined()

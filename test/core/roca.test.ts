@@ -59,12 +59,12 @@ describe('J1: RSA keys with the ROCA structure (CVE-2017-15361)', () => {
     }
   })
 
-  it('such a key of 2048 bits is left out, and said to be that', async () => {
+  it('such a key of 2048 bits is left out with the reason "roca"', async () => {
     const n = base64url(faultyPrime(1024, 126) * faultyPrime(1024, 126))
     expect(await importJwk({ kty: 'RSA', alg: 'RS256', n, e: 'AQAB' })).toBe('roca')
   })
 
-  it('A: 1,225 moduli of ordinary primes, and keys of this machine, have it not', async () => {
+  it('A: 1,225 moduli of ordinary primes, and keys of this machine, do not have it', async () => {
     const primes = Array.from({ length: 50 }, () => generatePrimeSync(512, { bigint: true }))
     const moduli = primes.flatMap((p, index) => primes.slice(index + 1).map((q) => p * q))
     expect(moduli).toHaveLength(1225)
@@ -85,7 +85,7 @@ describe('J1: RSA keys with the ROCA structure (CVE-2017-15361)', () => {
     expect((group / generated).toString(2).length - 1).toBeGreaterThanOrEqual(154)
   })
 
-  it('A: a modulus that is a power of 65537 modulo each small prime, with different exponents, has it not', () => {
+  it('A: a modulus that is a power of 65537 modulo each small prime, with different exponents, does not have it', () => {
     const primes = firstPrimes(39)
     const m = product(primes)
     // The Chinese remainder theorem; one exponent is odd, the others are even.

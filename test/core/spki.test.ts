@@ -2,7 +2,7 @@ import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { encodeSpki } from '../../packages/core/src/testing.js'
 
-/** A public key as a SubjectPublicKeyInfo: byte by byte what Node makes of the same JWK. */
+/** The SubjectPublicKeyInfo of a JWK is byte by byte the one that Node encodes. */
 
 const pairs = {
   'RSA 2048': () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
@@ -20,7 +20,7 @@ function jwkOf(make: () => { publicKey: ReturnType<typeof createPublicKey> }) {
 }
 
 describe('a public key as a SubjectPublicKeyInfo', () => {
-  it.each(Object.entries(pairs))('is what Node makes: %s', (name, make) => {
+  it.each(Object.entries(pairs))('is the one that Node encodes: %s', (name, make) => {
     // Of coordinates, one in 256 begins with a zero.
     for (let n = 0; n < (name.startsWith('RSA') ? 1 : 300); n++) {
       const { jwk, spki } = jwkOf(make)
@@ -28,7 +28,7 @@ describe('a public key as a SubjectPublicKeyInfo', () => {
     }
   })
 
-  it('takes coordinates and integers with zeros before them, and without those that belong there', () => {
+  it('accepts extra leading zeros, and missing ones', () => {
     for (const make of [pairs['P-256'], pairs['RSA 2048']]) {
       const { jwk, spki } = jwkOf(make)
       const padded = Object.entries(jwk).map(([name, value]) => [
@@ -60,12 +60,12 @@ describe('a public key as a SubjectPublicKeyInfo', () => {
     [{ kty: 'EC', crv: 'P-256', x: Buffer.alloc(33, 1).toString('base64url'), y: 'AQ' }],
     [{ kty: 'OKP', crv: 'Ed25519' }],
     [{}],
-  ])('is not made of %j', (jwk) => {
+  ])('is not encoded for %j', (jwk) => {
     expect(encodeSpki(jwk)).toBeUndefined()
   })
 
-  it('numbers of no, one and many digits are encoded as Node reads them', () => {
-    // The last first byte without its highest bit, and the first one with it: then the number needs a sign.
+  it('integers of all lengths are encoded as Node reads them', () => {
+    // 0x7f is the largest first byte without a sign byte, 0x80 the smallest with one.
     for (const first of [0x7f, 0x80, 0xf1])
       for (const bytes of [16, 126, 127, 128, 255, 256, 257, 2048]) {
         const n = Buffer.alloc(bytes, 0xf1)

@@ -4,7 +4,7 @@
  */
 
 import { createHash, createPrivateKey, generateKeyPairSync, sign } from 'node:crypto'
-import { type ForgeKey, makeKey, signBytes } from './forge.js'
+import { type ForgeKey, signBytes } from './forge.js'
 import { flip, type Mutation, toBytes, toNumber } from './forged-bytes.js'
 import { pkcs1Mutations, pssMutations, rsaMutations } from './forged-rsa-signatures.js'
 
@@ -39,8 +39,12 @@ const encode = (text: string) => Buffer.from(text).toString('base64url')
 const reversed = (bytes: Uint8Array) => Buffer.from(bytes).reverse()
 const mod = (number: bigint, modulus: bigint) => ((number % modulus) + modulus) % modulus
 
-/** Good and bad signatures of a key, the same mutations for each algorithm, and those of its family. */
-export function casesOf(key: ForgeKey, algorithm: string, seed: number): Case[] {
+/**
+ * Good and bad signatures of a key: the same mutations for each algorithm, and those of its family.
+ *
+ * @param stranger another key of the same type
+ */
+export function casesOf(key: ForgeKey, stranger: ForgeKey, algorithm: string, seed: number): Case[] {
   const numbers = new Sequence(seed)
   const cases: Case[] = []
   const inputOf = (text: string) => Buffer.from(`${encode(`{"alg":"${algorithm}"}`)}.${encode(text)}`)
@@ -71,7 +75,7 @@ export function casesOf(key: ForgeKey, algorithm: string, seed: number): Case[] 
       signature,
     })
   }
-  for (const mutation of anyMutations(signature, signingInput, key, algorithm)) add(mutation)
+  for (const mutation of anyMutations(signature, signingInput, [key, stranger], algorithm)) add(mutation)
   const family = algorithm.slice(0, 2)
   if (family === 'RS' || family === 'PS') for (const each of rsaMutations(signature, key)) add(each)
   if (family === 'RS') for (const each of pkcs1Mutations(signingInput, key, algorithm)) add(each)
@@ -81,7 +85,12 @@ export function casesOf(key: ForgeKey, algorithm: string, seed: number): Case[] 
   return cases
 }
 
-function anyMutations(signature: Buffer, input: Buffer, key: ForgeKey, algorithm: string): Mutation[] {
+function anyMutations(
+  signature: Buffer,
+  input: Buffer,
+  [key, stranger]: readonly [ForgeKey, ForgeKey],
+  algorithm: string,
+): Mutation[] {
   const half = signature.length / 2
   const others = { RS: ['RS256', 'RS384', 'RS512', 'PS256'], PS: ['PS256', 'PS384', 'PS512', 'RS256'] }
   const related = Object.entries(others).find(([family]) => algorithm.startsWith(family))?.[1] ?? []
@@ -103,7 +112,7 @@ function anyMutations(signature: Buffer, input: Buffer, key: ForgeKey, algorithm
     ['as text', Buffer.from(signature.toString('base64url'))],
     ['of another input', signBytes(Buffer.concat([input, Buffer.from('A')]), key.privateKey, algorithm)],
     ['of no input', signBytes(Buffer.alloc(0), key.privateKey, algorithm)],
-    ['of another key', signBytes(input, makeKey(algorithm).privateKey, algorithm)],
+    ['of another key', signBytes(input, stranger.privateKey, algorithm)],
     ...related
       .filter((name) => name !== algorithm)
       .map((name): Mutation => [`by ${name}`, signBytes(input, key.privateKey, name)]),

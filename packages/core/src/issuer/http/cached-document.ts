@@ -63,7 +63,7 @@ export class CachedDocument<T> {
     this.#backoff = new Backoff(plan.clock)
   }
 
-  /** The cached value, whatever its age. */
+  /** The cached value, fresh or stale. */
   get value(): T | undefined {
     return this.#current?.value
   }

@@ -1,9 +1,9 @@
 /**
- * The encoding of a public key as a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7). Made here, because what Node and the Web
- * Cryptography API read of a JWK they read by inheritance too: a `d` on `Object.prototype` makes every key a private one.
+ * Encodes public keys as SubjectPublicKeyInfo (RFC 5280 §4.1.2.7). Node and Web Crypto could import a JWK, but read inherited
+ * members too: a `d` on a polluted `Object.prototype` makes every key a private one.
  */
 
-/** All that comes before the coordinates (RFC 5480 §2, RFC 8410 §4), and how long each of these is. */
+/** The bytes before the coordinates (RFC 5480 §2, RFC 8410 §4), and the length of each coordinate. */
 const CURVES: ReadonlyMap<unknown, { readonly prefix: string; readonly bytes: number }> = new Map([
   ['P-256', { prefix: '3059301306072a8648ce3d020106082a8648ce3d03010703420004', bytes: 32 }],
   ['P-384', { prefix: '3076301006072a8648ce3d020106052b8104002203620004', bytes: 48 }],
@@ -17,9 +17,9 @@ const RSA_ALGORITHM = '300d06092a864886f70d0101010500'
 const [INTEGER, BIT_STRING, SEQUENCE] = [0x02, 0x03, 0x30]
 
 /**
- * Encodes a public key.
+ * Encodes the public key of a JWK.
  *
- * @param jwk its members, without a prototype
+ * @param jwk the own members of the JWK, without a prototype
  * @returns `undefined` when a member is missing, or is too long for the curve
  */
 export function encodeSpki({ kty, crv, n, e, x, y }: Readonly<Record<string, unknown>>): Buffer | undefined {
@@ -56,7 +56,7 @@ function withoutLeadingZeros(bytes: Buffer): Buffer {
   return first < 0 ? Buffer.alloc(0) : bytes.subarray(first)
 }
 
-/** A tag, a length and a content in DER (ITU-T X.690 §8.1.3, §10.1). */
+/** Encodes a value in DER: tag, length, content (ITU-T X.690 §8.1.3, §10.1). */
 function encodeValue(tag: number, ...parts: readonly Buffer[]): Buffer {
   const content = Buffer.concat(parts)
   const length = Buffer.alloc(4)
