@@ -166,7 +166,9 @@ describe(`${AT_ONCE} opaque tokens at once`, () => {
 
   it('attack 44: at most 100 are in flight, memory stays flat, the surplus is refused at once', async () => {
     const probe = new URL('../support/introspection-flood.mjs', import.meta.url)
-    const child = fork(probe, [core, String(AT_ONCE)], { execArgv: ['--expose-gc', '--unhandled-rejections=strict'] })
+    const child = fork(probe, [core, String(AT_ONCE)], {
+      execArgv: ['--expose-gc', '--unhandled-rejections=strict'],
+    })
     onTestFinished(() => void child.kill('SIGKILL'))
     const [message]: unknown[] = await Promise.race([
       once(child, 'message'),

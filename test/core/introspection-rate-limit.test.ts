@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { rejectionOf } from '../support/forge.js'
 import {
   createIntrospectionWorld,
   type IntrospectionWorld,
@@ -7,7 +8,6 @@ import {
   status,
   unknownKeyToken,
 } from '../support/introspection-world.js'
-import { errorOf } from '../support/outcome.js'
 import { scale } from '../support/scale.js'
 
 /** I7, attack 44: an endpoint with a limit on requests counts those of all lanes, so made-up tokens must not use it up. */
@@ -87,7 +87,7 @@ describe('a rest that the endpoint asks for', () => {
     const { length } = world.asked
     expect(await world.outcome(signedToken())).toBe('both')
     expect(await world.outcome('good')).toBe('introspection')
-    const refused = await errorOf(world.verifier.verify('stranger'))
+    const refused = await rejectionOf(world.verifier.verify('stranger'))
     expect(refused).toMatchObject({ code: UNAVAILABLE, retryAfterSeconds: 5 })
     expect(world.asked).toHaveLength(length + 2)
     world.clock.advance(5)

@@ -1,9 +1,4 @@
-import {
-  type Auth,
-  type ErrorCode,
-  type IntrospectionWhen,
-  type VerifierOptions,
-} from '@telnyx-auth/core'
+import type { Auth, ErrorCode, IntrospectionWhen, VerifierOptions } from '@telnyx-auth/core'
 import type { MockIssuer } from '@telnyx-auth/mock-issuer'
 import { describe, expect, it } from 'vitest'
 import { encode, expectRefusal } from '../support/forge.js'

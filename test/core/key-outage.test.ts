@@ -85,7 +85,7 @@ describe('the issuer is down, keys at hand', () => {
     '24 hours of $name from $place: 0 failures, at most 4 failing requests in any minute',
     async ({ fault, place, withUnknown }) => {
       const service = await Service.withKeys(HOUR)
-      service.clock.chance = place === 'jwks' ? 0.999 : 0
+      service.clock.nextRandom = place === 'jwks' ? 0.999 : 0
       // The keys must last: those of an hour ago are refreshed before the outage.
       await service.verifyAtOnce(token)
       await settle()
@@ -107,7 +107,7 @@ describe('the issuer is down, keys at hand', () => {
       for (const unknownKids of [false, true])
         for (const gap of gaps) {
           const service = await Service.withKeys(HOUR + 5)
-          service.clock.chance = chance
+          service.clock.nextRandom = chance
           service.fail('both', fault)
           const first = service.verifyAtOnce(token)
           await settle()
@@ -144,7 +144,7 @@ describe('the issuer is down, keys at hand', () => {
     'an issuer that is back is noticed within about a minute (chance %d)',
     async (chance) => {
       const service = await Service.withKeys(230)
-      service.clock.chance = chance
+      service.clock.nextRandom = chance
       service.fail('both', status(500))
       await outlast(
         service,
@@ -184,7 +184,7 @@ describe('the issuer is down, no keys', () => {
     '$name from $place (chance $chance): 503 with Retry-After, at most 4 requests a minute, at once between them',
     async ({ name, fault, place, chance }) => {
       const service = new Service()
-      service.clock.chance = chance
+      service.clock.nextRandom = chance
       service.fail(place, fault)
       const code = place === 'jwks' ? 'ERR_KEYS_UNAVAILABLE' : 'ERR_DISCOVERY_FAILED'
       for (let second = 0; second < 300; second += step) {
@@ -211,7 +211,7 @@ describe('the issuer is down, no keys', () => {
 
   it('whoever comes again after Retry-After, and not before, has the issuer asked', async () => {
     const service = new Service()
-    service.clock.chance = 0.5
+    service.clock.nextRandom = 0.5
     service.fail('both', status(503))
     await service.verifyAtOnce(token)
     for (let n = 0; n < 20; n++) {

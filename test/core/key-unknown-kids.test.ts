@@ -136,7 +136,8 @@ describe('a flood of tokens with unknown kids', () => {
     service.fail('jwks', fault)
     const flooding: Promise<ErrorCode | 'accepted'>[] = []
     for (let step = 0; step < 120; step++) {
-      for (let n = 0; n < some / 120; n++) flooding.push(service.verifyAtOnce(unknownToken(`unknown-${step}-${n}`)))
+      for (let n = 0; n < some / 120; n++)
+        flooding.push(service.verifyAtOnce(unknownToken(`unknown-${step}-${n}`)))
       await service.accept(token)
       await service.pass(0.5)
     }

@@ -106,16 +106,13 @@ describe('attack 37: a body of 300 MB', () => {
     return { result, growth }
   }
 
-  it.each(cases)(
-    '$place, $fault: less than 10 MB of memory',
-    async ({ place, fault }) => {
-      const { result, growth } = await grow({ place, fault })
-      expect(result).toMatchObject({ code: CODES[place], status: 503, reason: 'too-large', requests: 1 })
-      expect(growth.peakMb).toBeLessThan(10)
-      expect(growth.leftMb).toBeLessThan(2)
-      expect(growth.sentMb).toBeLessThan(30)
-    },
-  )
+  it.each(cases)('$place, $fault: less than 10 MB of memory', async ({ place, fault }) => {
+    const { result, growth } = await grow({ place, fault })
+    expect(result).toMatchObject({ code: CODES[place], status: 503, reason: 'too-large', requests: 1 })
+    expect(growth.peakMb).toBeLessThan(10)
+    expect(growth.leftMb).toBeLessThan(2)
+    expect(growth.sentMb).toBeLessThan(30)
+  })
 
   it('positive control: with a limit of 16 MB, the growth is larger', async () => {
     const { result, growth } = await grow({
@@ -146,7 +143,14 @@ describe('attack 37: silence, slow bodies, and no server', () => {
   ] as const
 
   // One process for all of these, one after the other.
-  let results: Promise<{ bad: Result[]; cached: Result[]; uncached: Result; refused: Result; unknown: Result; good: Result[] }>
+  let results: Promise<{
+    bad: Result[]
+    cached: Result[]
+    uncached: Result
+    refused: Result
+    unknown: Result
+    good: Result[]
+  }>
   async function probeAll() {
     const closed = createServer().listen(0, '127.0.0.1')
     await once(closed, 'listening')

@@ -1,7 +1,7 @@
 import { createVerifier, type ProtectedResourceOptions, type VerifierOptions } from '@telnyx-auth/core'
 import { Gate } from '@telnyx-auth/core/adapter'
 import { describe, expect, it } from 'vitest'
-import { AUDIENCE } from '../support/outcome.js'
+import { AUDIENCE } from '../support/forge.js'
 
 const describeApi = (options: VerifierOptions) => createVerifier(options).protectedResourceMetadata()
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'

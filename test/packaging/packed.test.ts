@@ -540,15 +540,12 @@ describe('TypeScript', () => {
   it.each([
     ['express', '@types/express', '@types/express4'],
     ['koa', '@types/koa', '@types/koa2'],
-  ])(
-    'compiles what is right: %s, with older types',
-    async (name, types, older) => {
-      await consumer.link(types, 'test', older)
-      onTestFinished(() => consumer.link(types, 'test'))
-      const errors = await consumer.compile({ right: RIGHT[name] ?? '' })
-      expect([errors('right'), errors('')]).toEqual([[], []])
-    },
-  )
+  ])('compiles what is right: %s, with older types', async (name, types, older) => {
+    await consumer.link(types, 'test', older)
+    onTestFinished(() => consumer.link(types, 'test'))
+    const errors = await consumer.compile({ right: RIGHT[name] ?? '' })
+    expect([errors('right'), errors('')]).toEqual([[], []])
+  })
 
   it('beside the MCP SDK, which declares req.auth too: getAuth is right', async () => {
     // Their declaration, in a place from which this workspace's links lead to the same Express as ours.

@@ -84,14 +84,6 @@ export function firstly(count: number, fault: Answer, usual: Answer): Answer {
   return (url, signal) => (left-- > 0 ? fault(url, signal) : usual(url, signal))
 }
 
-export class ChanceClock extends TestClock {
-  chance = 0
-
-  override random(): number {
-    return this.chance
-  }
-}
-
 export interface Asked {
   readonly url: string
   /** In seconds. */
@@ -103,7 +95,7 @@ export interface Asked {
 
 /** A verifier, its issuer, and the time of both. */
 export class Service {
-  readonly clock = new ChanceClock()
+  readonly clock = new TestClock()
   readonly issuer = new ForgedIssuer(key)
   readonly asked: Asked[] = []
   readonly verifier: TokenVerifier

@@ -161,7 +161,8 @@ export class Consumer {
     )
     // An error starts at the margin; what explains it is indented.
     const errors = output.split(/\n(?=\S)/).filter((error) => error !== '')
-    const programOf = (error: string) => names.find((name) => error.split('\n')[0]?.includes(`${name}.ts(`)) ?? ''
+    const programOf = (error: string) =>
+      names.find((name) => error.split('\n')[0]?.includes(`${name}.ts(`)) ?? ''
     return (program) => errors.filter((error) => programOf(error) === program)
   }
 
