@@ -1,13 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { active, inactive, text } from '../support/answers.js'
 import { AUDIENCE, rejectionOf } from '../support/forge.js'
-import {
-  active,
-  createIntrospectionWorld,
-  inactive,
-  signedToken,
-  text,
-  unknownKeyToken,
-} from '../support/introspection-world.js'
+import { createIntrospectionWorld, signedToken, unknownKeyToken } from '../support/introspection-world.js'
 
 /** I6, attack 45: answers of the introspection endpoint are judged by allow-lists. */
 

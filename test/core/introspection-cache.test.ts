@@ -1,19 +1,16 @@
 import { describe, expect, it } from 'vitest'
+import { active, inactive, json, text } from '../support/answers.js'
 import { settle } from '../support/event-loop.js'
 import { AUDIENCE, encode, rejectionOf } from '../support/forge.js'
 import { createSignal } from '../support/http.js'
 import {
-  active,
   claims,
   createWorld,
   down,
-  inactive,
-  json,
   kidOf,
   OPAQUE,
   outcomeOf,
   stranger,
-  text,
   WHEN,
 } from '../support/mock-introspection.js'
 import { codeOf } from '../support/outcome.js'

@@ -1,17 +1,15 @@
 import { inspect } from 'node:util'
 import type { MockIssuer } from '@telnyx-auth/mock-issuer'
 import { describe, expect, it } from 'vitest'
+import { active, json, text } from '../support/answers.js'
 import { AUDIENCE, expectRefusal, TestClock } from '../support/forge.js'
 import {
   type Answer,
-  active,
   createWorld,
   expectUnavailable,
-  json,
   OPAQUE,
   outcomeOf,
   secretsOf,
-  text,
   type World,
 } from '../support/mock-introspection.js'
 import { codeOf } from '../support/outcome.js'

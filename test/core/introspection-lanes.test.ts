@@ -1,19 +1,14 @@
 import { describe, expect, it } from 'vitest'
+import { active, inactive, noConnection, silence, status, text } from '../support/answers.js'
 import { until } from '../support/event-loop.js'
 import { rejectionOf } from '../support/forge.js'
 import { createSignal } from '../support/http.js'
 import {
-  active,
   createIntrospectionWorld,
   type EndpointAnswer,
   type IntrospectionWorld,
-  inactive,
-  noConnection,
   recordEvents,
   signedToken,
-  silence,
-  status,
-  text,
   unknownKeyToken,
 } from '../support/introspection-world.js'
 import { untilTimeout } from '../support/outcome.js'

@@ -1,18 +1,10 @@
 import { inspect } from 'node:util'
 import { type AuthenticateClient, ConfigurationError, type IntrospectionWhen } from '@telnyx-auth/core'
 import { describe, expect, it, vi } from 'vitest'
+import { active } from '../support/answers.js'
 import { settle } from '../support/event-loop.js'
 import { AUDIENCE, makeUncheckedVerifier, rejectionOf } from '../support/forge.js'
-import {
-  active,
-  createWorld,
-  ENDPOINT,
-  first,
-  OPAQUE,
-  outcomeOf,
-  own,
-  WHEN,
-} from '../support/mock-introspection.js'
+import { createWorld, ENDPOINT, first, OPAQUE, outcomeOf, own, WHEN } from '../support/mock-introspection.js'
 import { thrownBy } from '../support/outcome.js'
 
 describe('options', () => {

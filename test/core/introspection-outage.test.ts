@@ -1,23 +1,20 @@
 import { type IntrospectionWhen, type IssuerFailure, UnavailableError } from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
+import { active, inactive, json, text } from '../support/answers.js'
 import { settle } from '../support/event-loop.js'
 import { expectRefusal, rejectionOf, type TestClock } from '../support/forge.js'
 import { createSignal } from '../support/http.js'
 import {
   type Answer,
-  active,
   createWorld,
   down,
   exhaust,
   expectUnavailable,
   failureOf,
-  inactive,
-  json,
   OPAQUE,
   outcomeOf,
   own,
   secretsOf,
-  text,
   WHEN,
   type World,
 } from '../support/mock-introspection.js'

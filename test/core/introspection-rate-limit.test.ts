@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import { status } from '../support/answers.js'
 import { rejectionOf } from '../support/forge.js'
 import {
   createIntrospectionWorld,
   type IntrospectionWorld,
   recordEvents,
   signedToken,
-  status,
   unknownKeyToken,
 } from '../support/introspection-world.js'
 import { scale } from '../support/scale.js'
@@ -14,7 +14,7 @@ import { scale } from '../support/scale.js'
 
 const UNAVAILABLE = 'ERR_INTROSPECTION_UNAVAILABLE'
 /** Tenths of a second. */
-const TICKS = scale(100, 300)
+const TICKS = scale(130, 300)
 const LIMIT = 10
 const EVIL = 30
 

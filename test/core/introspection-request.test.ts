@@ -1,7 +1,8 @@
 import { type Auth, type AuthenticateClient, ConfigurationError, type JwtClaims } from '@telnyx-auth/core'
 import { describe, expect, it, vi } from 'vitest'
+import { active } from '../support/answers.js'
 import { AUDIENCE, makeUncheckedVerifier, rejectionOf } from '../support/forge.js'
-import { active, createWorld, down, failureOf, first, OPAQUE, own } from '../support/mock-introspection.js'
+import { createWorld, down, failureOf, first, OPAQUE, own } from '../support/mock-introspection.js'
 import { codeOf, thrownBy, untilTimeout } from '../support/outcome.js'
 
 describe('I1: the request', () => {

@@ -1,17 +1,13 @@
 import type { IntrospectionOptions } from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
+import { active, noConnection, silence, status, text } from '../support/answers.js'
 import { ISSUER, JWKS_URL, rejectionOf } from '../support/forge.js'
 import {
-  active,
   createIntrospectionWorld,
   type EndpointAnswer,
   INTROSPECTION_URL,
-  noConnection,
   recordEvents,
   signedToken,
-  silence,
-  status,
-  text,
   unknownKeyToken,
 } from '../support/introspection-world.js'
 import { untilTimeout } from '../support/outcome.js'

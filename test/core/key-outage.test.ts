@@ -1,10 +1,10 @@
 import type { ErrorCode } from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
+import { noConnection, status } from '../support/answers.js'
 import { settle } from '../support/event-loop.js'
 import { expectRefusal, JWKS_URL } from '../support/forge.js'
 import {
   DAY,
-  drop,
   faults,
   HOUR,
   key,
@@ -14,7 +14,6 @@ import {
   places,
   Service,
   setOf,
-  status,
   token,
   unknownToken,
   useSimulatedTime,
@@ -129,7 +128,7 @@ describe('the issuer is down, keys at hand', () => {
 
   it('metadata down and a flood of unknown kids: at most 4 requests fail, and 4 for keys succeed, in any minute', async () => {
     const service = await Service.withKeys(HOUR)
-    service.fail('metadata', drop)
+    service.fail('metadata', noConnection)
     const outcomes = await outlast(
       service,
       Array.from({ length: 1200 }, () => 0.5),
@@ -162,7 +161,7 @@ describe('the issuer is down, keys at hand', () => {
 
   it('past the tolerance of 24 hours: 503; and back when the issuer is', async () => {
     const service = await Service.withKeys(0)
-    service.fail('both', drop)
+    service.fail('both', noConnection)
     await service.pass(DAY + 299)
     expect(await service.verifyAtOnce(token)).toBe('accepted')
     await service.pass(1)

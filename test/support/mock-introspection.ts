@@ -12,6 +12,7 @@ import {
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { expect } from 'vitest'
 import { createVerifierAt, type TokenVerifier } from '../../packages/core/src/testing.js'
+import { status } from './answers.js'
 import { AUDIENCE, expectRefusal, rejectionOf, TestClock } from './forge.js'
 import { codeOf } from './outcome.js'
 
@@ -41,17 +42,7 @@ export interface World {
 
 export const OPAQUE = 'opaque-token-0123456789'
 
-export const json =
-  (value: unknown, init?: ResponseInit): Answer =>
-  () =>
-    Response.json(value, init)
-export const text =
-  (body: string, init?: ResponseInit): Answer =>
-  () =>
-    new Response(body, init)
-export const active = (members: object = {}): Answer => json({ active: true, ...members })
-export const inactive = json({ active: false })
-export const down: Answer = () => new Response('down', { status: 500 })
+export const down: Answer = status(500)
 
 /** An issuer, and a verifier that may ask it about tokens. */
 export async function createWorld({
