@@ -8,23 +8,42 @@ cleanEnvironment(process.env)
 /** Packages are tested from their source: nothing has to be built first. */
 const conditions = ['@telnyx-auth/source']
 
+/** Tests of what is once in a process, such as a warning: each of these files gets a worker of its own. */
+const isolated = [
+  'core/discovery-causes.test.ts',
+  'core/introspection-warnings.test.ts',
+  'core/reasons.test.ts',
+  'adapters/likely-mistakes.test.ts',
+]
+
 /** `pnpm soak` runs the same tests with the mode `soak`: see `support/scale.ts`. */
 export default defineConfig(({ mode }) => ({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   resolve: { conditions },
   test: {
-    include: ['**/*.test.ts'],
     // Long enough for a busy machine; a test that hangs still fails.
     testTimeout: mode === 'soak' ? 1_800_000 : 60_000,
     hookTimeout: 120_000,
-    // All cores. A worker runs many files, so each module is loaded once: files must leave no state behind.
+    // All cores.
     maxWorkers: '100%',
-    isolate: false,
     restoreMocks: true,
     unstubEnvs: true,
     unstubGlobals: true,
     provide: { soak: mode === 'soak' },
     globalSetup: ['support/run-folder.ts'],
     setupFiles: ['support/no-network.ts'],
+    projects: [
+      // A worker runs many files, so that each module is loaded once: files must leave no state behind.
+      {
+        extends: true,
+        test: {
+          name: 'shared',
+          include: ['**/*.test.ts'],
+          exclude: ['node_modules', ...isolated],
+          isolate: false,
+        },
+      },
+      { extends: true, test: { name: 'isolated', include: isolated } },
+    ],
   },
 }))

@@ -6,7 +6,8 @@ import {
   type TokenVerifier,
   type VerifierOptions,
 } from '../../packages/core/src/testing.js'
-import { AUDIENCE, codeOf } from '../support/outcome.js'
+import { AUDIENCE } from '../support/forge.js'
+import { codeOf } from '../support/outcome.js'
 
 /**
  * Attack 47: a clock that returns anything but a finite number, or throws, refuses (401 or 503) and never accepts.

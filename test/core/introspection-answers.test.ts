@@ -1,14 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { AUDIENCE } from '../support/forge.js'
-import {
-  active,
-  createIntrospectionWorld,
-  inactive,
-  signedToken,
-  text,
-  unknownKeyToken,
-} from '../support/introspection-world.js'
-import { errorOf } from '../support/outcome.js'
+import { active, inactive, text } from '../support/answers.js'
+import { AUDIENCE, rejectionOf } from '../support/forge.js'
+import { createIntrospectionWorld, signedToken, unknownKeyToken } from '../support/introspection-world.js'
 
 /** I6, attack 45: introspection responses are checked against allow-lists. */
 
@@ -118,7 +111,7 @@ describe('I6: the kind of the token', () => {
   it('the error names the claim and a reason', async () => {
     const world = await createIntrospectionWorld()
     world.answer = active({ token_type: 'mac' })
-    const error = await errorOf(world.verifier.verify('opaque'))
+    const error = await rejectionOf(world.verifier.verify('opaque'))
     expect(error).toMatchObject({ claim: 'token_type', reason: 'typ-not-access-token' })
   })
 })
@@ -157,7 +150,7 @@ describe('I6: repeated members', () => {
     world.answer = text('{"active":false,"active":true}')
     for (let n = 0; n < 10; n++) expect(await world.outcome(`opaque-${n}`)).toBe('ERR_CLAIM_INVALID')
     expect(world.asked).toHaveLength(10)
-    expect(await errorOf(world.verifier.verify('opaque'))).toMatchObject({
+    expect(await rejectionOf(world.verifier.verify('opaque'))).toMatchObject({
       status: 401,
       reason: 'introspection-repeated-member',
     })
@@ -192,7 +185,7 @@ describe('I6: a response about another token', () => {
     const world = await createIntrospectionWorld()
     for (const value of ['another', '', `${claim} `]) {
       world.answer = active({ ...identity, [claim]: value })
-      const error = await errorOf(world.verifier.verify(token))
+      const error = await rejectionOf(world.verifier.verify(token))
       expect(error).toMatchObject({
         status: 401,
         code: 'ERR_CLAIM_INVALID',

@@ -1,22 +1,19 @@
 import { describe, expect, it } from 'vitest'
+import { active, inactive, json, text } from '../support/answers.js'
 import { settle } from '../support/event-loop.js'
-import { encode } from '../support/forge.js'
+import { AUDIENCE, encode, rejectionOf } from '../support/forge.js'
 import { createSignal } from '../support/http.js'
 import {
-  active,
   claims,
   createWorld,
   down,
-  inactive,
-  json,
   kidOf,
   OPAQUE,
   outcomeOf,
   stranger,
-  text,
   WHEN,
 } from '../support/mock-introspection.js'
-import { AUDIENCE, codeOf, errorOf } from '../support/outcome.js'
+import { codeOf } from '../support/outcome.js'
 import { scale } from '../support/scale.js'
 
 describe('I4: what is remembered', () => {
@@ -241,7 +238,7 @@ describe('attack 43: many at once', () => {
   ] as const)('1,000 at once, and the answer is: %s', async (_, answer, code, requests) => {
     const world = await createWorld({ answer })
     const errors = await Promise.all(
-      Array.from({ length: 1000 }, () => errorOf(world.verifier.verify(OPAQUE))),
+      Array.from({ length: 1000 }, () => rejectionOf(world.verifier.verify(OPAQUE))),
     )
     expect(new Set(errors.map((error) => error.code))).toEqual(new Set([code]))
     expect(world.asked).toHaveLength(requests)

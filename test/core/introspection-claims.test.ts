@@ -1,20 +1,18 @@
 import { inspect } from 'node:util'
 import type { MockIssuer } from '@telnyx-auth/mock-issuer'
 import { describe, expect, it } from 'vitest'
-import { expectRefusal } from '../support/forge.js'
+import { active, json, text } from '../support/answers.js'
+import { AUDIENCE, expectRefusal, TestClock } from '../support/forge.js'
 import {
   type Answer,
-  active,
   createWorld,
   expectUnavailable,
-  json,
   OPAQUE,
   outcomeOf,
   secretsOf,
-  text,
   type World,
 } from '../support/mock-introspection.js'
-import { AUDIENCE, codeOf, ManualClock } from '../support/outcome.js'
+import { codeOf } from '../support/outcome.js'
 
 describe('attack 40, I2: active', () => {
   const deep = `${'['.repeat(10_000)}${']'.repeat(10_000)}`
@@ -85,7 +83,7 @@ describe('attack 40, I2: active', () => {
 })
 
 describe('I3: what the issuer says is checked as if a JWT said it', () => {
-  const now = new ManualClock().now()
+  const now = new TestClock().now()
   const members: [string, readonly unknown[]][] = [
     [
       'iss',
@@ -283,7 +281,7 @@ describe('I3: what the issuer says is checked as if a JWT said it', () => {
 })
 
 describe("'always': the issuer's word and the token's", () => {
-  const now = new ManualClock().now()
+  const now = new TestClock().now()
   const confirm = async (said: object, options: Parameters<MockIssuer['issueToken']>[0] = {}) => {
     const world = await createWorld({ introspection: { when: 'always' }, answer: active(said) })
     return world.verifier.verify(await world.issuer.issueToken(options))

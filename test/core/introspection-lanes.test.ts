@@ -1,21 +1,17 @@
 import { describe, expect, it } from 'vitest'
+import { active, inactive, noConnection, silence, status, text } from '../support/answers.js'
 import { until } from '../support/event-loop.js'
+import { rejectionOf } from '../support/forge.js'
 import { createSignal } from '../support/http.js'
 import {
-  active,
   createIntrospectionWorld,
   type EndpointAnswer,
   type IntrospectionWorld,
-  inactive,
-  noConnection,
   recordEvents,
   signedToken,
-  silence,
-  status,
-  text,
   unknownKeyToken,
 } from '../support/introspection-world.js'
-import { errorOf, untilTimeout } from '../support/outcome.js'
+import { untilTimeout } from '../support/outcome.js'
 
 /** I7, attack 44: what anonymous callers send does not affect callers whose tokens were verified here. */
 
@@ -204,7 +200,7 @@ describe('I7: the half-open probe of decide', () => {
     expect(await world.outcome('lonely')).toBe(UNAVAILABLE)
     world.answer = active()
     world.clock.advance(10)
-    const waiting = await errorOf(world.verifier.verify('lonely'))
+    const waiting = await rejectionOf(world.verifier.verify('lonely'))
     expect(waiting).toMatchObject({ code: UNAVAILABLE, retryAfterSeconds: 60 })
     world.clock.advance(60)
     expect(await world.outcome('lonely')).toBe('introspection')
@@ -245,7 +241,7 @@ describe('I7: the half-open probe of decide', () => {
     const { length } = world.asked
     for (let n = 0; n < 5; n++) expect(await world.outcome('familiar')).toBe(UNAVAILABLE)
     expect(world.asked).toHaveLength(length)
-    expect(await errorOf(world.verifier.verify('familiar'))).toMatchObject({ retryAfterSeconds: 5 })
+    expect(await rejectionOf(world.verifier.verify('familiar'))).toMatchObject({ retryAfterSeconds: 5 })
   })
 
   it('a token that is no longer active has no probe of its own', async () => {

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { until } from '../support/event-loop.js'
-import { expectRefusal } from '../support/forge.js'
+import { expectRefusal, rejectionOf } from '../support/forge.js'
 import { createSignal } from '../support/http.js'
 import { createIntrospectionWorld, recordEvents, signedToken } from '../support/introspection-world.js'
-import { errorOf } from '../support/outcome.js'
 
 /** Attack 44: the limit on introspection requests in flight. */
 
@@ -34,7 +33,9 @@ describe('maxInFlight', () => {
       const token = make(n)
       const { headers } = await expectRefusal(world.verifier.verify(token), 'U', UNAVAILABLE, [token])
       expect(headers['Retry-After']).toBe('1')
-      expect(await errorOf(world.verifier.verify(make(n)))).toMatchObject({ reason: 'introspection-limit' })
+      expect(await rejectionOf(world.verifier.verify(make(n)))).toMatchObject({
+        reason: 'introspection-limit',
+      })
     }
     expect(world.load.most).toBe(3)
     expect(limited).toHaveLength(14)

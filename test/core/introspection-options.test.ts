@@ -1,19 +1,11 @@
 import { inspect } from 'node:util'
 import { type AuthenticateClient, ConfigurationError, type IntrospectionWhen } from '@telnyx-auth/core'
 import { describe, expect, it, vi } from 'vitest'
+import { active } from '../support/answers.js'
 import { settle } from '../support/event-loop.js'
-import { makeUncheckedVerifier } from '../support/forge.js'
-import {
-  active,
-  createWorld,
-  ENDPOINT,
-  first,
-  OPAQUE,
-  outcomeOf,
-  own,
-  WHEN,
-} from '../support/mock-introspection.js'
-import { AUDIENCE, errorOf, thrownBy } from '../support/outcome.js'
+import { AUDIENCE, makeUncheckedVerifier, rejectionOf } from '../support/forge.js'
+import { createWorld, ENDPOINT, first, OPAQUE, outcomeOf, own, WHEN } from '../support/mock-introspection.js'
+import { thrownBy } from '../support/outcome.js'
 
 describe('options', () => {
   const SECRET = 'this-is-the-client-secret'
@@ -166,7 +158,7 @@ describe('options', () => {
     const { verifier } = await createWorld({ answer: active() })
     for (const introspection of [null, '', 'never', true, {}, 5, SECRET]) {
       const policy: object = { introspection }
-      const error = await errorOf(verifier.verify(OPAQUE, policy))
+      const error = await rejectionOf(verifier.verify(OPAQUE, policy))
       expect(error).toBeInstanceOf(ConfigurationError)
       expect(error.message).not.toContain(SECRET)
     }

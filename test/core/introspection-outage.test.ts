@@ -1,27 +1,24 @@
 import { type IntrospectionWhen, type IssuerFailure, UnavailableError } from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
+import { active, inactive, json, text } from '../support/answers.js'
 import { settle } from '../support/event-loop.js'
-import { expectRefusal } from '../support/forge.js'
+import { expectRefusal, rejectionOf, type TestClock } from '../support/forge.js'
 import { createSignal } from '../support/http.js'
 import {
   type Answer,
-  active,
   createWorld,
   down,
   exhaust,
   expectUnavailable,
   failureOf,
-  inactive,
-  json,
   OPAQUE,
   outcomeOf,
   own,
   secretsOf,
-  text,
   WHEN,
   type World,
 } from '../support/mock-introspection.js'
-import { codeOf, errorOf, type ManualClock, untilTimeout } from '../support/outcome.js'
+import { codeOf, untilTimeout } from '../support/outcome.js'
 
 describe('attack 41, I5: the endpoint fails', () => {
   const failures: [string, Answer, Partial<IssuerFailure>, number][] = [
@@ -138,7 +135,7 @@ describe('attack 41, I5: the endpoint fails', () => {
 
   it.each([
     ['seconds', () => '17', 17],
-    ['a date', (clock: ManualClock) => new Date((clock.now() + 40) * 1000).toUTCString(), 40],
+    ['a date', (clock: TestClock) => new Date((clock.now() + 40) * 1000).toUTCString(), 40],
     ['an absurd number', () => '99999999999999', 240],
   ])(
     '429 with Retry-After as %s: passed on, and until then nobody is asked',
@@ -178,7 +175,7 @@ describe('attack 41, I5: the endpoint fails', () => {
     })
     await world.verifier.preload()
     const errors = await untilTimeout(() =>
-      Promise.all(Array.from({ length: 100 }, () => errorOf(world.verifier.verify(OPAQUE)))),
+      Promise.all(Array.from({ length: 100 }, () => rejectionOf(world.verifier.verify(OPAQUE)))),
     )
     expect(new Set(errors.map(({ code }) => code))).toEqual(new Set(['ERR_INTROSPECTION_UNAVAILABLE']))
     expect(world.asked).toHaveLength(1)
@@ -191,7 +188,7 @@ describe('the endpoint rests', () => {
     await exhaust(world)
     expect(world.asked).toHaveLength(4)
     const errors = await Promise.all(
-      Array.from({ length: 1000 }, (_, n) => errorOf(world.verifier.verify(`t${n}`))),
+      Array.from({ length: 1000 }, (_, n) => rejectionOf(world.verifier.verify(`t${n}`))),
     )
     for (const error of errors)
       expect(error).toMatchObject({
@@ -202,7 +199,7 @@ describe('the endpoint rests', () => {
     expect(errors[0]?.cause).toMatchObject({ reason: 'status', status: 500 })
     expect(world.asked).toHaveLength(4)
     world.clock.advance(3)
-    expect(await errorOf(world.verifier.verify(OPAQUE))).toMatchObject({ retryAfterSeconds: 2 })
+    expect(await rejectionOf(world.verifier.verify(OPAQUE))).toMatchObject({ retryAfterSeconds: 2 })
     expect(world.asked).toHaveLength(4)
   })
 
@@ -260,7 +257,7 @@ describe('the endpoint rests', () => {
     await settle()
     expect(world.asked).toHaveLength(length + 1)
     const others = await Promise.all(
-      Array.from({ length: 100 }, (_, n) => errorOf(world.verifier.verify(`t${n}`))),
+      Array.from({ length: 100 }, (_, n) => rejectionOf(world.verifier.verify(`t${n}`))),
     )
     for (const error of others)
       expect(error).toMatchObject({ code: 'ERR_INTROSPECTION_UNAVAILABLE', retryAfterSeconds: 1 })
@@ -285,10 +282,10 @@ describe('the endpoint rests', () => {
     await exhaust(world)
     world.clock.advance(5)
     await codeOf(world.verifier.verify('probe-1'))
-    expect(await errorOf(world.verifier.verify(OPAQUE))).toMatchObject({ retryAfterSeconds: 10 })
+    expect(await rejectionOf(world.verifier.verify(OPAQUE))).toMatchObject({ retryAfterSeconds: 10 })
     world.clock.advance(10)
     world.answer = () => new Promise(() => undefined)
-    const error = await untilTimeout(() => errorOf(world.verifier.verify('probe-2')))
+    const error = await untilTimeout(() => rejectionOf(world.verifier.verify('probe-2')))
     expect(error).toMatchObject({ code: 'ERR_INTROSPECTION_UNAVAILABLE', retryAfterSeconds: 20 })
     world.clock.advance(20)
     world.answer = active()
@@ -312,7 +309,7 @@ describe('the endpoint rests', () => {
     const world = await createWorld({ answer: down })
     await Promise.all(Array.from({ length: 100 }, (_, n) => codeOf(world.verifier.verify(`t${n}`))))
     const { length } = world.asked
-    expect(await errorOf(world.verifier.verify(OPAQUE))).toMatchObject({ retryAfterSeconds: 5 })
+    expect(await rejectionOf(world.verifier.verify(OPAQUE))).toMatchObject({ retryAfterSeconds: 5 })
     expect(world.asked).toHaveLength(length)
     world.clock.advance(5)
     world.answer = active()

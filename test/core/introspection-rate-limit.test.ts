@@ -1,20 +1,20 @@
 import { describe, expect, it } from 'vitest'
+import { status } from '../support/answers.js'
+import { rejectionOf } from '../support/forge.js'
 import {
   createIntrospectionWorld,
   type IntrospectionWorld,
   recordEvents,
   signedToken,
-  status,
   unknownKeyToken,
 } from '../support/introspection-world.js'
-import { errorOf } from '../support/outcome.js'
 import { scale } from '../support/scale.js'
 
 /** I7, attack 44: a rate limit of the endpoint counts the requests of all lanes, so made-up tokens must not use it up. */
 
 const UNAVAILABLE = 'ERR_INTROSPECTION_UNAVAILABLE'
 /** Tenths of a second. */
-const TICKS = scale(100, 300)
+const TICKS = scale(130, 300)
 const LIMIT = 10
 const EVIL = 30
 
@@ -87,7 +87,7 @@ describe('a rate limit pause', () => {
     const { length } = world.asked
     expect(await world.outcome(signedToken())).toBe('both')
     expect(await world.outcome('good')).toBe('introspection')
-    const refused = await errorOf(world.verifier.verify('stranger'))
+    const refused = await rejectionOf(world.verifier.verify('stranger'))
     expect(refused).toMatchObject({ code: UNAVAILABLE, retryAfterSeconds: 5 })
     expect(world.asked).toHaveLength(length + 2)
     world.clock.advance(5)

@@ -1,8 +1,10 @@
 import { type Auth, type AuthenticateClient, ConfigurationError, type JwtClaims } from '@telnyx-auth/core'
 import { describe, expect, it, vi } from 'vitest'
-import { makeUncheckedVerifier } from '../support/forge.js'
-import { active, createWorld, down, failureOf, first, OPAQUE, own } from '../support/mock-introspection.js'
-import { AUDIENCE, codeOf, errorOf, thrownBy, untilTimeout } from '../support/outcome.js'
+
+import { active } from '../support/answers.js'
+import { AUDIENCE, makeUncheckedVerifier, rejectionOf } from '../support/forge.js'
+import { createWorld, down, failureOf, first, OPAQUE, own } from '../support/mock-introspection.js'
+import { codeOf, thrownBy, untilTimeout } from '../support/outcome.js'
 
 describe('I1: the request', () => {
   it('is a POST of a form with token and token_type_hint, the credentials as Basic', async () => {
@@ -174,7 +176,7 @@ describe('a function as "authMethod"', () => {
   ]
   it.each(fails)('I5: that %s is a 503, and no request', async (_, authMethod) => {
     const world = await createWorld({ introspection: own(authMethod), answer: active() })
-    const error = await untilTimeout(() => errorOf(world.verifier.verify(OPAQUE)))
+    const error = await untilTimeout(() => rejectionOf(world.verifier.verify(OPAQUE)))
     expect(error).toMatchObject({ code: 'ERR_INTROSPECTION_UNAVAILABLE', status: 503 })
     expect(error.cause).toMatchObject({ reason: 'credentials' })
     expect(world.asked).toEqual([])
@@ -210,7 +212,7 @@ describe('a function as "authMethod"', () => {
         return Response.json({ active: true })
       },
     })
-    const error = await errorOf(verifier.verify(OPAQUE))
+    const error = await rejectionOf(verifier.verify(OPAQUE))
     expect(error).toMatchObject({ code: 'ERR_INTROSPECTION_UNAVAILABLE', status: 503 })
     expect(world.asked).toEqual([])
   })

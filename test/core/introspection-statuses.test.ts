@@ -1,20 +1,16 @@
 import type { IntrospectionOptions } from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
-import { ISSUER, JWKS_URL } from '../support/forge.js'
+import { active, noConnection, silence, status, text } from '../support/answers.js'
+import { ISSUER, JWKS_URL, rejectionOf } from '../support/forge.js'
 import {
-  active,
   createIntrospectionWorld,
   type EndpointAnswer,
   INTROSPECTION_URL,
-  noConnection,
   recordEvents,
   signedToken,
-  silence,
-  status,
-  text,
   unknownKeyToken,
 } from '../support/introspection-world.js'
-import { errorOf, untilTimeout } from '../support/outcome.js'
+import { untilTimeout } from '../support/outcome.js'
 
 /** Each row and column of the table in design.md, "Introspection", and what the table leaves open. */
 
@@ -226,7 +222,7 @@ describe('what operators see', () => {
     const world = await createIntrospectionWorld()
     const events = recordEvents('introspectionAsked')
     world.answer = status(400)
-    const error = await errorOf(world.verifier.verify(signedToken()))
+    const error = await rejectionOf(world.verifier.verify(signedToken()))
     expect(error).toMatchObject({ code: UNAVAILABLE, reason: 'introspection-token-refused' })
     expect(events).toEqual([
       { issuer: ISSUER, outcome: 'failed', reason: 'status', status: 400, durationMs: 0 },

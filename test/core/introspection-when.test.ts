@@ -1,15 +1,14 @@
 import type { Auth, ErrorCode, IntrospectionWhen, VerifierOptions } from '@telnyx-auth/core'
 import type { MockIssuer } from '@telnyx-auth/mock-issuer'
 import { describe, expect, it } from 'vitest'
+import { active, inactive } from '../support/answers.js'
 import { encode, expectRefusal } from '../support/forge.js'
 import {
-  active,
   claims,
   createWorld,
   ENDPOINT,
   expectUnavailable,
   failureOf,
-  inactive,
   kidOf,
   OPAQUE,
   outcomeOf,

@@ -1,5 +1,6 @@
 import type { FetchFunction } from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
+import { status } from '../support/answers.js'
 import { settle } from '../support/event-loop.js'
 import { ForgedIssuer, JWKS_URL, METADATA_URL, makeVerifier, TestClock } from '../support/forge.js'
 import {
@@ -12,7 +13,6 @@ import {
   next,
   Service,
   setOf,
-  status,
   token,
   unknownToken,
   useSimulatedTime,

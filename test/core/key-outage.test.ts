@@ -1,10 +1,10 @@
 import type { ErrorCode } from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
+import { noConnection, status } from '../support/answers.js'
 import { settle } from '../support/event-loop.js'
 import { expectRefusal, JWKS_URL } from '../support/forge.js'
 import {
   DAY,
-  drop,
   faults,
   HOUR,
   key,
@@ -14,7 +14,6 @@ import {
   places,
   Service,
   setOf,
-  status,
   token,
   unknownToken,
   useSimulatedTime,
@@ -85,7 +84,7 @@ describe('the issuer is down, keys at hand', () => {
     '24 hours of $name from $place: 0 failures, at most 4 failing requests in any minute',
     async ({ fault, place, withUnknown }) => {
       const service = await Service.withKeys(HOUR)
-      service.clock.chance = place === 'jwks' ? 0.999 : 0
+      service.clock.nextRandom = place === 'jwks' ? 0.999 : 0
       // The keys must last: those of an hour ago are refreshed before the outage.
       await service.verifyAtOnce(token)
       await settle()
@@ -107,7 +106,7 @@ describe('the issuer is down, keys at hand', () => {
       for (const unknownKids of [false, true])
         for (const gap of gaps) {
           const service = await Service.withKeys(HOUR + 5)
-          service.clock.chance = chance
+          service.clock.nextRandom = chance
           service.fail('both', fault)
           const first = service.verifyAtOnce(token)
           await settle()
@@ -129,7 +128,7 @@ describe('the issuer is down, keys at hand', () => {
 
   it('metadata down and a flood of unknown kids: at most 4 requests fail, and 4 for keys succeed, in any minute', async () => {
     const service = await Service.withKeys(HOUR)
-    service.fail('metadata', drop)
+    service.fail('metadata', noConnection)
     const outcomes = await outlast(
       service,
       Array.from({ length: 1200 }, () => 0.5),
@@ -144,7 +143,7 @@ describe('the issuer is down, keys at hand', () => {
     'an issuer that is back is noticed within about a minute (chance %d)',
     async (chance) => {
       const service = await Service.withKeys(230)
-      service.clock.chance = chance
+      service.clock.nextRandom = chance
       service.fail('both', status(500))
       await outlast(
         service,
@@ -162,7 +161,7 @@ describe('the issuer is down, keys at hand', () => {
 
   it('past the tolerance of 24 hours: 503; and back when the issuer is', async () => {
     const service = await Service.withKeys(0)
-    service.fail('both', drop)
+    service.fail('both', noConnection)
     await service.pass(DAY + 299)
     expect(await service.verifyAtOnce(token)).toBe('accepted')
     await service.pass(1)
@@ -184,7 +183,7 @@ describe('the issuer is down, no keys', () => {
     '$name from $place (chance $chance): 503 with Retry-After, at most 4 requests a minute, at once between them',
     async ({ name, fault, place, chance }) => {
       const service = new Service()
-      service.clock.chance = chance
+      service.clock.nextRandom = chance
       service.fail(place, fault)
       const code = place === 'jwks' ? 'ERR_KEYS_UNAVAILABLE' : 'ERR_DISCOVERY_FAILED'
       for (let second = 0; second < 300; second += step) {
@@ -211,7 +210,7 @@ describe('the issuer is down, no keys', () => {
 
   it('whoever comes again after Retry-After, and not before, has the issuer asked', async () => {
     const service = new Service()
-    service.clock.chance = 0.5
+    service.clock.nextRandom = 0.5
     service.fail('both', status(503))
     await service.verifyAtOnce(token)
     for (let n = 0; n < 20; n++) {

@@ -1,15 +1,14 @@
 import { describe, expect, it } from 'vitest'
+import { noConnection, status } from '../support/answers.js'
 import { settle } from '../support/event-loop.js'
 import { JWKS_URL, METADATA_URL } from '../support/forge.js'
 import {
   type Answer,
   DAY,
-  drop,
   firstly,
   html,
   MOVED_URL,
   Service,
-  status,
   token,
   unknownToken,
   useSimulatedTime,
@@ -22,7 +21,7 @@ useSimulatedTime()
 describe('retries', () => {
   const hiccups: readonly (readonly [string, Answer])[] = [
     ...[500, 502, 503, 504].map((code) => [`status ${code}`, status(code)] as const),
-    ['a dropped connection', drop],
+    ['a dropped connection', noConnection],
   ]
   const finals: readonly (readonly [string, Answer])[] = [
     ...[400, 401, 403, 404, 410, 429, 501, 201].map((code) => [`status ${code}`, status(code)] as const),
@@ -89,7 +88,7 @@ describe('retries', () => {
   it('one hiccup of each document in the same load is not noticed', async () => {
     const service = new Service()
     service.issuer.metadata = firstly(1, status(502), service.issuer.metadata)
-    service.issuer.jwks = firstly(1, drop, service.issuer.jwks)
+    service.issuer.jwks = firstly(1, noConnection, service.issuer.jwks)
     expect(await service.verifyAtOnce(token)).toBe('accepted')
   })
 
@@ -128,7 +127,7 @@ describe('the option "keys"', () => {
     'maxStaleSeconds: %d is how long keys are used past their lifetime',
     async (maxStaleSeconds) => {
       const service = await Service.withKeys(299, { keys: { maxStaleSeconds } })
-      service.fail('both', drop)
+      service.fail('both', noConnection)
       expect(await service.verifyAtOnce(token)).toBe('accepted')
       await service.pass(maxStaleSeconds + 0.999)
       expect(await service.verifyAtOnce(token)).toBe('accepted')
@@ -143,7 +142,7 @@ describe('the option "keys"', () => {
 
   it('maxStaleSeconds: 604800 outlasts an outage of a week', async () => {
     const service = await Service.withKeys(0, { keys: { maxStaleSeconds: 7 * DAY } })
-    service.fail('both', drop)
+    service.fail('both', noConnection)
     await service.pass(7 * DAY + 299)
     expect(await service.verifyAtOnce(token)).toBe('accepted')
     await service.pass(1)

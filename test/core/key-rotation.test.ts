@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { noConnection, status } from '../support/answers.js'
 import { settle } from '../support/event-loop.js'
 import { JWKS_URL, METADATA_URL } from '../support/forge.js'
 import { createSignal } from '../support/http.js'
 import {
   DAY,
-  drop,
   HOUR,
   key,
   late,
@@ -12,7 +12,6 @@ import {
   next,
   Service,
   setOf,
-  status,
   token,
   tokenOf,
   unknownToken,
@@ -146,7 +145,7 @@ describe('a key is withdrawn, the issuer up', () => {
 
   it('after an outage: refused within about a minute of its end', async () => {
     const service = await Service.withKeys(0)
-    service.fail('both', drop)
+    service.fail('both', noConnection)
     for (let n = 0; n < 360; n++) {
       await service.accept(token)
       await service.pass(10)

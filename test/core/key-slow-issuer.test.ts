@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { drip, noConnection, silence, status } from '../support/answers.js'
 import { JWKS_URL, METADATA_URL } from '../support/forge.js'
 import {
   type Answer,
-  drip,
-  drop,
   firstly,
   HOUR,
   key,
@@ -14,8 +13,6 @@ import {
   places,
   Service,
   setOf,
-  silence,
-  status,
   token,
   useSimulatedTime,
 } from '../support/key-life.js'
@@ -83,7 +80,7 @@ describe('silence, and a body of one byte a second', () => {
       firstly(1, late(2, status(502)), late(2, setOf(key))),
     ],
     ['the metadata after 4.9 s, then silence', late(4.9, metadataOf(JWKS_URL)), silence],
-    ['the metadata after 4.9 s, then drops', late(4.9, metadataOf(JWKS_URL)), late(1, drop)],
+    ['the metadata after 4.9 s, then drops', late(4.9, metadataOf(JWKS_URL)), late(1, noConnection)],
   ])('without keys, %s: cut at 5 s in all', async (_, metadata, jwks) => {
     const service = new Service()
     Object.assign(service.issuer, { metadata, jwks })

@@ -1,10 +1,10 @@
 import type { ErrorCode } from '@telnyx-auth/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { noConnection, silence, status } from '../support/answers.js'
 import { settle } from '../support/event-loop.js'
 import { JWKS_URL, METADATA_URL } from '../support/forge.js'
 import { createSignal } from '../support/http.js'
 import {
-  drop,
   HOUR,
   html,
   key,
@@ -12,8 +12,6 @@ import {
   next,
   Service,
   setOf,
-  silence,
-  status,
   token,
   unknownToken,
   useSimulatedTime,
@@ -127,7 +125,7 @@ describe('a flood of tokens with unknown kids', () => {
 
   it.each([
     ['status 500', status(500)],
-    ['a dropped connection', drop],
+    ['a dropped connection', noConnection],
     ['status 404', status(404)],
     ['HTML', html],
     ['silence', silence],

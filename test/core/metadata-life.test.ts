@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { drip, noConnection, silence, status } from '../support/answers.js'
 import { ISSUER, JWKS_URL, METADATA_URL } from '../support/forge.js'
 import {
   type Answer,
   DAY,
-  drip,
-  drop,
   HOUR,
   html,
   key,
@@ -16,8 +15,6 @@ import {
   next,
   Service,
   setOf,
-  silence,
-  status,
   token,
   useSimulatedTime,
 } from '../support/key-life.js'
@@ -58,7 +55,7 @@ describe('the metadata', () => {
     ['410', status(410)],
     ['403', status(403)],
     ['a redirect', status(301, { location: MOVED_URL })],
-    ['a refused connection', drop],
+    ['a refused connection', noConnection],
     ['HTML', html],
   ]
   it.each(gone)(
@@ -169,7 +166,7 @@ describe('the metadata', () => {
 
   it('past the tolerance of a day and an hour, they are not used: 503, and back when the issuer is', async () => {
     const service = await Service.withKeys(0)
-    service.fail('metadata', drop)
+    service.fail('metadata', noConnection)
     await service.pass(DAY + HOUR)
     expect(await service.verifyAtOnce(token)).toBe('ERR_DISCOVERY_FAILED')
     expect(service.count(JWKS_URL)).toBe(0)

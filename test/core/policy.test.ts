@@ -1,7 +1,8 @@
 import { inspect, types } from 'node:util'
 import { type Auth, InsufficientScopeError, type Policy, toResponse } from '@telnyx-auth/core'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
-import { codeOf, createPair, errorOf, type Pair } from '../support/outcome.js'
+import { rejectionOf } from '../support/forge.js'
+import { codeOf, createPair, type Pair } from '../support/outcome.js'
 
 let pair: Pair
 /** A token with the scopes `read` and `write`. */
@@ -33,7 +34,7 @@ describe('scopes', () => {
 
   it('B6: the challenge names all that the operation needs, and offline_access never (P4)', async () => {
     const policy = { scopes: ['read', 'delete', 'offline_access'], anyScope: ['delete', 'admin'] }
-    const error = await errorOf(pair.verifier.verify(token, policy))
+    const error = await rejectionOf(pair.verifier.verify(token, policy))
     expect(error).toBeInstanceOf(InsufficientScopeError)
     expect(error).toMatchObject({ requiredScopes: ['read', 'delete', 'offline_access', 'admin'] })
     expect(toResponse(error)).toEqual({
@@ -113,7 +114,7 @@ describe('S1: authentication', () => {
     const token = await issue(claims())
     if (enough) await pair.verifier.verify(token, policy)
     else
-      expect(await errorOf(pair.verifier.verify(token, policy))).toMatchObject({
+      expect(await rejectionOf(pair.verifier.verify(token, policy))).toMatchObject({
         code: 'ERR_AUTHENTICATION_INSUFFICIENT',
         status: 401,
         acrValues: policy.acrValues ?? [],
@@ -123,7 +124,7 @@ describe('S1: authentication', () => {
 
   it('comes before the scopes, and names them: one new token mends both', async () => {
     const policy = { scopes: ['write'], acrValues: ['a'], maxAgeSeconds: 60 }
-    const error = await errorOf(pair.verifier.verify(await issue({}), policy))
+    const error = await rejectionOf(pair.verifier.verify(await issue({}), policy))
     expect(error).toMatchObject({ code: 'ERR_AUTHENTICATION_INSUFFICIENT', requiredScopes: ['write'] })
     expect(error.headers['WWW-Authenticate']).toMatch(
       /, scope="write", acr_values="a", max_age="60", resource_metadata="[^"]+"$/,
@@ -153,7 +154,7 @@ describe('what an error knows of the operation', () => {
       [pair.verifier.authenticate({ headers: {} }, { scopes: ['a'], anyScope: ['b'] }), 'ERR_TOKEN_MISSING'],
       [pair.verifier.verify(token, { scopes: ['a'], anyScope: ['b'] }), 'ERR_SCOPE_INSUFFICIENT'],
     ] as const) {
-      const error = await errorOf(outcome)
+      const error = await rejectionOf(outcome)
       expect(error).toMatchObject({ code, requiredScopes: ['a', 'b'] })
       expect(error.headers['WWW-Authenticate']).toMatch(/, scope="a b", resource_metadata="[^"]+"$/)
     }
@@ -161,7 +162,7 @@ describe('what an error knows of the operation', () => {
 
   it('and not for malformed credentials: another token would not help', async () => {
     const request = { headers: { authorization: 'Bearer' } }
-    const error = await errorOf(pair.verifier.authenticate(request, { scopes: ['a'] }))
+    const error = await rejectionOf(pair.verifier.authenticate(request, { scopes: ['a'] }))
     expect(error.headers['WWW-Authenticate']).toMatch(
       /^Bearer realm="api", error="[^"]+", error_description="[^"]+"$/,
     )
@@ -174,7 +175,7 @@ describe('what an error knows of the operation', () => {
     })
     const validate = () => Promise.reject(mine)
     for (const scope of ['read', 'write', 'read']) {
-      const error = await errorOf(pair.verifier.verify(token, { scopes: [scope], validate }))
+      const error = await rejectionOf(pair.verifier.verify(token, { scopes: [scope], validate }))
       expect(error).toBeInstanceOf(InsufficientScopeError)
       expect(types.isNativeError(error)).toBe(true)
       expect(Object.keys(error).sort()).toEqual(
@@ -203,7 +204,7 @@ describe('what an error knows of the operation', () => {
     const mine = new Mine(['mine'])
     const validate = () => Promise.reject(mine)
     for (const scope of ['read', 'write']) {
-      const error = await errorOf(pair.verifier.verify(token, { scopes: [scope], validate }))
+      const error = await rejectionOf(pair.verifier.verify(token, { scopes: [scope], validate }))
       expect(error).toBe(mine)
       expect(error.headers).toEqual({
         'Cache-Control': 'no-store',
@@ -215,7 +216,7 @@ describe('what an error knows of the operation', () => {
 
   it('a copy that is thrown again still says what its original named, and can be changed', async () => {
     const refusal = (thrown: Error, scope: string) =>
-      errorOf(pair.verifier.verify(token, { scopes: [scope], validate: () => Promise.reject(thrown) }))
+      rejectionOf(pair.verifier.verify(token, { scopes: [scope], validate: () => Promise.reject(thrown) }))
     const copy = await refusal(Object.freeze(new InsufficientScopeError(['mine'])), 'read')
     const descriptors = Object.values(Object.getOwnPropertyDescriptors(copy))
     expect(descriptors.every(({ configurable, writable }) => configurable && writable !== false)).toBe(true)
@@ -230,7 +231,7 @@ describe('what an error knows of the operation', () => {
   it('and so it does when it is frozen; the one that is thrown can be written to', async () => {
     const mine = Object.freeze(new InsufficientScopeError(['mine']))
     const validate = () => Promise.reject(mine)
-    const error = await errorOf(pair.verifier.verify(token, { scopes: ['read'], validate }))
+    const error = await rejectionOf(pair.verifier.verify(token, { scopes: ['read'], validate }))
     expect(error.requiredScopes).toEqual(['read', 'mine'])
     expect(() => Object.assign(error, { status: 418, headers: {} })).not.toThrow()
     expect(mine.requiredScopes).toEqual(['mine'])
@@ -241,10 +242,10 @@ describe('defaults', () => {
   it('apply where a call says nothing, and member by member', async () => {
     const { issuer, verifier } = await createPair({ verifier: { scopes: ['read'], anyScope: ['a', 'b'] } })
     const some = await issuer.issueToken({ scopes: ['a', 'write'] })
-    expect(await errorOf(verifier.verify(some))).toMatchObject({ requiredScopes: ['read', 'a', 'b'] })
+    expect(await rejectionOf(verifier.verify(some))).toMatchObject({ requiredScopes: ['read', 'a', 'b'] })
     await verifier.verify(some, { scopes: ['write'] })
     await verifier.verify(some, { scopes: [] })
-    expect(await errorOf(verifier.verify(some, { anyScope: ['b'] }))).toMatchObject({
+    expect(await rejectionOf(verifier.verify(some, { anyScope: ['b'] }))).toMatchObject({
       requiredScopes: ['read', 'b'],
     })
   })
@@ -284,7 +285,7 @@ describe('validate', () => {
     ['false', () => false],
     ['a promise of false', async () => false],
   ])('%s rejects the token', async (_, validate) => {
-    const error = await errorOf(pair.verifier.verify(token, { validate }))
+    const error = await rejectionOf(pair.verifier.verify(token, { validate }))
     expect(error).toMatchObject({ code: 'ERR_TOKEN_REJECTED', status: 401 })
   })
 

@@ -1,7 +1,9 @@
 import { createVerifier, type ProtectedResourceOptions, type VerifierOptions } from '@telnyx-auth/core'
 import { createAuthenticator } from '@telnyx-auth/core/adapter'
 import { describe, expect, it } from 'vitest'
-import { AUDIENCE } from '../support/outcome.js'
+
+import { AUDIENCE } from '../support/forge.js'
+
 import { handleFor } from '../support/request-handle.js'
 
 const describeApi = (options: VerifierOptions) => createVerifier(options).protectedResourceMetadata()

@@ -12,10 +12,10 @@ import {
   makeVerifier,
   NOW,
   segmentsOf,
+  TestClock,
 } from '../support/forge.js'
 import { handleFor } from '../support/request-handle.js'
 import { scale } from '../support/scale.js'
-import { JumpingClock } from '../support/token-cache.js'
 
 /**
  * Attacks 3, 29, 30, 31 and 39: with the cache, every outcome is what it is without. Two verifiers live through the same
@@ -114,7 +114,7 @@ const forms: ((token: string) => AuthenticatableRequest)[] = [
 
 /** One of the two: what is done to it is done to the other too. */
 class World {
-  readonly clock = new JumpingClock()
+  readonly clock = new TestClock()
   readonly issuer = new ForgedIssuer(a, b)
   readonly verifier: TokenVerifier
   readonly authenticator: Authenticator
@@ -178,7 +178,7 @@ function createStep(chance: (below: number) => number): { name: string; run(worl
   }
   if (kind < 11) {
     const seconds = one([-700, -30, -10, 5, 30, 700])
-    return { name: `jump ${seconds}`, run: ({ clock }) => clock.jump(seconds) }
+    return { name: `jump ${seconds}`, run: ({ clock }) => clock.advanceWall(seconds) }
   }
   if (kind < 18) {
     const set = one(sets)

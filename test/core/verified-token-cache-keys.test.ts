@@ -151,7 +151,7 @@ describe('attack 29, 39: an entry ends with its key', () => {
       const { clock, fate, issuer } = createService(key, options)
       await fate(token)
       clock.advance(301)
-      clock.jump(-1000)
+      clock.advanceWall(-1000)
       expect(await fate(token)).toBe('ERR_TOKEN_NOT_YET_VALID')
       await settle()
       expect(issuer.keyRequests).toBe(1)

@@ -1,4 +1,3 @@
-import { createVerifierAt, resolveOptions, TokenVerifier } from '../../packages/core/src/testing.js'
 /**
  * Bad tokens, bad requests and bad issuers, built by code from good ones. The mock issuer signs any header and
  * claims, but always well-formed JSON; what is malformed in its bytes is signed here, with keys of our own.
@@ -22,6 +21,12 @@ import {
   type VerifierOptions,
 } from '@telnyx-auth/core'
 import { expect } from 'vitest'
+import {
+  type Clock,
+  createVerifierAt,
+  resolveOptions,
+  TokenVerifier,
+} from '../../packages/core/src/testing.js'
 
 export const ISSUER = 'https://issuer.example'
 export const AUDIENCE = 'https://api.example.com'
@@ -31,25 +36,33 @@ export const JWKS_URL = `${ISSUER}/jwks`
 /** Seconds since the epoch at which every test starts. */
 export const NOW = 1_800_000_000
 
-/** A clock that stands still until it is told otherwise. */
-export class TestClock {
+/** A clock that stands still until a test moves it. */
+export class TestClock implements Clock {
   #elapsedMs = 0
+  #jumpedSeconds = 0
+  /** What {@link random} returns: with 0, pauses are as short as they can be. */
+  nextRandom = 0
 
   now(): number {
-    return NOW + this.#elapsedMs / 1000
+    return NOW + this.#elapsedMs / 1000 + this.#jumpedSeconds
   }
 
   monotonic(): number {
     return this.#elapsedMs
   }
 
-  /** No pause is longer than it has to be. */
   random(): number {
-    return 0
+    return this.nextRandom
   }
 
+  /** Time passes. */
   advance(seconds: number): void {
     this.#elapsedMs += seconds * 1000
+  }
+
+  /** The wall clock is set, and no time passes. */
+  advanceWall(seconds: number): void {
+    this.#jumpedSeconds += seconds
   }
 }
 

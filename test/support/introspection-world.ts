@@ -8,6 +8,7 @@ import {
 } from '@telnyx-auth/core'
 import { onTestFinished } from 'vitest'
 import type { TokenVerifier } from '../../packages/core/src/testing.js'
+import { active } from './answers.js'
 import { ForgedIssuer, goodToken, ISSUER, JWKS_URL, makeKey, makeVerifier, TestClock } from './forge.js'
 import { codeOf } from './outcome.js'
 
@@ -45,26 +46,6 @@ export function signedToken(claims: object = {}): string {
 export function unknownKeyToken(claims: object = {}): string {
   return goodToken(foreign, { jti: `jti-${++minted}`, ...claims })
 }
-
-export const active =
-  (members: object = {}): EndpointAnswer =>
-  () =>
-    Response.json({ active: true, ...members })
-export const inactive: EndpointAnswer = () => Response.json({ active: false })
-export const status =
-  (code: number, headers: Record<string, string> = {}): EndpointAnswer =>
-  () =>
-    new Response(code === 204 || code === 304 ? null : '{"active":true}', { status: code, headers })
-export const text =
-  (body: string | Uint8Array<ArrayBuffer>): EndpointAnswer =>
-  () =>
-    new Response(body)
-export const silence: EndpointAnswer = (_, signal) =>
-  new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
-export const noConnection: EndpointAnswer = () =>
-  Promise.reject(
-    new TypeError('fetch failed', { cause: Object.assign(new Error(), { code: 'ECONNREFUSED' }) }),
-  )
 
 export async function createIntrospectionWorld(
   introspection: IntrospectionOptions = {},

@@ -1,5 +1,5 @@
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
-import { AUDIENCE } from './outcome.js'
+import { AUDIENCE } from './forge.js'
 
 /** How the challenges of an API with the identifier {@link AUDIENCE} name its metadata. */
 export const METADATA: string = `resource_metadata="${AUDIENCE}/.well-known/oauth-protected-resource"`

@@ -1,6 +1,7 @@
 import type { ErrorCode, FetchFunction, VerifierOptions } from '@telnyx-auth/core'
 import { afterEach, beforeEach, expect, vi } from 'vitest'
 import type { TokenVerifier } from '../../packages/core/src/testing.js'
+import { noConnection, silence, status, text } from './answers.js'
 import { settle } from './event-loop.js'
 import {
   encode,
@@ -46,31 +47,7 @@ export const metadataOf =
   (uri: string, headers: Readonly<Record<string, string>> = {}): Answer =>
   () =>
     Response.json({ issuer: ISSUER, jwks_uri: uri }, { headers })
-export const status =
-  (code: number, headers: Readonly<Record<string, string>> = {}): Answer =>
-  () =>
-    new Response(null, { status: code, headers })
-export const drop: Answer = () => Promise.reject(new TypeError('fetch failed'))
-export const silence: Answer = (_, signal) =>
-  new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
-export const html: Answer = () => new Response('<!doctype html>')
-/** One byte a second, for as long as anybody listens. */
-export const drip: Answer = (_, signal) => {
-  let timer: NodeJS.Timeout | undefined
-  return new Response(
-    new ReadableStream({
-      start(controller) {
-        const send = () => {
-          controller.enqueue(Buffer.from(' '))
-          timer = setTimeout(send, 1000)
-        }
-        send()
-        signal.addEventListener('abort', () => clearTimeout(timer))
-      },
-      cancel: () => clearTimeout(timer),
-    }),
-  )
-}
+export const html: Answer = text('<!doctype html>')
 /** The usual answer, so many seconds later. */
 export const late =
   (seconds: number, answer: Answer): Answer =>
@@ -84,14 +61,6 @@ export function firstly(count: number, fault: Answer, usual: Answer): Answer {
   return (url, signal) => (left-- > 0 ? fault(url, signal) : usual(url, signal))
 }
 
-export class ChanceClock extends TestClock {
-  chance = 0
-
-  override random(): number {
-    return this.chance
-  }
-}
-
 export interface Asked {
   readonly url: string
   /** In seconds. */
@@ -103,7 +72,7 @@ export interface Asked {
 
 /** A verifier, its issuer, and the time of both. */
 export class Service {
-  readonly clock = new ChanceClock()
+  readonly clock = new TestClock()
   readonly issuer = new ForgedIssuer(key)
   readonly asked: Asked[] = []
   readonly verifier: TokenVerifier
@@ -217,7 +186,7 @@ export type Place = 'metadata' | 'jwks' | 'both'
 export const faults: readonly (readonly [string, Answer])[] = [
   ['status 500', status(500)],
   ['status 503 with Retry-After', status(503, { 'retry-after': '20' })],
-  ['a dropped connection', drop],
+  ['a dropped connection', noConnection],
   ['status 404', status(404)],
   ['status 429', status(429)],
   ['HTML', html],

@@ -12,8 +12,9 @@ import {
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { expect } from 'vitest'
 import { createVerifierAt, type TokenVerifier } from '../../packages/core/src/testing.js'
-import { expectRefusal } from './forge.js'
-import { AUDIENCE, codeOf, errorOf, ManualClock } from './outcome.js'
+import { status } from './answers.js'
+import { AUDIENCE, expectRefusal, rejectionOf, TestClock } from './forge.js'
+import { codeOf } from './outcome.js'
 
 /** What leaves for the introspection endpoint. */
 export interface Asked {
@@ -27,7 +28,7 @@ export interface Asked {
 export type Answer = (asked: Asked, signal: AbortSignal) => FetchResponse | Promise<FetchResponse>
 
 export interface World {
-  readonly clock: ManualClock
+  readonly clock: TestClock
   readonly issuer: MockIssuer
   readonly verifier: TokenVerifier
   readonly clientId: string
@@ -41,17 +42,7 @@ export interface World {
 
 export const OPAQUE = 'opaque-token-0123456789'
 
-export const json =
-  (value: unknown, init?: ResponseInit): Answer =>
-  () =>
-    Response.json(value, init)
-export const text =
-  (body: string, init?: ResponseInit): Answer =>
-  () =>
-    new Response(body, init)
-export const active = (members: object = {}): Answer => json({ active: true, ...members })
-export const inactive = json({ active: false })
-export const down: Answer = () => new Response('down', { status: 500 })
+export const down: Answer = status(500)
 
 /** An issuer, and a verifier that may ask it about tokens. */
 export async function createWorld({
@@ -65,7 +56,7 @@ export async function createWorld({
   clients?: { clientId: string; clientSecret: string }[]
   answer?: Answer
 } = {}): Promise<World> {
-  const clock = new ManualClock()
+  const clock = new TestClock()
   const issuer = await createMockIssuer({
     algorithm: 'ES256',
     now: () => clock.now() * 1000,
@@ -127,7 +118,7 @@ export async function outcomeOf(verification: Promise<Auth>): Promise<Auth['veri
 
 /** Why the issuer could not be asked. */
 export async function failureOf(promise: Promise<unknown>): Promise<IssuerFailure> {
-  const { cause } = await errorOf(promise)
+  const { cause } = await rejectionOf(promise)
   return cause instanceof IssuerFailure ? cause : expect.fail(`No IssuerFailure: ${inspect(cause)}`)
 }
 

@@ -1,26 +1,18 @@
-import { type ErrorCode, TelnyxAuthError } from '@telnyx-auth/core'
+import type { ErrorCode } from '@telnyx-auth/core'
 import { createMockIssuer, type MockIssuer, type MockIssuerOptions } from '@telnyx-auth/mock-issuer'
 import { vi } from 'vitest'
 import {
-  type Clock,
   createVerifierAt,
   type TokenVerifier,
   type VerifierOptions,
 } from '../../packages/core/src/testing.js'
 import { settle } from './event-loop.js'
+import { AUDIENCE, rejectionOf, TestClock } from './forge.js'
 
-/** The error that a promise is rejected with, which has to be one of ours. */
-export async function errorOf(promise: Promise<unknown>): Promise<TelnyxAuthError> {
-  const outcome = await promise.then(
-    () => 'nothing was thrown',
-    (error: unknown) => error,
-  )
-  if (outcome instanceof TelnyxAuthError) return outcome
-  throw new Error('Not the error that was expected', { cause: outcome })
-}
+export { AUDIENCE, rejectionOf as errorOf } from './forge.js'
 
 export async function codeOf(promise: Promise<unknown>): Promise<ErrorCode> {
-  return (await errorOf(promise)).code
+  return (await rejectionOf(promise)).code
 }
 
 /** The error that a function throws at once. */
@@ -33,39 +25,9 @@ export function thrownBy(work: () => unknown): Error {
   throw new Error('Nothing was thrown')
 }
 
-/** A clock that stands still until it is moved: the wall clock and the monotonic one together, or one alone. */
-export class ManualClock implements Clock {
-  #wallMs = Date.UTC(2026, 10, 23, 12)
-  #monotonicMs = 1_000_000
-
-  now(): number {
-    return this.#wallMs / 1000
-  }
-
-  monotonic(): number {
-    return this.#monotonicMs
-  }
-
-  /** No pause is longer than it has to be. */
-  random(): number {
-    return 0
-  }
-
-  advance(seconds: number): void {
-    this.advanceWall(seconds)
-    this.#monotonicMs += seconds * 1000
-  }
-
-  advanceWall(seconds: number): void {
-    this.#wallMs += seconds * 1000
-  }
-}
-
-export const AUDIENCE = 'https://api.example.com'
-
 /** An issuer and a verifier of its tokens, at the same clock, without a socket. */
 export interface Pair {
-  readonly clock: ManualClock
+  readonly clock: TestClock
   readonly issuer: MockIssuer
   readonly verifier: TokenVerifier
 }
@@ -73,7 +35,7 @@ export interface Pair {
 export async function createPair(
   options: { issuer?: MockIssuerOptions; verifier?: VerifierOptions } = {},
 ): Promise<Pair> {
-  const clock = new ManualClock()
+  const clock = new TestClock()
   // ES256, because its keys are made in no time.
   const issuer = await createMockIssuer({
     algorithm: 'ES256',

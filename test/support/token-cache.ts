@@ -4,19 +4,6 @@ import type { Policy, TokenVerifier } from '../../packages/core/src/testing.js'
 import { settle } from './event-loop.js'
 import { ForgedIssuer, type ForgeKey, makeVerifier, rejectionOf, TestClock } from './forge.js'
 
-/** A clock whose wall time can be set without any time passing. */
-export class JumpingClock extends TestClock {
-  #jumped = 0
-
-  override now(): number {
-    return super.now() + this.#jumped
-  }
-
-  jump(seconds: number): void {
-    this.#jumped += seconds
-  }
-}
-
 /** What becomes of a token: `known` when its signature was checked before, `checked` when it was now, or the code. */
 export async function fateOf(
   verifier: Pick<TokenVerifier, 'verify'>,
@@ -37,7 +24,7 @@ export async function fateOf(
 
 /** An issuer, a verifier of its tokens, and a clock for both. */
 export function createService(key: ForgeKey, options: Parameters<typeof makeVerifier>[1] = {}) {
-  const clock = new JumpingClock()
+  const clock = new TestClock()
   const issuer = new ForgedIssuer(key)
   const verifier = makeVerifier(issuer, options, clock)
   return {
