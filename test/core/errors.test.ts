@@ -161,7 +161,7 @@ describe('every error', () => {
     })
   })
 
-  it('Retry-After is a whole number, whatever an error was made with', () => {
+  it('Retry-After is a whole number, also where an error was created with another value', () => {
     const make = (retryAfterSeconds: unknown): core.UnavailableError =>
       Reflect.construct(UnavailableError, ['ERR_KEYS_UNAVAILABLE', { retryAfterSeconds }])
     for (const [given, header] of [

@@ -230,12 +230,12 @@ describe('tokenAccepted', () => {
       { issuer: ISSUER, kid: 'good', verifiedBy: 'both', cached: false, durationMs: 0 },
     ])
     take()
-    await world.verifier.verify('opaque-token-of-somebody')
+    await world.verifier.verify('opaque-token-of-a-user')
     expect(of('tokenAccepted')).toEqual([
       { issuer: ISSUER, verifiedBy: 'introspection', cached: false, durationMs: 0 },
     ])
     take()
-    // No key of the issuer has signed it, as far as is known: what it calls its key is anybody's word.
+    // No known key has signed it, so its key id proves nothing.
     await world.verifier.verify(goodToken(stranger, {}, { kid: MARKER }))
     expect(of('tokenAccepted')).toEqual([
       { issuer: ISSUER, verifiedBy: 'introspection', cached: false, durationMs: 0 },
@@ -620,7 +620,7 @@ describe('keysStale', () => {
 })
 
 describe('introspectionAsked and introspectionResting', () => {
-  const OPAQUE = 'opaque-token-of-somebody'
+  const OPAQUE = 'opaque-token-of-a-user'
 
   it('says what came of it, once however many wait, and nothing when it is known already', async () => {
     const world = createWorld({ introspection })
@@ -715,7 +715,7 @@ describe('what no event says', () => {
     expectNothingOf(events, [...secrets, token, ...segmentsOf(token)])
   })
 
-  it('nothing of bad ones: no claim, no header, whatever is made up', async () => {
+  it('nothing of bad ones: no claim and no header, however they are made up', async () => {
     const { verifier } = createWorld()
     await verifier.preload()
     const { events } = record()
@@ -771,7 +771,7 @@ describe('what no event says', () => {
   })
 })
 
-describe('nobody listens', () => {
+describe('without a listener', () => {
   it('nothing is timed for events, and nothing published', async () => {
     const clock = new TestClock()
     const timed = makeVerifier({ fetch: createWorld().fetch }, {}, clock)

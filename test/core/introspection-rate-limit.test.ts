@@ -70,9 +70,9 @@ describe('I7: an endpoint that limits requests', () => {
     )
 })
 
-describe('a rest that the endpoint asks for', () => {
-  /** Has the endpoint refuse one verified token, and then answer again. */
-  async function untilRest(headers = {}) {
+describe('a pause that the endpoint asks for', () => {
+  /** Lets the endpoint refuse one verified token, and then answer again. */
+  async function untilPause(headers = {}) {
     const world = await createIntrospectionWorld()
     const allowance = limit(world, () => true, headers)
     expect(await world.outcome('good')).toBe('introspection')
@@ -82,8 +82,8 @@ describe('a rest that the endpoint asks for', () => {
     return { world, allowance }
   }
 
-  it('is kept by tokens that may be made up, whatever others are answered', async () => {
-    const { world } = await untilRest()
+  it('holds for tokens that may be made up, also when other tokens are answered', async () => {
+    const { world } = await untilPause()
     const { length } = world.asked
     expect(await world.outcome(signedToken())).toBe('both')
     expect(await world.outcome('good')).toBe('introspection')
@@ -94,7 +94,7 @@ describe('a rest that the endpoint asks for', () => {
     expect(await world.outcome('stranger')).toBe('introspection')
   })
 
-  it('is not brought about by tokens that may be made up', async () => {
+  it('is not caused by tokens that may be made up', async () => {
     const world = await createIntrospectionWorld()
     const allowance = limit(world, () => true, { 'retry-after': '200' })
     expect(await world.outcome('good')).toBe('introspection')
@@ -105,7 +105,7 @@ describe('a rest that the endpoint asks for', () => {
   })
 
   it('lasts longer than the pause of verified tokens, and longer each time', async () => {
-    const { world, allowance } = await untilRest({ 'retry-after': '7' })
+    const { world, allowance } = await untilPause({ 'retry-after': '7' })
     const rests = recordEvents('introspectionCircuitOpened')
     for (const pause of [12, 12, 20, 40, 60]) {
       world.clock.advance(pause)

@@ -128,7 +128,7 @@ describe('J3: iss', () => {
     ['with a dot segment', 'https://api.telnyx.com/.'],
     ['percent-encoded', 'https://api%2Etelnyx.com'],
     ['with a look-alike letter', 'https://аpi.telnyx.com'],
-    ['of somebody else', 'https://issuer.example.com'],
+    ['of another issuer', 'https://issuer.example.com'],
     ['empty', ''],
   ])('J3: an issuer %s is not the issuer', async (_, iss) => {
     expect(await outcome(pair, claims({ iss }))).toBe('ERR_ISSUER_NOT_ALLOWED')
@@ -448,7 +448,7 @@ describe('J10: bound tokens', () => {
 })
 
 describe('J11: whose keys', () => {
-  it('J11: a key of another issuer does not count, whatever its id', async () => {
+  it('J11: a key of another issuer does not count, also with the same id', async () => {
     const own = await createPair({ issuer: { algorithm: 'RS256' } })
     const other = await createPair({ issuer: { algorithm: 'RS256' } })
     await own.verifier.preload()

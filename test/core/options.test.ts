@@ -6,7 +6,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { closest, resolveOptions, VERIFIER_OPTIONS } from '../../packages/core/src/testing.js'
 import { thrownBy } from '../support/outcome.js'
 
-/** As JavaScript calls it: with whatever. */
+/** As JavaScript calls it: with any value. */
 const make = (options: unknown): unknown => Reflect.apply(createVerifier, undefined, [options])
 const audience = 'https://api.example.com'
 
@@ -290,7 +290,7 @@ describe('an adapter', () => {
     expect(error.message).toMatch(message)
   })
 
-  it('refuses null, whatever the environment says', () => {
+  it('refuses null, with any environment', () => {
     vi.stubEnv('TELNYX_AUTH_AUDIENCE', audience)
     expect(thrownBy(gate(null))).toBeInstanceOf(ConfigurationError)
   })
@@ -375,7 +375,7 @@ describe('an adapter', () => {
   })
 })
 
-/** Nothing of this may be repeated by a message, whatever is wrong with it or beside it. */
+/** No message may repeat any of this. */
 const SECRET = 'hunter2-not-for-messages'
 const telnyx = 'https://api.telnyx.com'
 const credentials = { clientId: 'api', clientSecret: SECRET }

@@ -122,7 +122,7 @@ describe('S1: authentication', () => {
       })
   })
 
-  it('comes before the scopes, and names them: one new token mends both', async () => {
+  it('comes before the scopes, and names them: one new token solves both', async () => {
     const policy = { scopes: ['write'], acrValues: ['a'], maxAgeSeconds: 60 }
     const error = await rejectionOf(pair.verifier.verify(await issue({}), policy))
     expect(error).toMatchObject({ code: 'ERR_AUTHENTICATION_INSUFFICIENT', requiredScopes: ['write'] })
@@ -147,7 +147,7 @@ describe('S1: authentication', () => {
 })
 
 describe('what an error knows of the operation', () => {
-  it('is the scopes of the policy, whatever went wrong', async () => {
+  it('is the scopes of the policy, for every error', async () => {
     const expired = await pair.issuer.issueToken({ expiresInSeconds: -60 })
     for (const [outcome, code] of [
       [pair.verifier.verify(expired, { scopes: ['a'], anyScope: ['b'] }), 'ERR_TOKEN_EXPIRED'],
