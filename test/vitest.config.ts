@@ -1,5 +1,5 @@
 import process from 'node:process'
-import { defineConfig } from 'vitest/config'
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 import { cleanEnvironment } from './support/environment.js'
 
 // Before any process that runs tests is started: Node reads some variables only once.
@@ -8,7 +8,7 @@ cleanEnvironment(process.env)
 /** Packages are tested from their source: nothing has to be built first. */
 const conditions = ['@telnyx-auth/source']
 
-/** Tests of what is once in a process, such as a warning: each of these files gets a worker of its own. */
+/** Tests of what happens once in a process, such as a warning: each of these files gets a worker of its own. */
 const isolated = [
   'core/discovery-causes.test.ts',
   'core/introspection-warnings.test.ts',
@@ -16,34 +16,40 @@ const isolated = [
   'adapters/likely-mistakes.test.ts',
 ]
 
-/** `pnpm soak` runs the same tests with the mode `soak`: see `support/scale.ts`. */
-export default defineConfig(({ mode }) => ({
-  ssr: { resolve: { conditions, externalConditions: conditions } },
-  resolve: { conditions },
-  test: {
-    // Long enough for a busy machine; a test that hangs still fails.
-    testTimeout: mode === 'soak' ? 1_800_000 : 60_000,
-    hookTimeout: 120_000,
-    // All cores.
-    maxWorkers: '100%',
-    restoreMocks: true,
-    unstubEnvs: true,
-    unstubGlobals: true,
-    provide: { soak: mode === 'soak' },
-    globalSetup: ['support/run-folder.ts'],
-    setupFiles: ['support/no-network.ts'],
-    projects: [
-      // A worker runs many files, so that each module is loaded once: files must leave no state behind.
-      {
-        extends: true,
-        test: {
+/** `pnpm soak` runs the same tests in the mode `soak`, at full length: see `support/scale.ts`. */
+export default defineConfig(({ mode }) => {
+  const createProject = (
+    test: NonNullable<TestProjectInlineConfiguration['test']>,
+  ): TestProjectInlineConfiguration => ({
+    ssr: { resolve: { conditions, externalConditions: conditions } },
+    resolve: { conditions },
+    test: {
+      // Long enough for a busy machine; a test that hangs still fails.
+      testTimeout: mode === 'soak' ? 1_800_000 : 60_000,
+      hookTimeout: 120_000,
+      restoreMocks: true,
+      unstubEnvs: true,
+      unstubGlobals: true,
+      provide: { soak: mode === 'soak' },
+      globalSetup: ['support/run-folder.ts'],
+      setupFiles: ['support/no-network.ts'],
+      ...test,
+    },
+  })
+  return {
+    test: {
+      // All cores.
+      maxWorkers: '100%',
+      projects: [
+        // A worker runs many files, so that each module is loaded once: files must leave no state behind.
+        createProject({
           name: 'shared',
           include: ['**/*.test.ts'],
           exclude: ['node_modules', ...isolated],
           isolate: false,
-        },
-      },
-      { extends: true, test: { name: 'isolated', include: isolated } },
-    ],
-  },
-}))
+        }),
+        createProject({ name: 'isolated', include: isolated }),
+      ],
+    },
+  }
+})

@@ -3,7 +3,7 @@ import { answerQuestions } from './helper-process.js'
 import { RawConnection } from './raw-connection.js'
 import { TokenPool } from './token-pool.js'
 
-/** Requests at a fixed rate, whatever becomes of those before. */
+/** Requests at a fixed rate, without waiting for earlier ones. */
 export interface PacedOrder {
   readonly perSecond: number
   readonly seconds: number

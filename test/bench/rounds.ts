@@ -71,7 +71,7 @@ export async function interleave(targets: readonly Target[], plan: Plan): Promis
   return figures
 }
 
-/** Each round begins with another one: nobody always comes after the same. */
+/** Each round begins with another one, so that none always follows the same one. */
 export function rotated<T>(items: readonly T[], round: number): T[] {
   const first = round % items.length
   return [...items.slice(first), ...items.slice(0, first)]

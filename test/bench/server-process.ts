@@ -5,7 +5,7 @@ import { portOf } from './issuer.js'
 
 /** What a server did since it was asked before. */
 export interface Usage {
-  /** How long its event loop ran. Whoever asked knows in which time. */
+  /** How long its event loop ran, within a time that the caller knows. */
   readonly activeMs: number
   /** Of all its threads, in microseconds. */
   readonly cpuUs: number

@@ -61,7 +61,7 @@ export function createJsonwebtoken({ publicKey, algorithm }: SigningKey): Verify
   return (token) => jsonwebtoken.verify(token, publicKey, options)
 }
 
-/** What is left when only the signature is checked, and everything is at hand: the floor. */
+/** Only the signature check, with everything in memory: the floor. */
 export interface Signed {
   readonly input: Buffer
   readonly signature: Buffer

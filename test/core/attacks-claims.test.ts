@@ -107,7 +107,7 @@ describe('attack 22, J3: iss', () => {
       [token],
     )
     expect(response.body.code).toBe(code)
-    // J11: and nobody is asked about it.
+    // J11: and no request is made.
     expect(issuer.urls).toHaveLength(asked)
   })
 

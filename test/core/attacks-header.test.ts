@@ -131,7 +131,7 @@ describe('attack 19, J8: kid', () => {
     ['true', true],
     ['an object', { toString: key.kid }],
     ['an object with the id', { kid: key.kid }],
-  ])('refuses %s, and asks nobody', async (_, kid: unknown) => {
+  ])('refuses %s, without a request', async (_, kid: unknown) => {
     const issuer = new ForgedIssuer(key)
     const token = goodToken(key, {}, { kid })
     await expectRefusal(makeVerifier(issuer).verify(token), 'R', 'ERR_TOKEN_MALFORMED', [token])
@@ -221,7 +221,7 @@ describe('attack 20: no kid', () => {
     ).resolves.toBeDefined()
   })
 
-  it('A with several keys of the algorithm, whichever signed', async () => {
+  it('A with several keys of the algorithm, signed by any of them', async () => {
     const keys = [makeKey('RS256', 'a'), makeKey('RS256', 'b'), ec, key]
     const verifier = makeVerifier(new ForgedIssuer(...keys))
     for (const each of keys)

@@ -26,14 +26,14 @@ import {
 } from '../support/forge.js'
 import { untilTimeout } from '../support/outcome.js'
 
-/** Attacks 35–39: what the issuer, or whoever answers in its place, can do. */
+/** Attacks 35–39: what the issuer, or an attacker who answers in its place, can do. */
 
 const key = makeKey('ES256', 'good')
 const next = makeKey('ES256', 'next')
 const ec = makeKey('ES256', 'ec')
 const token = goodToken(key)
 
-/** Longer than any test may take: whoever waits for the issuer is seen to hang. */
+/** Longer than any test may take: a request that waits for the issuer hangs, which the test notices. */
 const FOREVER = { timeoutMs: 600_000 }
 
 const silence = (_: string, signal: AbortSignal): Promise<Response> =>
@@ -57,7 +57,7 @@ const metadataWith = (members: object) => () =>
   Response.json({ issuer: ISSUER, jwks_uri: JWKS_URL, ...members })
 
 describe('attack 35, D1, D2, D3: metadata', () => {
-  it('A: the right one, with members that nobody knows', async () => {
+  it('A: the right one, with unknown members', async () => {
     const issuer = new ForgedIssuer(key)
     issuer.metadata = metadataWith({ unknown: [1], signed_metadata: 'x.y.z', jwks: { keys: [] } })
     await expect(makeVerifier(issuer).verify(token)).resolves.toBeDefined()
@@ -314,7 +314,7 @@ describe('attacks 37 and 38, D4: an issuer that does not give what it should', (
     expect(issuer.urls).toEqual([METADATA_URL, METADATA_URL])
   })
 
-  it('R, and not U, for what is bad whatever the issuer would say; and it is not asked', async () => {
+  it('R, and not U, for tokens that are bad by themselves; the issuer is not asked', async () => {
     const issuer = new ForgedIssuer(key)
     issuer.metadata = silence
     const verifier = makeVerifier(issuer, FOREVER)
@@ -357,7 +357,7 @@ describe('attacks 37 and 38, D4: an issuer that does not give what it should', (
     expect(issuer.keyRequests).toBe(2)
   })
 
-  it('keys at hand work through an outage of a day, and not for ever', async () => {
+  it('cached keys work through an outage of a day, and not for ever', async () => {
     const issuer = new ForgedIssuer(key)
     const clock = new TestClock()
     const verifier = makeVerifier(issuer, {}, clock)
@@ -377,13 +377,13 @@ describe('attacks 37 and 38, D4: an issuer that does not give what it should', (
     expect(response.status).toBe(503)
   })
 
-  it('a silent issuer is waited for once while there are keys, up to the timeout, and by nobody after that', async () => {
+  it('while there are cached keys, one request waits for a silent issuer, and no request after it', async () => {
     const issuer = new ForgedIssuer(key)
     const clock = new TestClock()
     const verifier = makeVerifier(issuer, {}, clock)
     await verifier.verify(token)
     issuer.jwks = silence
-    // Past the lifetime of five minutes, and nobody came in the meantime.
+    // Past the lifetime of five minutes, without a request in the meantime.
     clock.advance(400)
     await untilTimeout(() => verifier.verify(token))
 
@@ -394,7 +394,7 @@ describe('attacks 37 and 38, D4: an issuer that does not give what it should', (
         return silence(url, signal)
       }
     })
-    // Far more work than one more verification, on the same threads: whoever is not done then is waiting.
+    // Far more work than one more verification, on the same threads: a request that has not ended then is waiting.
     const reference = makeVerifier(new ForgedIssuer(key))
     const waiting = asked.then(async () => {
       for (let round = 0; round < 100; round++) await reference.verify(token)
@@ -789,7 +789,7 @@ describe('attack 39: rotation and floods', () => {
   const flood = (count: number, make: () => string = unknown) =>
     Promise.all(Array.from({ length: count }, () => rejectionOf(verifier.verify(make()))))
 
-  it('in quiet times one round trip, and nobody is rejected', async () => {
+  it('in quiet times one round trip, and no token is rejected', async () => {
     issuer.publish(key.jwk, next.jwk)
     clock.advance(1)
     const outcomes = await Promise.allSettled(
@@ -956,7 +956,7 @@ describe('attack 39: rotation and floods', () => {
     const asked = issuer.keyRequests
     const fresh = goodToken(key, { iat: clock.now(), exp: clock.now() + 60 })
     await Promise.all(Array.from({ length: 300 }, () => verifier.verify(fresh)))
-    // What goes on in the background is joined by whoever asks for an unknown key.
+    // A request with an unknown key joins the refresh in the background.
     await flood(5)
     expect(issuer.keyRequests - asked).toBeLessThanOrEqual(2)
   })

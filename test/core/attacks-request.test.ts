@@ -286,7 +286,7 @@ describe('attack 31, B3: more than one', () => {
     await expectRefusal(verifier.authenticate(request), 'Q', 'ERR_TOKEN_REPEATED', [token, other])
   })
 
-  it('A: raw headers with one, whatever else is there twice', async () => {
+  it('A: raw headers with one, also where other headers are there twice', async () => {
     const rawHeaders = ['Accept', 'a', 'Authorization', bearer, 'Accept', 'b', 'X', 'authorization']
     await expect(
       verifier.authenticate({ headers: { authorization: bearer }, rawHeaders }),
@@ -422,7 +422,7 @@ describe('attack 33, B4, B7: what reaches WWW-Authenticate', () => {
     },
   )
 
-  // These classes are exported: a `validate` or a handler can throw them, with what it has at hand.
+  // These classes are exported: a `validate` or a handler can throw them, with any arguments.
   it.each(poison.filter((value) => value !== 'a b').map((value) => ({ value })))(
     'an error that a user makes of $value breaks out of nothing',
     ({ value }) => {
@@ -467,7 +467,7 @@ describe('what authenticate can be handed that is not a request', () => {
     { headers: { authorization: null } },
     { headers: { authorization: true } },
   ]
-  it.each(values.map((request) => ({ request })))('nobody is let in by $request', async ({ request }) => {
+  it.each(values.map((request) => ({ request })))('no caller is let in by $request', async ({ request }) => {
     const outcome: Promise<unknown> = Reflect.apply(verifier.authenticate, verifier, [request])
     await expect(outcome).rejects.toBeInstanceOf(Error)
   })
@@ -535,7 +535,7 @@ describe('attack 14 and its kin, C: options that cannot be meant', () => {
     expect(() => makeUncheckedVerifier(value)).toThrow(expect.objectContaining({ code: 'ERR_CONFIGURATION' }))
   })
 
-  it('C: an issuer of null, whatever the environment says', async () => {
+  it('C: an issuer of null, with any environment', async () => {
     const { resolveOptions } = await import('../../packages/core/src/testing.js')
     expect(() => resolveOptions({ ...good, issuer: null }, { TELNYX_AUTH_ISSUER: ISSUER })).toThrow(
       expect.objectContaining({ code: 'ERR_CONFIGURATION' }),

@@ -118,7 +118,7 @@ describe('the option "jwks": no request leaves', () => {
     await expectSilence()
   })
 
-  it('nor are the keys looked at again, whatever comes', async () => {
+  it('nor are the keys loaded again, for any token', async () => {
     const { verifier, clock, expectSilence } = createClosed([key.jwk])
     let loads = 0
     onTestFinished(watch('keysRefreshed', () => loads++))
@@ -227,7 +227,7 @@ describe('the option "jwks": no request leaves', () => {
       { fetch },
       { jwks, introspection, introspectionEndpoint: 'https://closed.example/ask' },
     )
-    await expect(told.verify('opaque-token-of-somebody')).resolves.toBeDefined()
+    await expect(told.verify('opaque-token-of-a-user')).resolves.toBeDefined()
     expect(urls).toEqual(['https://closed.example/ask'])
   })
 })
@@ -331,7 +331,7 @@ describe('the option "metadata": only the keys are fetched', () => {
     expect(new Set(issuer.urls)).toEqual(new Set([JWKS_URL]))
   })
 
-  it('U when these cannot be had; nothing else is tried', async () => {
+  it('U when these are not available; nothing else is tried', async () => {
     const issuer = new ForgedIssuer(key)
     issuer.jwks = () => new Response(null, { status: 404 })
     const metadata = { issuer: ISSUER, jwks_uri: JWKS_URL }
@@ -497,7 +497,7 @@ describe('C: contradictions', () => {
     'jwks and jwksUri, with metadata': { jwks, jwksUri: JWKS_URL, metadata },
     'metadata of another issuer': { metadata: { ...metadata, issuer: 'https://other.example' } },
     'metadata of almost this issuer': { metadata: { ...metadata, issuer: `${ISSUER}/` } },
-    'metadata of nobody': { metadata: { ...metadata, issuer: undefined } },
+    'metadata without an issuer': { metadata: { ...metadata, issuer: undefined } },
     'metadata of another issuer, with jwks': { jwks, metadata: { issuer: 'https://other.example' } },
     'metadata without jwks_uri': { metadata: { issuer: ISSUER } },
     'metadata with a jwks_uri that is no text': { metadata: { ...metadata, jwks_uri: 5 } },

@@ -236,7 +236,7 @@ describe('tokenAccepted', () => {
       { issuer: ISSUER, verifiedBy: 'introspection', cached: false, durationMs: 0 },
     ])
     take()
-    // No key of the issuer has signed it, as far as is known: what it calls its key is anybody's word.
+    // No known key has signed it, so its key id proves nothing.
     await world.verifier.verify(goodToken(stranger, {}, { kid: MARKER }))
     expect(of('tokenAccepted')).toEqual([
       { issuer: ISSUER, verifiedBy: 'introspection', cached: false, durationMs: 0 },

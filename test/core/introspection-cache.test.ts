@@ -16,7 +16,7 @@ import {
 import { codeOf } from '../support/outcome.js'
 import { scale } from '../support/scale.js'
 
-describe('I4: what is remembered', () => {
+describe('I4: the cache', () => {
   it.each([
     ['30 seconds', undefined, 30],
     ['5 seconds', 5, 5],
@@ -77,7 +77,7 @@ describe('I4: what is remembered', () => {
     expect(await outcomeOf(world.verifier.verify(token))).toBe('both')
   })
 
-  it('I4: never past exp, whichever clock says so', async () => {
+  it('I4: never past exp, by either clock', async () => {
     const world = await createWorld({ introspection: { cacheSeconds: 3600 } })
     const { clock, verifier } = world
     const exp = clock.now() + 20
@@ -212,7 +212,7 @@ describe('attack 43: many at once', () => {
     expect(world.asked).toHaveLength(1)
   })
 
-  it('without memory too, whoever comes while the issuer is asked shares the answer, and nobody after it', async () => {
+  it('without a cache too, callers who come during a request share its answer, and later callers do not', async () => {
     const held = createSignal()
     const world = await createWorld({
       introspection: { cacheSeconds: 0, inactiveCacheSeconds: 0 },

@@ -72,7 +72,7 @@ describe('attack 40, I2: active', () => {
     await expectUnavailable(world, world.verifier.verify(jwt, { introspection: 'always' }), jwt)
   })
 
-  it('A: true, with members that nobody knows, and a body nested as deep as may be', async () => {
+  it('A: true, with unknown members, and a body of the greatest depth that is allowed', async () => {
     const nested = (depth: number) => `{"active":true,"x":${'['.repeat(depth)}${']'.repeat(depth)}}`
     const world = await createWorld({
       answer: text(nested(60), { headers: { 'content-type': 'application/token-introspection+json' } }),

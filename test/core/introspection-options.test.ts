@@ -10,7 +10,7 @@ import { thrownBy } from '../support/outcome.js'
 describe('options', () => {
   const SECRET = 'this-is-the-client-secret'
   const good = { clientId: 'this-is-the-client-id', clientSecret: SECRET }
-  const base = { audience: AUDIENCE, fetch: () => Promise.reject(new Error('Nobody is asked')) }
+  const base = { audience: AUDIENCE, fetch: () => Promise.reject(new Error('No request is expected')) }
   const metadata = { issuer: 'https://api.telnyx.com', jwks_uri: 'https://api.telnyx.com/jwks' }
   const endpoint = 'https://api.telnyx.com/introspect'
 

@@ -137,26 +137,23 @@ describe('attack 41, I5: the endpoint fails', () => {
     ['seconds', () => '17', 17],
     ['a date', (clock: TestClock) => new Date((clock.now() + 40) * 1000).toUTCString(), 40],
     ['an absurd number', () => '99999999999999', 240],
-  ])(
-    '429 with Retry-After as %s: passed on, and until then nobody is asked',
-    async (_, retryAfter, seconds) => {
-      const world = await createWorld()
-      const { clock, verifier } = world
-      world.answer = text('slow down', { status: 429, headers: { 'retry-after': retryAfter(clock) } })
-      const response = await expectUnavailable(world, verifier.verify(OPAQUE), OPAQUE)
-      expect(response.headers['Retry-After']).toBe(String(seconds))
-      expect(world.asked).toHaveLength(1)
-      world.answer = active()
-      clock.advance(seconds - 1)
-      const waiting = await expectUnavailable(world, verifier.verify('another'), 'another')
-      expect(waiting.headers['Retry-After']).toBe('1')
-      expect(world.asked).toHaveLength(1)
-      clock.advance(1)
-      expect(await outcomeOf(verifier.verify(OPAQUE))).toBe('introspection')
-    },
-  )
+  ])('429 with Retry-After as %s: passed on, and no request until then', async (_, retryAfter, seconds) => {
+    const world = await createWorld()
+    const { clock, verifier } = world
+    world.answer = text('slow down', { status: 429, headers: { 'retry-after': retryAfter(clock) } })
+    const response = await expectUnavailable(world, verifier.verify(OPAQUE), OPAQUE)
+    expect(response.headers['Retry-After']).toBe(String(seconds))
+    expect(world.asked).toHaveLength(1)
+    world.answer = active()
+    clock.advance(seconds - 1)
+    const waiting = await expectUnavailable(world, verifier.verify('another'), 'another')
+    expect(waiting.headers['Retry-After']).toBe('1')
+    expect(world.asked).toHaveLength(1)
+    clock.advance(1)
+    expect(await outcomeOf(verifier.verify(OPAQUE))).toBe('introspection')
+  })
 
-  it('one hiccup is not noticed; without retries it is', async () => {
+  it('one failure is not noticed; without retries it is', async () => {
     for (const [retries, outcome, requests] of [
       [undefined, 'introspection', 2],
       [0, 'ERR_INTROSPECTION_UNAVAILABLE', 1],
@@ -168,7 +165,7 @@ describe('attack 41, I5: the endpoint fails', () => {
     }
   })
 
-  it('an answer that came late is not waited for: the failure of one request is the same for all who asked', async () => {
+  it('a late answer is not waited for: one failed request fails all callers with the same token', async () => {
     const world = await createWorld({
       answer: (_, signal) =>
         new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
@@ -182,7 +179,7 @@ describe('attack 41, I5: the endpoint fails', () => {
   })
 })
 
-describe('the endpoint rests', () => {
+describe('the circuit breaker', () => {
   it('after three failures: answered at once, no request leaves, and the answer says how long', async () => {
     const world = await createWorld({ answer: down })
     await exhaust(world)
@@ -203,7 +200,7 @@ describe('the endpoint rests', () => {
     expect(world.asked).toHaveLength(4)
   })
 
-  it('one failure, and two, are no reason yet', async () => {
+  it('one failure, and two, do not open it', async () => {
     const world = await createWorld({ answer: down })
     for (let n = 0; n < 2; n++) await codeOf(world.verifier.verify(OPAQUE))
     world.answer = active()
@@ -243,7 +240,7 @@ describe('the endpoint rests', () => {
     expect(world.asked.length).toBeGreaterThan(30)
   })
 
-  it('after the rest one request finds out; the others are answered at once meanwhile', async () => {
+  it('after the pause one request probes; the others are answered at once meanwhile', async () => {
     const world = await createWorld({ answer: down })
     await exhaust(world)
     const { length } = world.asked
@@ -261,7 +258,7 @@ describe('the endpoint rests', () => {
     )
     for (const error of others)
       expect(error).toMatchObject({ code: 'ERR_INTROSPECTION_UNAVAILABLE', retryAfterSeconds: 1 })
-    // Who asks about the same token waits for its answer.
+    // A caller with the same token waits for its answer.
     const same = world.verifier.verify('probe')
     held.resolve()
     expect((await Promise.all([probe, same])).map(({ verifiedBy }) => verifiedBy)).toEqual([
@@ -269,7 +266,7 @@ describe('the endpoint rests', () => {
       'introspection',
     ])
     expect(world.asked).toHaveLength(length + 1)
-    // It is well again: everybody is heard.
+    // It works again: every token is introspected.
     const outcomes = await Promise.all(
       Array.from({ length: 100 }, (_, n) => outcomeOf(world.verifier.verify(`t${n}`))),
     )
@@ -277,7 +274,7 @@ describe('the endpoint rests', () => {
     expect(world.asked).toHaveLength(length + 101)
   })
 
-  it('a probe that fails makes the rest longer, and the next one is made', async () => {
+  it('a probe that fails makes the pause longer, and another probe follows', async () => {
     const world = await createWorld({ answer: down })
     await exhaust(world)
     world.clock.advance(5)
@@ -292,7 +289,7 @@ describe('the endpoint rests', () => {
     expect(await outcomeOf(world.verifier.verify(OPAQUE))).toBe('introspection')
   })
 
-  it('an issuer that says no is well: inactive tokens, and a probe that is told so', async () => {
+  it('an issuer that says "inactive" works: inactive tokens, and a probe with one', async () => {
     const world = await createWorld({ answer: inactive })
     for (let n = 0; n < 10; n++)
       expect(await codeOf(world.verifier.verify(`t${n}`))).toBe('ERR_TOKEN_INACTIVE')
@@ -305,7 +302,7 @@ describe('the endpoint rests', () => {
       expect(await codeOf(world.verifier.verify(token))).toBe('ERR_TOKEN_INACTIVE')
   })
 
-  it('100 simultaneous failures do not make the rest the longest one', async () => {
+  it('100 simultaneous failures do not make the pause the longest one', async () => {
     const world = await createWorld({ answer: down })
     await Promise.all(Array.from({ length: 100 }, (_, n) => codeOf(world.verifier.verify(`t${n}`))))
     const { length } = world.asked
@@ -317,7 +314,7 @@ describe('the endpoint rests', () => {
     expect(world.asked).toHaveLength(length + 1)
   })
 
-  it('those who asked before the rest and fail after it do not make it longer', async () => {
+  it('requests from before the pause that fail after it do not make it longer', async () => {
     const world = await createWorld({ answer: down })
     const held = createSignal()
     world.answer = async () => {
@@ -335,7 +332,7 @@ describe('the endpoint rests', () => {
     expect(await outcomeOf(world.verifier.verify(OPAQUE))).toBe('introspection')
   })
 
-  it('a rest that 429 asked for is ended by one request too', async () => {
+  it('a pause that 429 asked for is ended by one request too', async () => {
     const world = await createWorld({ answer: text('', { status: 429, headers: { 'retry-after': '30' } }) })
     await codeOf(world.verifier.verify(OPAQUE))
     world.clock.advance(30)
@@ -344,7 +341,7 @@ describe('the endpoint rests', () => {
     expect(world.asked).toHaveLength(length + 1)
   })
 
-  it('what is remembered is served during the rest, and JWTs that need no answer are not held up', async () => {
+  it('cached answers are used during the pause, and JWTs that need no answer do not wait', async () => {
     const world = await createWorld({ answer: active(), introspection: { cacheSeconds: 3600 } })
     await world.verifier.verify(OPAQUE)
     world.answer = down
@@ -355,7 +352,7 @@ describe('the endpoint rests', () => {
     expect(await outcomeOf(world.verifier.verify(bad, { introspection: 'always' }))).toBe('ERR_TOKEN_EXPIRED')
   })
 
-  it('the rest of one verifier is not that of another', async () => {
+  it('the pause of one verifier does not affect another', async () => {
     const world = await createWorld({ answer: down })
     await exhaust(world)
     const { length } = world.asked
@@ -374,7 +371,7 @@ describe("onUnavailable: 'accept'", () => {
     ['HTML', text('<html>')],
     ['silence', () => new Promise<Response>(() => undefined)],
     ['a drop', () => Promise.reject(new TypeError('fetch failed'))],
-  ] satisfies [string, Answer][])('a JWT that was found to be good here passes: %s', async (_, answer) => {
+  ] satisfies [string, Answer][])('a JWT that was verified here passes: %s', async (_, answer) => {
     const { verifier, issuer, asked } = await world(answer)
     await verifier.preload()
     const token = await issuer.issueToken({ scopes: ['a'] })
@@ -386,7 +383,7 @@ describe("onUnavailable: 'accept'", () => {
     )
   })
 
-  it('also while the endpoint rests, without a request, and when the endpoint cannot be discovered', async () => {
+  it('also while the circuit breaker is open, without a request, and when the endpoint cannot be discovered', async () => {
     const { verifier, issuer, asked } = await world(down)
     for (let n = 0; n < 10; n++)
       expect(await outcomeOf(verifier.verify(await issuer.issueToken()))).toBe('signature')
@@ -406,22 +403,19 @@ describe("onUnavailable: 'accept'", () => {
     )
   })
 
-  it.each(WHEN)(
-    '%s: never an opaque token, nor one whose key is not known or cannot be had',
-    async (when) => {
-      const code = when === 'opaque' ? 'ERR_KEY_NOT_FOUND' : 'ERR_INTROSPECTION_UNAVAILABLE'
-      const { verifier, issuer } = await world(down, when)
-      expect(await outcomeOf(verifier.verify(OPAQUE))).toBe('ERR_INTROSPECTION_UNAVAILABLE')
-      expect(await outcomeOf(verifier.verify('a.b.c.d.e'))).toBe('ERR_INTROSPECTION_UNAVAILABLE')
-      expect(await outcomeOf(verifier.verify(await issuer.issueToken({ header: { kid: 'unknown' } })))).toBe(
-        code,
-      )
-      const keyless = await world(down, when)
-      keyless.issuer.fault('jwks', { status: 500 })
-      const unavailable = when === 'opaque' ? 'ERR_KEYS_UNAVAILABLE' : 'ERR_INTROSPECTION_UNAVAILABLE'
-      expect(await outcomeOf(keyless.verifier.verify(await keyless.issuer.issueToken()))).toBe(unavailable)
-    },
-  )
+  it.each(WHEN)('%s: never an opaque token, nor one whose key is unknown or not available', async (when) => {
+    const code = when === 'opaque' ? 'ERR_KEY_NOT_FOUND' : 'ERR_INTROSPECTION_UNAVAILABLE'
+    const { verifier, issuer } = await world(down, when)
+    expect(await outcomeOf(verifier.verify(OPAQUE))).toBe('ERR_INTROSPECTION_UNAVAILABLE')
+    expect(await outcomeOf(verifier.verify('a.b.c.d.e'))).toBe('ERR_INTROSPECTION_UNAVAILABLE')
+    expect(await outcomeOf(verifier.verify(await issuer.issueToken({ header: { kid: 'unknown' } })))).toBe(
+      code,
+    )
+    const keyless = await world(down, when)
+    keyless.issuer.fault('jwks', { status: 500 })
+    const unavailable = when === 'opaque' ? 'ERR_KEYS_UNAVAILABLE' : 'ERR_INTROSPECTION_UNAVAILABLE'
+    expect(await outcomeOf(keyless.verifier.verify(await keyless.issuer.issueToken()))).toBe(unavailable)
+  })
 
   it('a token that is bad here stays a 401, and one that is not active too', async () => {
     const { verifier, issuer } = await world(down)
@@ -439,7 +433,7 @@ describe("onUnavailable: 'accept'", () => {
     )
   })
 
-  it('what is remembered as not active stays refused during an outage', async () => {
+  it('a token that is cached as inactive stays refused during an outage', async () => {
     const revoked = await world(inactive)
     const token = await revoked.issuer.issueToken()
     expect(await outcomeOf(revoked.verifier.verify(token))).toBe('ERR_TOKEN_INACTIVE')
@@ -453,8 +447,8 @@ describe("onUnavailable: 'accept'", () => {
   })
 })
 
-describe('attack: what a caller can do to the endpoint', () => {
-  /** An authorization server that answers so to whatever it does not like. */
+describe('attack: callers and the circuit breaker', () => {
+  /** An authorization server that answers with this status to every token that it refuses. */
   async function createPickyWorld(status: number) {
     const world = await createWorld({ introspection: { when: 'always', onUnavailable: 'accept' } })
     const revoked = await world.issuer.issueToken()
@@ -464,7 +458,7 @@ describe('attack: what a caller can do to the endpoint', () => {
   }
 
   it.each([400, 403, 413, 414, 422, 431])(
-    'tokens that are answered with %d do not have it left alone, so nobody revoked gets in',
+    'tokens that are answered with %d do not open the circuit breaker, so no revoked token gets in',
     async (status) => {
       const world = await createPickyWorld(status)
       for (let n = 0; n < 10; n++)
@@ -474,7 +468,7 @@ describe('attack: what a caller can do to the endpoint', () => {
     },
   )
 
-  it('positive control: an endpoint that fails for all is left alone', async () => {
+  it('positive control: an endpoint that fails for all tokens gets no more requests', async () => {
     const world = await createPickyWorld(404)
     for (let n = 0; n < 10; n++) await codeOf(world.verifier.verify(`garbage${n}`))
     expect(world.asked).toHaveLength(3)
@@ -482,7 +476,7 @@ describe('attack: what a caller can do to the endpoint', () => {
 })
 
 describe('attack: probes', () => {
-  it('of a caller whose tokens are answered with 400 do not keep the endpoint in trouble', async () => {
+  it('of a caller whose tokens are answered with 400 do not keep the circuit breaker open', async () => {
     const world = await createWorld({
       introspection: { when: 'always', onUnavailable: 'accept' },
       answer: down,
@@ -506,7 +500,7 @@ describe('attack: probes', () => {
     expect(await slow).toBe('ERR_INTROSPECTION_UNAVAILABLE')
   })
 
-  it('a 403 with Retry-After is heeded all the same', async () => {
+  it('Retry-After of a 403 is respected too', async () => {
     const world = await createWorld({ answer: text('', { status: 403, headers: { 'retry-after': '60' } }) })
     for (let n = 0; n < 5; n++) await codeOf(world.verifier.verify(`opaque-${n}`))
     expect(world.asked).toHaveLength(1)
@@ -515,7 +509,7 @@ describe('attack: probes', () => {
 
 describe('an endpoint that moved', () => {
   const MOVED = 'https://api.telnyx.com/v3/introspect'
-  /** The old one answers so; the metadata name the new one. */
+  /** The old endpoint gives this answer; the metadata name the new one. */
   async function createMoved(answer: Answer) {
     const world = await createWorld({ answer: active() })
     await world.verifier.verify(OPAQUE)
@@ -537,7 +531,7 @@ describe('an endpoint that moved', () => {
     ['410', text('', { status: 410 })],
     ['a redirect', text('', { status: 301, headers: { location: MOVED } })],
     ['HTML', text('<html>')],
-  ])('is followed when the old one answers with %s', async (_, answer) => {
+  ])('is found when the old one answers with %s', async (_, answer) => {
     const world = await createMoved(answer)
     expect(await outcomeOf(world.verifier.verify(OPAQUE))).toBe('introspection')
     expect(world.asked.at(-1)?.url).toBe(MOVED)

@@ -70,7 +70,7 @@ describe('I1: the request', () => {
     },
   )
 
-  it('and the endpoint that refuses wrong credentials is not fooled: positive control', async () => {
+  it('positive control: the endpoint refuses wrong credentials', async () => {
     for (const authMethod of ['client_secret_basic', 'client_secret_post'] as const) {
       const world = await createWorld({ introspection: { authMethod, clientSecret: 'wrong' } })
       expect(await codeOf(world.verifier.verify(OPAQUE))).toBe('ERR_INTROSPECTION_UNAVAILABLE')
@@ -134,7 +134,7 @@ describe('a function as "authMethod"', () => {
     })
   })
 
-  it('cannot make it a question about another token, of another kind or in another form', async () => {
+  it('cannot change the token, its kind or the form of the request', async () => {
     const authMethod: AuthenticateClient = () => ({
       headers: { 'Content-Type': 'application/json' },
       parameters: { token: 'another', token_type_hint: 'refresh_token' },
@@ -146,7 +146,7 @@ describe('a function as "authMethod"', () => {
     expect([form.getAll('token'), form.getAll('token_type_hint')]).toEqual([[OPAQUE], ['access_token']])
   })
 
-  it('is asked anew for each request', async () => {
+  it('is called for each request', async () => {
     let keys = 0
     const authMethod: AuthenticateClient = () => ({ headers: { authorization: `Bearer ${++keys}` } })
     const world = await createWorld({ introspection: own(authMethod), answer: active() })
@@ -155,7 +155,7 @@ describe('a function as "authMethod"', () => {
     expect(world.asked.map(({ headers }) => headers.authorization)).toEqual(['Bearer 1', 'Bearer 2'])
   })
 
-  it('RFC 7523 §3: also for a request that is repeated, because an assertion may be of use once', async () => {
+  it('RFC 7523 §3: also for a retry, because an assertion may be valid for one use only', async () => {
     let assertions = 0
     const authMethod: AuthenticateClient = () => ({ parameters: { client_assertion: `${++assertions}` } })
     const world = await createWorld({ introspection: own(authMethod), answer: down })
@@ -238,7 +238,7 @@ describe('the mock issuer', () => {
     },
   )
 
-  it('keys that cannot be had: who holds a good token is not turned away', async () => {
+  it('without keys, a good token is accepted by introspection', async () => {
     const world = await createWorld()
     world.issuer.fault('jwks', { status: 500 })
     const auth = await world.verifier.verify(await world.issuer.issueToken({ scopes: ['messaging.read'] }))

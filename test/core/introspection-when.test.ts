@@ -19,7 +19,7 @@ import {
 } from '../support/mock-introspection.js'
 import { codeOf } from '../support/outcome.js'
 
-/** The kinds of tokens, what is to happen before one comes, and what becomes of it. */
+/** A kind of token, how the world is prepared for it, and its outcome. */
 interface Kind {
   readonly what: string
   readonly token: (world: World) => string | Promise<string>
@@ -27,7 +27,7 @@ interface Kind {
   readonly options?: VerifierOptions
   /** Without introspection. */
   readonly off: Auth['verifiedBy'] | ErrorCode
-  /** With it: what differs. An issuer that is asked says that the token is active. */
+  /** The modes that introspect it. The issuer says that the token is active. */
   readonly asks: readonly IntrospectionWhen[]
 }
 
@@ -66,7 +66,7 @@ const kinds: readonly Kind[] = [
   undecided('no key for the algorithm, and no kid', 'ERR_KEY_NOT_FOUND', {
     token: (world) => `${encode({ alg: 'RS256' })}.${encode(claims(world))}.${encode('signature')}`,
   }),
-  undecided('keys that cannot be had', 'ERR_KEYS_UNAVAILABLE', {
+  undecided('keys that are not available', 'ERR_KEYS_UNAVAILABLE', {
     token: issue({}),
     prepare: (issuer) => issuer.fault('jwks', { status: 500 }),
   }),
@@ -127,7 +127,7 @@ const kinds: readonly Kind[] = [
   ),
 ]
 
-describe('attack 42: who is asked about, and what becomes of it', () => {
+describe('attack 42: which tokens are introspected, and their outcome', () => {
   describe.each(kinds)('$what', ({ token: make, prepare, options, off, asks }) => {
     it(`without introspection: ${off}`, async () => {
       const world = await createWorld({ answer: active() })
@@ -155,7 +155,7 @@ describe('attack 42: who is asked about, and what becomes of it', () => {
       expect(world.asked.map(({ form }) => form.get('token'))).toEqual(isAsked ? [token] : [])
     })
 
-    // What the issuer says decides where it is asked, and only there.
+    // The issuer decides where it is asked, and only there.
     it.each(WHEN)('%s, and the issuer says no', async (when) => {
       const world = await createWorld({
         introspection: { when },
@@ -168,7 +168,7 @@ describe('attack 42: who is asked about, and what becomes of it', () => {
     })
   })
 
-  it('a key that comes with a permitted refresh is found: nobody is asked', async () => {
+  it('a key that a permitted refresh finds: no introspection', async () => {
     const world = await createWorld()
     await world.verifier.preload()
     await world.issuer.rotateKeys()
@@ -262,7 +262,7 @@ describe('a policy of a call', () => {
   })
 
   it.each(WHEN)(
-    "'%s' with a verifier that was not told how is a ConfigurationError",
+    "'%s' with a verifier without introspection is a ConfigurationError",
     async (introspection) => {
       const world = await createWorld()
       const verifier = world.another({ introspection: undefined })
@@ -276,7 +276,7 @@ describe('a policy of a call', () => {
     },
   )
 
-  it('what the policy demands otherwise is measured by what the issuer says', async () => {
+  it('the rest of the policy applies to the claims that the issuer returns', async () => {
     const world = await createWorld({ answer: active({ scope: 'read', acr: 'gold' }) })
     await expect(
       world.verifier.verify(OPAQUE, { scopes: ['read'], acrValues: ['gold'] }),

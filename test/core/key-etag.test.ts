@@ -23,7 +23,7 @@ import {
 useSimulatedTime()
 
 describe('ETag (RFC 9110 §13.1.2)', () => {
-  /** Answers with 304 to who names the entity tag. */
+  /** Answers with 304 to a request that names the entity tag. */
   const tagged =
     (service: Service, tag: string, usual: Answer, headers: Readonly<Record<string, string>> = {}): Answer =>
     async (url, signal) => {
@@ -106,20 +106,17 @@ describe('ETag (RFC 9110 §13.1.2)', () => {
     expect(service.asked.map(({ headers }) => headers['if-none-match'])).toEqual(['"v1"', undefined])
   })
 
-  it.each(['metadata', 'jwks'] as const)(
-    'a 304 from %s that nobody asked for is a failure',
-    async (place) => {
-      const service = new Service()
-      service.issuer[place] = status(304)
-      expect(await service.verifyAtOnce(token)).toBe(
-        place === 'jwks' ? 'ERR_KEYS_UNAVAILABLE' : 'ERR_DISCOVERY_FAILED',
-      )
-      const held = await Service.withKeys(place === 'jwks' ? 300 : HOUR)
-      held.issuer[place] = status(304)
-      expect(await held.verifyAtOnce(token)).toBe('accepted')
-      expect(held.verifier.health()).toMatchObject({ lastFailure: { reason: 'redirect' } })
-    },
-  )
+  it.each(['metadata', 'jwks'] as const)('an unasked 304 from %s is a failure', async (place) => {
+    const service = new Service()
+    service.issuer[place] = status(304)
+    expect(await service.verifyAtOnce(token)).toBe(
+      place === 'jwks' ? 'ERR_KEYS_UNAVAILABLE' : 'ERR_DISCOVERY_FAILED',
+    )
+    const held = await Service.withKeys(place === 'jwks' ? 300 : HOUR)
+    held.issuer[place] = status(304)
+    expect(await held.verifyAtOnce(token)).toBe('accepted')
+    expect(held.verifier.health()).toMatchObject({ lastFailure: { reason: 'redirect' } })
+  })
 
   it.each([
     'v1',
@@ -136,7 +133,7 @@ describe('ETag (RFC 9110 §13.1.2)', () => {
     '"a\u0000"',
     `"${'x'.repeat(257)}"`,
     '',
-  ])('a strange one is not sent back: %j', async (tag) => {
+  ])('an invalid one is not sent back: %j', async (tag) => {
     const sent: Readonly<Record<string, string>>[] = []
     const issuer = new ForgedIssuer(key)
     const clock = new TestClock()

@@ -24,8 +24,8 @@ import { scale } from '../support/scale.js'
 
 useSimulatedTime()
 
-describe('the issuer is down, keys at hand', () => {
-  /** Traffic over an outage; every token with a key at hand is accepted at once. */
+describe('the issuer is down, with cached keys', () => {
+  /** Traffic over an outage; every token with a cached key is accepted at once. */
   async function outlast(
     service: Service,
     gaps: Iterable<number>,
@@ -85,21 +85,21 @@ describe('the issuer is down, keys at hand', () => {
     async ({ fault, place, withUnknown }) => {
       const service = await Service.withKeys(HOUR)
       service.clock.nextRandom = place === 'jwks' ? 0.999 : 0
-      // The keys must last: those of an hour ago are refreshed before the outage.
+      // Keys of an hour ago are refreshed before the outage, so that they last.
       await service.verifyAtOnce(token)
       await settle()
       service.asked.length = 0
       service.fail(place, fault)
       const outcomes = await outlast(service, day(), withUnknown)
       expect(service.busiestMinute(({ failing }) => failing)).toBeLessThanOrEqual(4)
-      // What is well is asked as if nothing were: the metadata once a minute at the most, the keys by their budget.
+      // A working document is requested as usual: the metadata once a minute at most, the keys within their budget.
       expect(service.busiestMinute()).toBeLessThanOrEqual(place === 'both' ? 4 : 5)
       if (withUnknown) expect([...outcomes]).not.toContain('ERR_KEY_NOT_FOUND')
     },
   )
 
   const gaps = [0.5, 1, 3, 5, 7, 11, 17].filter((gap) => gap > scale(2, 0))
-  // What is under way may fail: requests that are made at the same time count before they do.
+  // Requests under way may fail: simultaneous ones count before they do.
   it.each(faults.flatMap(([name, fault]) => [0, 0.999].map((chance) => ({ name, fault, chance }))))(
     'down after a quiet hour, metadata and keys due together ($name, chance $chance): at most 4 requests in any minute',
     async ({ name, fault, chance }) => {
@@ -110,7 +110,7 @@ describe('the issuer is down, keys at hand', () => {
           service.fail('both', fault)
           const first = service.verifyAtOnce(token)
           await settle()
-          // Where it is silent, that is how long the first one waits after a quiet time.
+          // After a quiet time, the first request waits this long for a silent issuer.
           if (name === 'silence') await service.pass(1)
           expect(await first).toBe('accepted')
           await outlast(
@@ -191,7 +191,7 @@ describe('the issuer is down, no keys', () => {
         const refusals = [token, newToken, token].map((each) =>
           expectRefusal(service.verifier.verify(each), 'U', code),
         )
-        // Only who has the issuer asked waits for it, and only where it is silent.
+        // Only the caller that causes a request waits for it, and only where the issuer is silent.
         if (name === 'silence') await settle()
         if (name === 'silence' && service.asked.length > length) await service.passBySteps(6)
         const [refusal] = await Promise.all(refusals)
@@ -208,7 +208,7 @@ describe('the issuer is down, no keys', () => {
     },
   )
 
-  it('whoever comes again after Retry-After, and not before, has the issuer asked', async () => {
+  it('a caller who comes again after Retry-After, and not before, causes a request', async () => {
     const service = new Service()
     service.clock.nextRandom = 0.5
     service.fail('both', status(503))
@@ -226,7 +226,7 @@ describe('the issuer is down, no keys', () => {
     }
   })
 
-  it('the issuer says Retry-After: 90, and is left alone for 90 s', async () => {
+  it('the issuer says Retry-After: 90, and gets no request for 90 s', async () => {
     const service = new Service()
     service.fail('jwks', status(503, { 'retry-after': '90' }))
     const { headers } = await expectRefusal(service.verifier.verify(token), 'U', 'ERR_KEYS_UNAVAILABLE')

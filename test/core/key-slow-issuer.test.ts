@@ -29,12 +29,12 @@ describe('silence, and a body of one byte a second', () => {
   const cases = slow.flatMap(([name, fault]) => places.map((place) => ({ name, fault, place })))
 
   it.each(cases)(
-    '$name from $place: busy for 2 hours with keys at hand, nobody ever waits',
+    '$name from $place: busy for 2 hours with cached keys, no request ever waits',
     async ({ fault, place }) => {
       const service = await Service.withKeys(0)
       service.fail(place, fault)
       for (let n = 0; n < 720; n++) {
-        // No timer moves meanwhile: whoever waited would wait for ever.
+        // No timer moves meanwhile: a request that waits would never end.
         await service.accept(token)
         await service.pass(10)
       }
@@ -44,7 +44,7 @@ describe('silence, and a body of one byte a second', () => {
   )
 
   it.each(cases)(
-    '$name from $place: idle for an hour with keys at hand, waits 1 s at the most',
+    '$name from $place: idle for an hour with cached keys, waits 1 s at most',
     async ({ fault, place }) => {
       const service = await Service.withKeys(HOUR)
       service.fail(place, fault)
@@ -95,7 +95,7 @@ describe('silence, and a body of one byte a second', () => {
     expect(await service.timed(token)).toEqual({ outcome: 'accepted', seconds: 4 })
   })
 
-  it('timeoutMs: 1500 is all that anybody waits', async () => {
+  it('timeoutMs: 1500 is the longest wait', async () => {
     const service = new Service({ timeoutMs: 1500 })
     service.fail('jwks', drip)
     const { seconds } = await service.timed(token)

@@ -122,7 +122,7 @@ describe('S1: authentication', () => {
       })
   })
 
-  it('comes before the scopes, and names them: one new token mends both', async () => {
+  it('comes before the scopes, and names them: one new token solves both', async () => {
     const policy = { scopes: ['write'], acrValues: ['a'], maxAgeSeconds: 60 }
     const error = await rejectionOf(pair.verifier.verify(await issue({}), policy))
     expect(error).toMatchObject({ code: 'ERR_AUTHENTICATION_INSUFFICIENT', requiredScopes: ['write'] })

@@ -25,7 +25,7 @@ import {
 } from '../support/forge.js'
 import { thrownBy } from '../support/outcome.js'
 
-/** Several issuers (J11, attack 23): each token is its own issuer's affair, and nobody else hears of it. */
+/** Several issuers (J11, attack 23): each token is judged by its own issuer, and no other issuer learns of it. */
 
 /** What was asked of an issuer. */
 interface Call {
@@ -235,7 +235,7 @@ describe('attack 23, J11: a token is checked with the keys of the issuer that it
   const headers = [{}, { kid: undefined }]
 
   it.each(headers)(
-    'R: one that the key of another has signed, and nobody else is asked: %j',
+    'R: one that the key of another issuer has signed, and no other issuer is asked: %j',
     async (header) => {
       const { a, b, astray, verifierOf } = createWorld()
       const verifier = verifierOf([a.identifier, b.identifier])
@@ -350,7 +350,7 @@ describe('attack 22: an issuer that was not configured', () => {
     expect([a.calls, b.calls]).toEqual([[], []])
   })
 
-  it('R, asked of nobody, where the issuers introspect', async () => {
+  it('R, without a request, where the issuers introspect', async () => {
     const { a, b, verifierOf } = createWorld()
     for (const when of ['fallback', 'always'] as const) {
       const introspection = { when, clientId: 'api', clientSecret: 's' }
@@ -495,7 +495,7 @@ describe('a metadata document that names what is another issuer’s', () => {
     await expectRefusal(verifier.verify(a.token({ jti: '2' })), 'R', 'ERR_TOKEN_INACTIVE')
   })
 
-  it.each(['jwks', 'metadata', 'keys', 'issuers'])('as a member that nobody reads: %s', async (member) => {
+  it.each(['jwks', 'metadata', 'keys', 'issuers'])('as a member that is never read: %s', async (member) => {
     const { a, b, verifierOf } = createWorld()
     a.metadata = { ...a.metadata, [member]: { keys: [keyB.jwk], issuer: b.identifier } }
     const verifier = verifierOf([a.identifier, b.identifier])
@@ -539,7 +539,7 @@ describe('opaque tokens', () => {
     },
   )
 
-  it.each(['fallback', 'always'] as const)('R, and nobody is asked, where two say "%s"', async (when) => {
+  it.each(['fallback', 'always'] as const)('R, without a request, where two say "%s"', async (when) => {
     const { a, b, verifierOf } = createWorld()
     const verifier = verifierOf([
       { issuer: a.identifier, introspection: asking(when) },
@@ -551,7 +551,7 @@ describe('opaque tokens', () => {
     expect([a.calls, b.calls]).toEqual([[], []])
   })
 
-  it('R, and nobody is asked, where no issuer can be', async () => {
+  it('R, without a request, where no issuer can be asked', async () => {
     const { a, b, verifierOf } = createWorld()
     await expectRefusal(verifierOf([a.identifier, b.identifier]).verify(OPAQUE), 'R', 'ERR_TOKEN_MALFORMED')
     expect([a.calls, b.calls]).toEqual([[], []])
@@ -577,8 +577,8 @@ describe('opaque tokens', () => {
 })
 
 describe('credentials', () => {
-  const secretA = 'secret-of-a-for-nobody-else'
-  const secretB = 'secret-of-b-for-nobody-else'
+  const secretA = 'secret-of-a-for-no-one-else'
+  const secretB = 'secret-of-b-for-no-one-else'
 
   /** Every way in which a secret could be on the wire. */
   const spellings = (id: string, secret: string) => [
@@ -927,7 +927,7 @@ describe('a thousand issuers', () => {
       ]
       await verifier.verify(last.token())
       await verifier.verify(last.token(), { introspection: 'fallback' })
-      await verifier.verify('opaque-token-of-somebody')
+      await verifier.verify('opaque-token-of-a-user')
       await rejectionOf(verifier.verify(last.token({ iss: 'https://no.example' })))
       return spies.map(({ mock }) => mock.calls.length)
     }
@@ -943,7 +943,7 @@ describe('a thousand issuers', () => {
     const introspection = { when: 'opaque', clientId: 'api', clientSecret: 's' } as const
     const issuer = names.map((name) => (name === chosen ? { issuer: name, introspection } : name))
     const verifier = makeVerifier({ fetch }, { issuer })
-    await expect(verifier.verify('opaque-token-of-somebody')).resolves.toMatchObject({ issuer: chosen })
+    await expect(verifier.verify('opaque-token-of-a-user')).resolves.toMatchObject({ issuer: chosen })
     expect(new Set(urls.map((url) => new URL(url).origin))).toEqual(new Set([chosen]))
     expect(servers.get(chosen)?.paths.at(-1)).toBe('/introspect')
   })

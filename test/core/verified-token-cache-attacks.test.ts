@@ -23,7 +23,7 @@ async function createKnowing(options: Parameters<typeof createService>[1] = {}) 
   return service
 }
 
-describe('whoever knows the good spelling', () => {
+describe('a caller who knows the good spelling', () => {
   const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
   /** The same bytes, in a segment whose last character says more than it has to. */
   const respelled = (segment: string, bits: number) =>
@@ -230,7 +230,7 @@ describe('P: introspection of a token that is known', () => {
     expect((await verifier.verify(token)).verifiedBy).toBe('signature')
   })
 
-  it('decides where the keys cannot be had any more, also about a token that was known', async () => {
+  it('decides where keys are no longer available, also about a cached token', async () => {
     const { clock, fate, issuer, verifier, asked } = asking('fallback', () => true)
     expect([await fate(token), await fate(token)]).toEqual(['checked', 'known'])
     const { jwks } = issuer

@@ -223,7 +223,7 @@ function createStep(chance: (below: number) => number): { name: string; run(worl
       const outcomes: unknown[] = []
       for (let n = 0; n < 3; n++) {
         outcomes.push(await run(world))
-        // What one begins in the background, the next one finds: whoever is faster would not.
+        // The next call finds what this one began in the background; a faster one would not.
         await settle()
       }
       return outcomes

@@ -203,7 +203,7 @@ describe('an issuer that cannot be asked', () => {
     expect([await fate(token), await fate(token)]).toEqual(['known', 'known'])
   })
 
-  it('a key that left while nobody could be asked', async () => {
+  it('a key that left during an outage', async () => {
     const { clock, fate, issuer } = createService(key, { keys: { maxStaleSeconds: 0 } })
     await fate(token)
     issuer.jwks = () => new Response(null, { status: 500 })

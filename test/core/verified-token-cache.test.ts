@@ -26,7 +26,7 @@ const next = makeKey('ES256', 'next')
 const DAY = 86_400
 const token = goodToken(key, { exp: NOW + 30 * DAY })
 let made = 0
-/** A token that nobody has seen. */
+/** A token that is not cached. */
 const newToken = (claims: object = {}, header: object = {}) =>
   goodToken(key, { exp: NOW + 30 * DAY, jti: `jti-${made++}`, ...claims }, header)
 
@@ -129,7 +129,7 @@ describe('a token that is known', () => {
     const [header = ''] = token.split('.')
     expect(tokenDigest(token)).not.toContain(header.slice(0, 8))
     expect(tokenDigest(token)).toBe(tokenDigest(`${token}`))
-    // RFC 6234: the whole digest, so that nobody can make two tokens with the same.
+    // RFC 6234: the whole digest, so that no attacker can make two tokens with the same one.
     const hex = Buffer.from(tokenDigest('abc'), 'latin1').toString('hex')
     expect(hex).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')
   })
@@ -154,7 +154,7 @@ describe('J5: time', () => {
     [undefined, 600],
     [1, 1],
     [7200, 7200],
-  ])('with maxAgeSeconds %s it ends after %d s, and begins anew', async (maxAgeSeconds, seconds) => {
+  ])('with maxAgeSeconds %s it ends after %d s, and starts again', async (maxAgeSeconds, seconds) => {
     const { clock, fate } = createService(key, { cache: { maxAgeSeconds } })
     expect(await fate(token)).toBe('checked')
     clock.advance(seconds - 0.001)
@@ -252,7 +252,7 @@ describe('is applied again to a token that is known', () => {
     expect(refused).toMatchObject([{ code: 'ERR_SCOPE_INSUFFICIENT', issuer: ISSUER, durationMs: 0 }])
   })
 
-  it('validate, each time, whatever it says and however', async () => {
+  it('validate, each time, with every kind of answer', async () => {
     const own = vi.fn(() => true)
     const { fate, verifier } = createService(key, { validate: own })
     await fate(token)

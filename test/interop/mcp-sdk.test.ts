@@ -117,7 +117,7 @@ async function decide({ issuer }: Place, agent: Agent, allow = true): Promise<UR
   return answer.searchParams
 }
 
-/** Nobody is signed in yet; then somebody is. */
+/** No user is signed in yet; then one is. */
 async function signIn(place: Place, agent: Agent): Promise<Client> {
   const first = connect(place.endpoint, agent)
   expect(await rejectionOf(first.client.connect(first.transport))).toBeInstanceOf(UnauthorizedError)
@@ -231,7 +231,7 @@ describe('signing in', () => {
     expect(answer.get('code')).toBeNull()
     expect(await rejectionOf(transport.finishAuth('access_denied'))).toBeInstanceOf(InvalidGrantError)
     expect([agent.kept, place.issuer.grants, place.issuer.clients.length]).toEqual([undefined, [], 1])
-    // Whoever tries again is asked again, as the same client.
+    // A user who tries again is asked again, as the same client.
     const again = connect(place.endpoint, agent)
     expect(await rejectionOf(again.client.connect(again.transport))).toBeInstanceOf(UnauthorizedError)
     expect(agent.visited.map(({ searchParams }) => searchParams.get('client_id'))).toEqual([
@@ -240,7 +240,7 @@ describe('signing in', () => {
     ])
   })
 
-  it('a code of somebody else’s request is refused, as the verifier does not fit', async () => {
+  it('the code of another request is refused, because the verifier does not match', async () => {
     const place = await startPlace()
     const agent = new Agent()
     const first = connect(place.endpoint, agent)
@@ -303,7 +303,7 @@ describe('a token that has expired', () => {
     expect(await whoami(client)).toEqual([{ type: 'text', text: `${agent.clientId} may ${SCOPE}` }])
   })
 
-  it('is not refreshed for a client that was deleted: it registers anew', async () => {
+  it('is not refreshed for a deleted client: it registers again', async () => {
     const { advance } = stopDate()
     const place = await startPlace()
     const agent = new Agent()
@@ -323,7 +323,7 @@ describe('a token that has expired', () => {
     expect(agent.visited.at(-1)?.searchParams.get('client_id')).toBe(agent.clientId)
   })
 
-  it('is refreshed by nobody while the issuer is down; the user is sent there again', async () => {
+  it('is not refreshed while the issuer is down; the user is sent there again', async () => {
     const { advance } = stopDate()
     const place = await startPlace()
     const agent = new Agent()

@@ -30,7 +30,7 @@ function stopDate(): { advance: (seconds: number) => void } {
   return { advance: (seconds) => void vi.setSystemTime(Date.now() + seconds * 1000) }
 }
 
-/** The same token about somebody else. */
+/** The same token with another subject. */
 function tamper(token: string): string {
   const [header = '', , signature = ''] = token.split('.')
   const payload = JSON.stringify({ ...decodeJwt(token), sub: 'admin' })
@@ -248,7 +248,7 @@ describe('introspection (RFC 7662)', () => {
     })
   })
 
-  it('an opaque token is not accepted where nobody is to be asked', async () => {
+  it('an opaque token is not accepted without introspection', async () => {
     const { issuer, clientToken, count } = await startProvider()
     const token = await clientToken(OPAQUE)
     const verifier = createVerifier({ issuer, audience: OPAQUE })
@@ -269,7 +269,7 @@ describe('introspection (RFC 7662)', () => {
     expect(await verifier.verify(other)).toMatchObject({ clientId: CLIENT })
   })
 
-  it('I2: the token of a user that was revoked, and one that nobody issued', async () => {
+  it('I2: the revoked token of a user, and a token that was never issued', async () => {
     const { issuer, signIn, revoke } = await startProvider()
     const introspection = { ...CREDENTIALS, cacheSeconds: 0 }
     const verifier = createVerifier({ issuer, audience: OPAQUE, introspection, ...STRICT })
@@ -324,7 +324,7 @@ describe('introspection (RFC 7662)', () => {
     expect(await codes()).toEqual(['ERR_TOKEN_EXPIRED', 'ERR_TOKEN_INACTIVE'])
   })
 
-  it('fallback: one API takes JWTs, about which nobody is asked, and opaque tokens', async () => {
+  it('fallback: one API accepts JWTs without introspection, and opaque tokens with it', async () => {
     const { issuer, clientToken, count } = await startProvider()
     const verifier = createVerifier({
       issuer,
@@ -381,7 +381,7 @@ describe('introspection (RFC 7662)', () => {
       expect(count('/token/introspection')).toBe(asked)
     })
 
-    it('JWTs that it does not introspect keep nobody from asking about opaque tokens', async () => {
+    it('JWTs that it does not introspect do not prevent introspection of opaque tokens', async () => {
       const { issuer, clientToken, count } = await startProvider()
       const verifier = createVerifier({
         issuer,

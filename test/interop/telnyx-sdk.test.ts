@@ -353,7 +353,7 @@ describe('signing in', () => {
     const { answer, consentToken } = await decide(sdk, client, false)
     expect(answer).toEqual({ error: 'access_denied', state: 'state-1' })
     expect((await sdk.oauthGrants.list()).data).toEqual([])
-    // It was decided: nobody can decide otherwise.
+    // The decision is final.
     for (const call of [
       () => sdk.oauth.retrieve(consentToken),
       () => sdk.oauth.grants({ allowed: true, consent_token: consentToken }),
@@ -562,7 +562,7 @@ describe('lists', () => {
 })
 
 describe('errors', () => {
-  const NOBODY = '182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e'
+  const UNKNOWN_ID = '182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e'
   const reason = expect.any(String)
 
   type Call = (sdk: Telnyx, issuer: MockIssuer) => Promise<unknown>
@@ -660,12 +660,12 @@ describe('errors', () => {
     ['oauth.grants', (sdk) => sdk.oauth.grants({ allowed: true, consent_token: 'token' })],
     ['oauthClients.list', (sdk) => sdk.oauthClients.list()],
     ['oauthClients.create', (sdk) => sdk.oauthClients.create(CREATION)],
-    ['oauthClients.retrieve', (sdk) => sdk.oauthClients.retrieve(NOBODY)],
-    ['oauthClients.update', (sdk) => sdk.oauthClients.update(NOBODY, {})],
-    ['oauthClients.delete', (sdk) => sdk.oauthClients.delete(NOBODY)],
+    ['oauthClients.retrieve', (sdk) => sdk.oauthClients.retrieve(UNKNOWN_ID)],
+    ['oauthClients.update', (sdk) => sdk.oauthClients.update(UNKNOWN_ID, {})],
+    ['oauthClients.delete', (sdk) => sdk.oauthClients.delete(UNKNOWN_ID)],
     ['oauthGrants.list', (sdk) => sdk.oauthGrants.list()],
-    ['oauthGrants.retrieve', (sdk) => sdk.oauthGrants.retrieve(NOBODY)],
-    ['oauthGrants.delete', (sdk) => sdk.oauthGrants.delete(NOBODY)],
+    ['oauthGrants.retrieve', (sdk) => sdk.oauthGrants.retrieve(UNKNOWN_ID)],
+    ['oauthGrants.delete', (sdk) => sdk.oauthGrants.delete(UNKNOWN_ID)],
   ])('AuthenticationError: %s without the API key, and with a wrong one', async (_, call) => {
     const { url } = await startIssuer()
     for (const apiKey of [null, 'KEY_wrong']) {
@@ -723,11 +723,11 @@ describe('errors', () => {
   })
 
   it.each<readonly [string, (sdk: Telnyx) => Promise<unknown>]>([
-    ['oauthClients.retrieve', (sdk) => sdk.oauthClients.retrieve(NOBODY)],
-    ['oauthClients.update', (sdk) => sdk.oauthClients.update(NOBODY, { name: 'Other' })],
-    ['oauthClients.delete', (sdk) => sdk.oauthClients.delete(NOBODY)],
-    ['oauthGrants.retrieve', (sdk) => sdk.oauthGrants.retrieve(NOBODY)],
-    ['oauthGrants.delete', (sdk) => sdk.oauthGrants.delete(NOBODY)],
+    ['oauthClients.retrieve', (sdk) => sdk.oauthClients.retrieve(UNKNOWN_ID)],
+    ['oauthClients.update', (sdk) => sdk.oauthClients.update(UNKNOWN_ID, { name: 'Other' })],
+    ['oauthClients.delete', (sdk) => sdk.oauthClients.delete(UNKNOWN_ID)],
+    ['oauthGrants.retrieve', (sdk) => sdk.oauthGrants.retrieve(UNKNOWN_ID)],
+    ['oauthGrants.delete', (sdk) => sdk.oauthGrants.delete(UNKNOWN_ID)],
     ['an id with characters of paths', (sdk) => sdk.oauthClients.retrieve('../oauth_clients?a=%2F#b')],
   ])('NotFoundError: %s', async (_, call) => {
     const { sdk } = await startIssuer()

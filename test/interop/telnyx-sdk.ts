@@ -21,7 +21,7 @@ export async function startIssuer(
   return { issuer, url, sdk: createSdk(url, { apiKey: issuer.apiKey, ...sdkOptions }) }
 }
 
-/** Whatever the environment says, and without repetitions: each of them would wait. */
+/** Independent of the environment, and without retries, because each retry would wait. */
 export function createSdk(url: string, options: ClientOptions): Telnyx {
   return new Telnyx({
     apiKey: null,

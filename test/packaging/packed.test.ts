@@ -348,7 +348,7 @@ describe('npx @telnyx-auth/mock-issuer', () => {
     expect(await exited).toEqual([0, null])
   })
 
-  it('does not mind that nobody reads what it prints', async () => {
+  it('works when its output is not read', async () => {
     const args = ['-c', `"$0" "$1" --help | true; exit "\${PIPESTATUS[0]}"`]
     const { stderr } = await promisify(execFile)('bash', [...args, process.execPath, await commandFile()])
     expect(stderr).toBe('')
@@ -437,7 +437,7 @@ describe('the tarballs', () => {
         license: 'MIT',
         engines: { node: '>=20.19' },
       })
-      // The condition that finds our source is of no use to anybody else.
+      // The condition that finds our source is only for this workspace.
       expect(JSON.stringify(manifest.exports)).not.toContain('source')
       expect(JSON.stringify(manifest.dependencies)).not.toMatch(/workspace:|catalog:/)
       for (const file of ['README.md', 'LICENSE']) await readFile(consumer.path('node_modules', name, file))

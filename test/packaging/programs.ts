@@ -22,7 +22,7 @@ export const RIGHT: Readonly<Record<string, string>> = {
     import { type Auth, createVerifier, getAuth, type Middleware, requireAuth, requireScopes, telnyxAuth, type TelnyxAuthState } from '@telnyx-auth/koa'
     import Koa from 'koa'
 
-    // Typed through the middleware, whatever state the application has of its own.
+    // Typed through the middleware, also with state of the application.
     new Koa<{ requestId: string }>()
       .use(telnyxAuth<{ tenant: string }>({ audience: process.env.AUDIENCE, issuer: process.env.ISSUER }))
       .use(requireScopes('a'))

@@ -1,4 +1,4 @@
-/** What an issuer answers to a request, whatever it was asked: a test gives these to the issuers of this folder. */
+/** The answer of an issuer to a request. Tests give these to the issuers of this folder. */
 export type Answer = (asked: unknown, signal: AbortSignal) => Response | Promise<Response>
 
 export const json =

@@ -1,4 +1,4 @@
-/** What a client and a user do at the authorization endpoint (RFC 6749 §4.1), in process. */
+/** The steps of a client and a user at the authorization endpoint (RFC 6749 §4.1), in process. */
 import { createHash, randomBytes } from 'node:crypto'
 import type { MockIssuer } from '@telnyx-auth/mock-issuer'
 import { type FormFields, postForm, postJson, readObject, textOf } from './oauth-requests.js'
@@ -27,7 +27,7 @@ export function requestAuthorization(issuer: MockIssuer, fields: FormFields): Pr
   return issuer.fetch(authorizationUrl(fields, issuer.issuer), { redirect: 'manual' })
 }
 
-/** The consent page of a request that must be good, and the token in its form. */
+/** The consent page of a valid request, and the token in its form. */
 export async function openConsentPage(
   issuer: MockIssuer,
   fields: FormFields,
@@ -40,7 +40,7 @@ export async function openConsentPage(
   return { page, headers: response.headers, consentToken }
 }
 
-/** Where a redirect leads, and what it tells the client there. */
+/** The target of a redirect, and the parameters for the client. */
 export function readRedirect(location: string | null): { to: string; parameters: Record<string, string> } {
   if (location === null) throw new Error('This is no redirect')
   const query = location.indexOf('?')
@@ -82,7 +82,7 @@ export function manage(
   return postJson(send, url, document, headers)
 }
 
-/** What the issuer says of a token to the owner of the account. */
+/** Introspects a token with the API key of the account. */
 export async function introspect(issuer: MockIssuer, token: string): Promise<Record<string, unknown>> {
   const headers = { authorization: `Bearer ${issuer.apiKey}` }
   return readObject(await postForm(issuer.fetch, `${issuer.issuer}/v2/oauth/introspect`, { token }, headers))

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Browser, chromium } from 'playwright-core'
 
-/** A Chromium of this machine; playwright-core brings none. */
+/** Where Chromium may be on this machine; playwright-core does not include it. */
 const candidates = [
   process.env.CHROMIUM,
   ...(process.env.PATH ?? '')
@@ -23,7 +23,7 @@ if (browserPath === undefined)
     'The tests in a browser are skipped: there is no Chromium on the PATH. "apt-get install chromium" brings one, or the variable CHROMIUM names one.',
   )
 
-/** Starts it, without what would look for its maker's servers. */
+/** Starts Chromium without the features that contact its vendor. */
 export function launchBrowser(): Promise<Browser> {
   return chromium.launch({
     ...(browserPath !== undefined && { executablePath: browserPath }),

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
-/** What is used of the bundler that vitest brings with it. */
+/** The part that is used here of the bundler that comes with vitest. */
 interface Bundler {
   build(options: {
     input: string

@@ -6,7 +6,7 @@ import { createVerifier } from '@telnyx-auth/core'
 import { expect, it } from 'vitest'
 import { cleanEnvironment } from './environment.js'
 
-/** What a developer or a CI may have set, and what would change the outcome of tests. */
+/** Variables that a developer or a CI may have set, and that would change the outcome of tests. */
 const RUBBISH = {
   TELNYX_AUTH_ISSUER: 'http://127.0.0.1:1/rubbish',
   TELNYX_AUTH_AUDIENCE: 'urn:rubbish',
@@ -39,11 +39,11 @@ it(PROBE, () => {
   expect(createVerifier({ audience: 'urn:mine' }).health().issuer).toBe('https://api.telnyx.com')
 })
 
-it('the same, when it is started with everything set to rubbish', async () => {
+it('the same, when it is started with wrong values for every variable', async () => {
   const root = fileURLToPath(new URL('..', import.meta.url))
   const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import.meta.url))
   const args = [vitest, 'run', '--root', root, 'support/environment.test.ts', '-t', PROBE, '--reporter=json']
-  // The variables by which a run finds itself inside another one are not for it.
+  // Without the variables that tell a run that it is inside another one.
   const outer = Object.entries(process.env).filter(([name]) => !name.startsWith('VITEST'))
   const env = { ...Object.fromEntries(outer), ...RUBBISH }
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, env }).catch(
@@ -52,7 +52,7 @@ it('the same, when it is started with everything set to rubbish', async () => {
   expect(stdout).toContain('"numPassedTests":1,')
 })
 
-it('what tests and tools need stays', () => {
+it('keeps the variables that tests and tools need', () => {
   const needed = {
     PATH: '/bin',
     HOME: '/root',

@@ -1,9 +1,9 @@
 /** Tests are independent of the environment that they are started in, as are the processes that they start. */
 
-/** What our packages and the official SDK read, what makes programs log or use a proxy, and the language of messages. */
+/** Variables of our packages and of the official SDK, of logs and proxies, and the language of messages. */
 const IGNORED = /^TELNYX_|^(?:NODE_DEBUG|NODE_USE_ENV_PROXY|LANG|LANGUAGE)$|^LC_|^(?:https?|all|no)_proxy$/i
 
-/** What needs a value: without one, that of the machine counts. */
+/** Without a value here, that of the machine would apply. */
 const FIXED = { NODE_ENV: 'test', TZ: 'UTC' }
 
 /**

@@ -1,6 +1,6 @@
 /**
  * Bad tokens, bad requests and bad issuers, built by code from good ones. The mock issuer signs any header and
- * claims, but always well-formed JSON; what is malformed in its bytes is signed here, with keys of our own.
+ * claims, but always well-formed JSON; malformed bytes are signed here, with keys of our own.
  */
 
 import {
@@ -33,14 +33,14 @@ export const AUDIENCE = 'https://api.example.com'
 export const METADATA_URL = `${ISSUER}/.well-known/oauth-authorization-server`
 export const JWKS_URL = `${ISSUER}/jwks`
 
-/** Seconds since the epoch at which every test starts. */
+/** The time at which every test starts, in seconds since the epoch. */
 export const NOW = 1_800_000_000
 
 /** A clock that stands still until a test moves it. */
 export class TestClock implements Clock {
   #elapsedMs = 0
   #jumpedSeconds = 0
-  /** What {@link random} returns: with 0, pauses are as short as they can be. */
+  /** The next value of {@link random}: with 0, pauses are as short as possible. */
   nextRandom = 0
 
   now(): number {
@@ -55,12 +55,12 @@ export class TestClock implements Clock {
     return this.nextRandom
   }
 
-  /** Time passes. */
+  /** Moves both clocks. */
   advance(seconds: number): void {
     this.#elapsedMs += seconds * 1000
   }
 
-  /** The wall clock is set, and no time passes. */
+  /** Sets the wall clock; no time passes. */
   advanceWall(seconds: number): void {
     this.#jumpedSeconds += seconds
   }
@@ -77,7 +77,7 @@ export interface ForgeKey {
 
 const CURVES: Readonly<Record<string, string>> = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' }
 
-/** Makes a key for `algorithm`. `rsa` allows keys that nobody should have. */
+/** Makes a key for `algorithm`. `rsa` allows keys that are not secure. */
 export function makeKey(
   algorithm: string,
   kid: string = `key-${algorithm}`,
@@ -102,7 +102,7 @@ export function privateJwk(key: ForgeKey): Record<string, unknown> {
   }
 }
 
-/** RFC 7518 §3, with whatever algorithm is asked for. */
+/** RFC 7518 §3, with any algorithm, also one that the key is not for. */
 export function signBytes(input: Uint8Array, key: KeyObject, algorithm: string): Buffer {
   if (algorithm.startsWith('Ed')) return sign(null, input, key)
   const options: SignKeyObjectInput = { key }
@@ -114,7 +114,7 @@ export function signBytes(input: Uint8Array, key: KeyObject, algorithm: string):
   return sign(`sha${algorithm.slice(2)}`, input, options)
 }
 
-/** What a segment is made of: an object becomes JSON, text becomes UTF-8, bytes stay as they are. */
+/** The content of a segment: an object becomes JSON, text becomes UTF-8, bytes stay as they are. */
 export type Part = object | string | Uint8Array
 
 export function encode(part: Part): string {
@@ -122,7 +122,7 @@ export function encode(part: Part): string {
   return Buffer.from(typeof part === 'string' ? part : JSON.stringify(part)).toString('base64url')
 }
 
-/** Signs two segments that are encoded already, right or wrong. */
+/** Signs two encoded segments, valid or not. */
 export function signSegments(
   header: string,
   payload: string,
@@ -133,7 +133,7 @@ export function signSegments(
   return `${input}.${signBytes(Buffer.from(input), key.privateKey, algorithm).toString('base64url')}`
 }
 
-/** A compact JWS of any bytes, with a signature that is right. */
+/** A compact JWS of any bytes, with a valid signature. */
 export function forge(header: Part, payload: Part, key: ForgeKey, algorithm = key.algorithm): string {
   return signSegments(encode(header), encode(payload), key, algorithm)
 }
@@ -160,7 +160,7 @@ export function goodToken(key: ForgeKey, claims: object = {}, header: object = {
   return forge(goodHeader(key, header), goodClaims(claims), key)
 }
 
-/** The JSON text of an object, with more members put before its closing brace: repeated names, for example. */
+/** The JSON text of an object with more members before its closing brace: repeated names, for example. */
 export function withMembers(object: object, members: string): string {
   return `${JSON.stringify(object).slice(0, -1)},${members}}`
 }
@@ -175,7 +175,7 @@ export function segmentsOf(token: string): [string, string, string] {
 
 type Answer = (url: string, signal: AbortSignal) => Response | Promise<Response>
 
-/** An issuer whose documents can be anything; what was asked of it is in `urls`. */
+/** An issuer whose documents can be anything. `urls` lists the requests. */
 export class ForgedIssuer {
   readonly urls: string[] = []
   jwks: Answer
@@ -197,7 +197,7 @@ export class ForgedIssuer {
     return new Response(null, { status: 404 })
   }
 
-  /** How often the keys were asked for. */
+  /** The number of requests for the keys. */
   get keyRequests(): number {
     return this.urls.filter((url) => url === JWKS_URL).length
   }
@@ -212,7 +212,7 @@ export function makeVerifier(
   return createVerifierAt(clock, { issuer: ISSUER, audience: AUDIENCE, fetch: issuer.fetch, ...options })
 }
 
-/** The same from options that the types would not let through, as plain JavaScript would pass them. */
+/** The same from options that the types do not allow, as plain JavaScript can pass them. */
 export function makeUncheckedVerifier(options: unknown, clock: TestClock = new TestClock()): TokenVerifier {
   return new TokenVerifier(resolveOptions(options, {}), clock)
 }
@@ -240,7 +240,7 @@ export function parseChallenge(challenge: string): Record<string, string> {
   return parsed
 }
 
-/** What a promise was rejected with; a failed expectation when it was not, or not with an error of ours. */
+/** The error of ours that a promise is rejected with; with any other outcome, the test fails. */
 export async function rejectionOf(promise: Promise<unknown>): Promise<TelnyxAuthError> {
   const outcome: { error: unknown } | 'accepted' = await promise.then(
     () => 'accepted' as const,
@@ -252,7 +252,7 @@ export async function rejectionOf(promise: Promise<unknown>): Promise<TelnyxAuth
 }
 
 /**
- * Expects a refusal with this outcome and code, status and challenge included, that says nothing of `secrets`.
+ * Expects a refusal with this outcome and code, status and challenge included, that does not show any of `secrets`.
  *
  * @param secrets tokens (their segments are looked for too), claim values and the like
  */
@@ -281,7 +281,7 @@ export async function expectRefusal(
   return response
 }
 
-/** Nothing of `secrets` is in what an error shows to anybody, causes included. */
+/** Expects that an error shows nothing of `secrets`, and nor do its causes. */
 function expectNoLeak(error: TelnyxAuthError, secrets: readonly string[]): void {
   if (secrets.length === 0) return
   const shown = [

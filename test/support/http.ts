@@ -26,7 +26,7 @@ export interface RawResponse {
   readonly body: string
 }
 
-/** Sends exactly these header lines: what HTTP clients would not let through has to be on the wire. */
+/** Sends exactly these header lines, also those that HTTP clients refuse to send. */
 export async function sendRaw(
   port: number,
   path: string,
@@ -48,7 +48,7 @@ export async function sendRaw(
   return { status: Number(statusLine.split(' ')[1]), headers, body: rest.join('\r\n\r\n') }
 }
 
-/** Something that a test waits for, or lets others wait for. */
+/** A promise that the test resolves. */
 export function createSignal(): { promise: Promise<void>; resolve: () => void } {
   let resolve = () => {}
   const promise = new Promise<void>((done) => {

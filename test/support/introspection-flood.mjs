@@ -41,7 +41,7 @@ const inMiB = (bytes) => Math.round((bytes / 1024 / 1024) * 10) / 10
 
 const usedBy = ({ heapUsed, external }) => heapUsed + external
 
-/** Presents the tokens, so many in each turn of the event loop, until all but those in flight are refused. */
+/** Presents `perTurn` tokens in each turn of the event loop, until all but those in flight are refused. */
 async function present(tokens, perTurn, expected) {
   let refused = 0
   const onRefused = ({ code, status, retryAfterSeconds }) => {

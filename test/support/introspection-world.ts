@@ -17,7 +17,7 @@ export const INTROSPECTION_URL: string = `${ISSUER}/introspect`
 /** What the introspection endpoint answers about a token. */
 export type EndpointAnswer = (token: string, signal: AbortSignal) => FetchResponse | Promise<FetchResponse>
 
-/** An issuer with an introspection endpoint, and a verifier that asks it. */
+/** A forged issuer with an introspection endpoint, and a verifier that uses it. */
 export interface IntrospectionWorld {
   readonly clock: TestClock
   readonly documents: ForgedIssuer
@@ -26,18 +26,18 @@ export interface IntrospectionWorld {
   /** The tokens that the endpoint was asked about. */
   readonly asked: string[]
   answer: EndpointAnswer
-  /** How many requests the endpoint has not answered, and the most that there were. */
+  /** The number of requests without an answer, and the largest number so far. */
   readonly load: { inFlight: number; most: number }
-  /** What becomes of a token: how it was verified, or the code that it was refused with. */
+  /** The outcome of a token: how it was verified, or the code of the refusal. */
   outcome(token: string): Promise<string>
 }
 
-// Of all keys, these sign the fastest.
+// These keys sign the fastest.
 const key = makeKey('Ed25519', 'good')
 const foreign = makeKey('Ed25519', 'foreign')
 let minted = 0
 
-/** A token whose signature is good; no two are the same. */
+/** A token with a valid signature, different each time. */
 export function signedToken(claims: object = {}): string {
   return goodToken(key, { jti: `jti-${++minted}`, ...claims })
 }
@@ -97,12 +97,12 @@ export async function createIntrospectionWorld(
         (error: unknown) => codeOf(Promise.reject(error)),
       ),
   }
-  // Only introspection is to fail here.
+  // Only introspection fails in these tests.
   await verifier.preload()
   return world
 }
 
-/** The events of one kind, until the test is over. */
+/** Collects the events of one kind until the test is over. */
 export function recordEvents<Name extends keyof Events>(name: Name): Events[Name][] {
   const events: Events[Name][] = []
   onTestFinished(watch(name, (event) => events.push(event)))

@@ -1,7 +1,7 @@
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { AUDIENCE } from './forge.js'
 
-/** How the challenges of an API with the identifier {@link AUDIENCE} name its metadata. */
+/** The parameter of challenges that names the metadata of the API {@link AUDIENCE}. */
 export const METADATA: string = `resource_metadata="${AUDIENCE}/.well-known/oauth-protected-resource"`
 
 export type TokenOptions = Parameters<MockIssuer['issueToken']>[0]
@@ -11,7 +11,7 @@ export interface IssuerInReach {
   readonly issuer: MockIssuer
   /** The header with a token of this issuer. */
   bearer(options?: TokenOptions): Promise<{ authorization: string }>
-  /** Options that reach it. */
+  /** Options of a verifier that uses this issuer. */
   reach(): { audience: string; fetch: MockIssuer['fetch'] }
 }
 

@@ -12,8 +12,8 @@ export interface FramedResponse {
 }
 
 /**
- * One connection for several requests. It reads exactly what the framing says (RFC 9112 §6.3), and refuses what an
- * intermediary could read in another way: two lengths, or a length beside `Transfer-Encoding`.
+ * One connection for several requests. It reads exactly what the framing says (RFC 9112 §6.3), and refuses
+ * framing that an intermediary could read differently: two lengths, or a length beside `Transfer-Encoding`.
  */
 export class KeepAliveConnection {
   readonly #socket: Socket
@@ -39,7 +39,7 @@ export class KeepAliveConnection {
     return this.#socket.readableEnded
   }
 
-  /** What was received and belongs to no response. */
+  /** Received text that belongs to no response. */
   get rest(): string {
     return this.#received
   }

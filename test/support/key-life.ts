@@ -25,14 +25,14 @@ export const DAY = 24 * HOUR
 
 export const key = makeKey('ES256', 'good')
 export const next = makeKey('ES256', 'next')
-/** Good for weeks: only their keys are in question. */
+/** Valid for weeks, so that only the key decides. */
 export const tokenOf = (signer: ForgeKey): string => goodToken(signer, { exp: NOW + 60 * DAY })
 export const token = tokenOf(key)
 export const newToken = tokenOf(next)
 export const MOVED_URL = `${ISSUER}/moved`
 
 export const [, PAYLOAD, SIGNATURE] = segmentsOf(token)
-/** A token that is good but for its key, which nobody knows. */
+/** A token whose key the issuer does not publish; all else is good. */
 export function unknownToken(kid: string): string {
   return `${encode(goodHeader(key, { kid }))}.${PAYLOAD}.${SIGNATURE}`
 }
@@ -48,14 +48,14 @@ export const metadataOf =
   () =>
     Response.json({ issuer: ISSUER, jwks_uri: uri }, { headers })
 export const html: Answer = text('<!doctype html>')
-/** The usual answer, so many seconds later. */
+/** The same answer after a delay. */
 export const late =
   (seconds: number, answer: Answer): Answer =>
   async (url, signal) => {
     await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
     return answer(url, signal)
   }
-/** This for so many requests, and the usual answer afterwards. */
+/** The fault for the first requests, and the usual answer afterwards. */
 export function firstly(count: number, fault: Answer, usual: Answer): Answer {
   let left = count
   return (url, signal) => (left-- > 0 ? fault(url, signal) : usual(url, signal))
@@ -70,7 +70,7 @@ export interface Asked {
   readonly failing: boolean
 }
 
-/** A verifier, its issuer, and the time of both. */
+/** A verifier, its issuer, and the clock of both. */
 export class Service {
   readonly clock = new TestClock()
   readonly issuer = new ForgedIssuer(key)
@@ -91,7 +91,7 @@ export class Service {
     this.verifier = makeVerifier({ fetch }, options, this.clock)
   }
 
-  /** With keys, so many seconds old; what was asked for them is not counted. */
+  /** A service with cached keys of the given age. The requests for them are not counted. */
   static async withKeys(ageSeconds = 0, options: VerifierOptions = {}): Promise<Service> {
     const service = new Service(options)
     await service.verifier.verify(token)
@@ -108,16 +108,16 @@ export class Service {
     return this.verifier.health().keysAgeSeconds ?? expect.fail('There are no keys')
   }
 
-  /** Lets time pass, for timers too, and everything happen that is due. */
+  /** Lets time pass, also for timers, and waits for everything that is due. */
   async pass(seconds: number): Promise<void> {
-    // What was begun just now does not have to wait: a token that is known is verified before anything else can happen.
+    // Work that has just begun is not affected by the time that passes.
     await settle()
     this.clock.advance(seconds)
     vi.advanceTimersByTime(seconds * 1000)
     await settle()
   }
 
-  /** The same for every so many seconds: what is due at a timer happens at its time. */
+  /** The same in steps, so that each timer fires at its time. */
   async passBySteps(seconds: number, step = 1): Promise<void> {
     for (let passed = 0; passed < seconds; passed += step) await this.pass(step)
   }
@@ -135,7 +135,7 @@ export class Service {
     return this.asked.filter((request) => request.url === url).length
   }
 
-  /** The most requests within any 60 seconds. */
+  /** The largest number of requests within any 60 seconds. */
   busiestMinute(which: (request: Asked) => boolean = () => true): number {
     const times = this.asked.filter(which).map(({ at }) => at)
     let most = 0
@@ -147,7 +147,7 @@ export class Service {
     return most
   }
 
-  /** Verifies without letting any time pass: whoever waits for the issuer never comes back, and the test fails. */
+  /** Verifies without letting time pass: a request that waits for the issuer never ends, and the test fails. */
   async verifyAtOnce(each: string): Promise<ErrorCode | 'accepted'> {
     return this.verifier.verify(each).then(
       () => 'accepted' as const,
@@ -161,7 +161,7 @@ export class Service {
     if (outcome !== 'accepted') expect.fail(`Not accepted: ${outcome}`)
   }
 
-  /** Verifies while time passes in steps of 50 ms: what came of it, and after how many seconds. */
+  /** Verifies while time passes in steps of 50 ms: the outcome, and after how many seconds. */
   async timed(
     each: string,
     limitSeconds = 60,
@@ -193,7 +193,7 @@ export const faults: readonly (readonly [string, Answer])[] = [
   ['an empty object', () => Response.json({})],
   ['silence', silence],
 ]
-/** Those that differ in how they are met. */
+/** Faults that the library treats differently. */
 export const kinds = faults.filter(([name]) => !/404|429|empty/.test(name))
 export const places: readonly Place[] = ['metadata', 'jwks', 'both']
 

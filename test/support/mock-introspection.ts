@@ -16,7 +16,7 @@ import { status } from './answers.js'
 import { AUDIENCE, expectRefusal, rejectionOf, TestClock } from './forge.js'
 import { codeOf } from './outcome.js'
 
-/** What leaves for the introspection endpoint. */
+/** A request to the introspection endpoint. */
 export interface Asked {
   readonly url: string
   readonly method: string
@@ -34,7 +34,7 @@ export interface World {
   readonly clientId: string
   readonly clientSecret: string
   readonly asked: Asked[]
-  /** What the endpoint answers instead of what the mock issuer would. */
+  /** Replaces the answer of the mock issuer. */
   answer: Answer | undefined
   /** Another verifier of the same issuer. */
   another(options?: VerifierOptions): TokenVerifier
@@ -44,7 +44,7 @@ export const OPAQUE = 'opaque-token-0123456789'
 
 export const down: Answer = status(500)
 
-/** An issuer, and a verifier that may ask it about tokens. */
+/** A mock issuer, and a verifier that introspects at it. */
 export async function createWorld({
   introspection = {},
   verifier = {},
@@ -94,20 +94,20 @@ export async function createWorld({
   return world
 }
 
-/** For a function that authenticates in its own way: no client id and no secret. */
+/** Options with a function that authenticates: no client id and no secret. */
 export const own = (authMethod: AuthenticateClient): IntrospectionOptions => ({
   authMethod,
   clientId: undefined,
   clientSecret: undefined,
 })
 
-/** The first request that left. */
+/** The first request. */
 export function first({ asked }: World): Asked {
   const [request] = asked
-  return request ?? expect.fail('Nobody was asked')
+  return request ?? expect.fail('No request was made')
 }
 
-/** What became of a token: by what it was found to be good, or the code that it was refused with. */
+/** The outcome of a token: how it was verified, or the code of the refusal. */
 export async function outcomeOf(verification: Promise<Auth>): Promise<Auth['verifiedBy'] | ErrorCode> {
   try {
     return (await verification).verifiedBy
@@ -116,13 +116,13 @@ export async function outcomeOf(verification: Promise<Auth>): Promise<Auth['veri
   }
 }
 
-/** Why the issuer could not be asked. */
+/** The failure of the request to the issuer. */
 export async function failureOf(promise: Promise<unknown>): Promise<IssuerFailure> {
   const { cause } = await rejectionOf(promise)
   return cause instanceof IssuerFailure ? cause : expect.fail(`No IssuerFailure: ${inspect(cause)}`)
 }
 
-/** What must not be shown by any error. */
+/** What no error may show. */
 export const secretsOf = ({ clientId, clientSecret }: World, token: string): readonly string[] => [
   token,
   clientSecret,
@@ -132,7 +132,7 @@ export const secretsOf = ({ clientId, clientSecret }: World, token: string): rea
 export const expectUnavailable = (world: World, promise: Promise<unknown>, token: string) =>
   expectRefusal(promise, 'U', 'ERR_INTROSPECTION_UNAVAILABLE', secretsOf(world, token))
 
-/** Uses up what an endpoint may fail before it rests; the first of these is tried twice. */
+/** Lets the endpoint fail until the circuit breaker opens; the first request is retried once. */
 export async function exhaust({ verifier }: World): Promise<void> {
   for (let n = 0; n < 3; n++)
     expect(await codeOf(verifier.verify(`exhausting-${n}`))).toBe('ERR_INTROSPECTION_UNAVAILABLE')

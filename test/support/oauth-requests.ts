@@ -1,4 +1,4 @@
-/** Requests to an authorization server, as a client that follows RFC 6749 and RFC 7662 to the letter makes them. */
+/** Requests of a client that follows RFC 6749 and RFC 7662 to the letter. */
 
 type Fetch = typeof globalThis.fetch
 
@@ -58,7 +58,7 @@ export function textOf(object: Readonly<Record<string, unknown>>, name: string):
   return value
 }
 
-/** What a promise is rejected with; a promise that is not rejected fails the test. */
+/** The reason that a promise is rejected with; a promise that is not rejected fails the test. */
 export async function rejectionOf(promise: Promise<unknown>): Promise<unknown> {
   const outcome = await promise.then(
     () => undefined,
@@ -68,7 +68,7 @@ export async function rejectionOf(promise: Promise<unknown>): Promise<unknown> {
   return outcome.reason
 }
 
-/** The code of what was beneath a failed `fetch`. */
+/** The code of the cause of a failed `fetch`. */
 export function causeCode(error: unknown): unknown {
   const cause = error instanceof TypeError ? error.cause : undefined
   return cause instanceof Error && 'code' in cause ? cause.code : undefined
@@ -84,7 +84,7 @@ function isPairs(fields: FormFields): fields is readonly (readonly [string, stri
   return Array.isArray(fields)
 }
 
-/** Apart from the code under test, so that both cannot be wrong in the same way. */
+/** Independent of the code under test, so that both cannot be wrong in the same way. */
 function formEncode(text: string): string {
   return new URLSearchParams({ _: text }).toString().slice(2)
 }

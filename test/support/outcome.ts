@@ -25,7 +25,7 @@ export function thrownBy(work: () => unknown): Error {
   throw new Error('Nothing was thrown')
 }
 
-/** An issuer and a verifier of its tokens, at the same clock, without a socket. */
+/** A mock issuer and a verifier of its tokens, with the same clock and without a socket. */
 export interface Pair {
   readonly clock: TestClock
   readonly issuer: MockIssuer
@@ -36,7 +36,7 @@ export async function createPair(
   options: { issuer?: MockIssuerOptions; verifier?: VerifierOptions } = {},
 ): Promise<Pair> {
   const clock = new TestClock()
-  // ES256, because its keys are made in no time.
+  // ES256, because its keys are generated quickly.
   const issuer = await createMockIssuer({
     algorithm: 'ES256',
     now: () => clock.now() * 1000,
@@ -52,8 +52,8 @@ export async function createPair(
 }
 
 /**
- * Waits for something that may have to time out, without waiting: whenever nothing more happens by itself, the
- * time of every timer is over. How busy the machine is makes no difference.
+ * Waits for work that may time out, without real time: whenever nothing is left to do but timers, all of them fire. The
+ * load of the machine makes no difference.
  */
 export async function untilTimeout<T>(start: () => Promise<T>): Promise<T> {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })

@@ -41,8 +41,8 @@ export class Consumer {
   }
 
   /**
-   * Builds, packs and unpacks all packages into a new project. What they depend on is linked from this
-   * workspace instead of being downloaded, so no network is needed.
+   * Builds, packs and unpacks all packages into a new project. Their dependencies are linked from this workspace, so no
+   * network is needed.
    */
   static async create(): Promise<Consumer> {
     await run('pnpm', ['build'], { cwd: ROOT })
@@ -159,7 +159,7 @@ export class Consumer {
       () => '',
       ({ stdout }) => String(stdout),
     )
-    // An error starts at the margin; what explains it is indented.
+    // An error starts at the margin; its explanation is indented.
     const errors = output.split(/\n(?=\S)/).filter((error) => error !== '')
     const programOf = (error: string) =>
       names.find((name) => error.split('\n')[0]?.includes(`${name}.ts(`)) ?? ''

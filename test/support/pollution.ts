@@ -13,7 +13,7 @@ export const VARIABLES: readonly string[] =
   'TELNYX_AUTH_ISSUER TELNYX_AUTH_AUDIENCE TELNYX_AUTH_BASE_URL TELNYX_CLIENT_ID TELNYX_CLIENT_SECRET'.split(
     ' ',
   )
-/** Members of documents of the issuer, of errors and of what this library hands around. */
+/** Members of documents of the issuer, of errors and of internal objects. */
 export const OTHERS: readonly string[] =
   'jwks_uri introspection_endpoint use kty crv claim message reason hint cause error description errorDescription resourceMetadata requiredScopes retryAfterSeconds status code cached if-none-match authorization body form loaded waitMs redirected'.split(
     ' ',
@@ -27,7 +27,7 @@ export const VALUES: readonly unknown[] = [
   { keys: [] },
 ]
 
-/** Works while `Object.prototype` has one more member, as after an attack on another part of the program. */
+/** Runs work while `Object.prototype` has one more member, as after an attack on another part of the program. */
 export async function whilePolluted<T>(name: string, value: unknown, work: () => Promise<T>): Promise<T> {
   Reflect.set(Object.prototype, name, value)
   try {

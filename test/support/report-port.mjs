@@ -1,4 +1,4 @@
-/** Preloaded into a server under test: tells the parent process the port, as soon as there is one. */
+/** Preloaded into a server under test: sends the parent process the port as soon as there is one. */
 import { Server } from 'node:net'
 
 const { listen } = Server.prototype

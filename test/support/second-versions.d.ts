@@ -1,4 +1,4 @@
-/** Older versions under a second name. They are used here in no way that their types would see differently. */
+/** Older versions under a second name. For the uses here, the types of both versions are the same. */
 declare module 'express4' {
   import express from 'express'
 

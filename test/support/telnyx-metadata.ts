@@ -1,4 +1,4 @@
-/** What https://api.telnyx.com/.well-known/oauth-authorization-server answered in October 2026, to the letter. */
+/** The answer of https://api.telnyx.com/.well-known/oauth-authorization-server in October 2026, to the letter. */
 export const TELNYX_METADATA: string = `{"issuer":"https://api.telnyx.com",
  "authorization_endpoint":"https://api.telnyx.com/v2/oauth/authorize",
  "token_endpoint":"https://api.telnyx.com/v2/oauth/token",

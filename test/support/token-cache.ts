@@ -4,7 +4,7 @@ import type { Policy, TokenVerifier } from '../../packages/core/src/testing.js'
 import { settle } from './event-loop.js'
 import { ForgedIssuer, type ForgeKey, makeVerifier, rejectionOf, TestClock } from './forge.js'
 
-/** What becomes of a token: `known` when its signature was checked before, `checked` when it was now, or the code. */
+/** The outcome of a token: `known` from the cache, `checked` after a signature check, or the code of the refusal. */
 export async function fateOf(
   verifier: Pick<TokenVerifier, 'verify'>,
   token: string,
@@ -33,7 +33,7 @@ export function createService(key: ForgeKey, options: Parameters<typeof makeVeri
     verifier,
     fate: (token: string, policy?: Policy) => fateOf(verifier, token, policy),
     another: (changes: Parameters<typeof makeVerifier>[1]) => makeVerifier(issuer, changes, clock),
-    /** Lets a refresh in the background come, which the use of a token begins. */
+    /** Lets a refresh in the background happen, which the use of a token starts. */
     async refresh(token: string): Promise<void> {
       clock.advance(241)
       const before = issuer.keyRequests

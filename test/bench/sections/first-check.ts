@@ -24,7 +24,7 @@ const JOSE = 'jose'
 const FLOOR = 'crypto.verify'
 const NAMES = [OURS, JOSE, 'aws-jwt-verify', 'fast-jwt', 'jsonwebtoken', FLOOR]
 
-/** Tokens that nobody has seen before. */
+/** Tokens that are not cached. */
 export async function measureFirstCheck(plan: Plan): Promise<Report> {
   const alone: string[][] = []
   const together: string[][] = []
@@ -45,7 +45,7 @@ export async function measureFirstCheck(plan: Plan): Promise<Report> {
   return {
     title: 'A first check',
     notes: [
-      `Ours with \`cache: false\`, \`jose.jwtVerify\` with an imported key, aws-jwt-verify with its cached JWK Set (\`verifySync\`), fast-jwt without cache, and \`crypto.verify\` alone with everything at hand. ${FLOOR}, aws-jwt-verify, fast-jwt and jsonwebtoken block the process while they compute: ${IN_FLIGHT} in flight are then one after another.`,
+      `Ours with \`cache: false\`, \`jose.jwtVerify\` with an imported key, aws-jwt-verify with its cached JWK Set (\`verifySync\`), fast-jwt without cache, and \`crypto.verify\` alone with everything in memory. ${FLOOR}, aws-jwt-verify, fast-jwt and jsonwebtoken block the process while they compute: ${IN_FLIGHT} in flight are then one after another.`,
     ],
     tables: [table('one at a time', alone), table(`${IN_FLIGHT} in flight`, together)],
     reached,

@@ -40,7 +40,7 @@ export async function measureRefusals(plan: Plan): Promise<Report> {
   return {
     title: 'Refusals',
     notes: [
-      'RS256, keys at hand. Ours and jose select the key by its id; fast-jwt and jsonwebtoken have been given one key and compute. The issuer that is fetched is a function in the same process: how often it is asked is limited, whoever calls.',
+      'RS256, with cached keys. Ours and jose select the key by its id; fast-jwt and jsonwebtoken have been given one key and compute. The issuer that is fetched is a function in the same process: how often it is asked is limited, for all callers together.',
     ],
     tables: [
       { title: 'Microseconds for a refused token', columns: ['refused for', ...verifiers.keys()], rows },

@@ -8,7 +8,7 @@ import { BenchServer } from '../server.js'
 import { signMany } from '../signing.js'
 import { createKey } from '../tokens.js'
 
-/** What looks at nothing and goes on: nobody who guards a route can do less. */
+/** Middleware that checks nothing: the least that any guard of a route can cost. */
 const FLOOR = 'empty middleware'
 
 const FRAMEWORKS: Readonly<Record<string, readonly string[]>> = {
