@@ -8,12 +8,13 @@ cleanEnvironment(process.env)
 /** Packages are tested from their source: nothing has to be built first. */
 const conditions = ['@telnyx-auth/source']
 
-/** Tests of what happens once in a process, such as a warning: each of these files gets a worker of its own. */
+/** Tests that change a process, or of what happens once in it, such as a warning: each file gets a worker of its own. */
 const isolated = [
   'core/discovery-causes.test.ts',
   'core/introspection-warnings.test.ts',
   'core/reasons.test.ts',
   'adapters/likely-mistakes.test.ts',
+  'adapters/production.test.ts',
 ]
 
 /** `pnpm soak` runs the same tests in the mode `soak`, at full length: see `support/scale.ts`. */
