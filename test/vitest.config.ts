@@ -12,8 +12,11 @@ const conditions = ['@telnyx-auth/source']
 const isolated = [
   'core/discovery-causes.test.ts',
   'core/introspection-warnings.test.ts',
+  'core/polluted-prototype.test.ts',
+  'core/prototype-pollution-issuer.test.ts',
   'core/reasons.test.ts',
   'adapters/likely-mistakes.test.ts',
+  'adapters/pollution.test.ts',
   'adapters/production.test.ts',
 ]
 
