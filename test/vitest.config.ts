@@ -18,6 +18,8 @@ const isolated = [
   'adapters/likely-mistakes.test.ts',
   'adapters/pollution.test.ts',
   'adapters/production.test.ts',
+  // It mocks a module that other files have loaded before.
+  'mock-issuer/faults.test.ts',
 ]
 
 /** `pnpm soak` runs the same tests in the mode `soak`, at full length: see `support/scale.ts`. */

@@ -53,7 +53,7 @@ describe.each([
     expect(await (await fetch(`${url}/api/v1/me`, { headers })).json()).toEqual(['read'])
   })
 
-  it('P2: goes by the URL that was asked for, whatever a mounted application sees', async () => {
+  it('P2: uses the requested URL, not the one that a mounted application sees', async () => {
     const app = createApp()
     const mounted = createApp()
     mounted.use(telnyxAuth(reach()))
@@ -121,11 +121,11 @@ describe.each([
     expect(await scopeFor('DELETE')).toBe('c')
   })
 
-  it('getAuth is right whatever else writes to req.auth', async () => {
+  it('getAuth is right when other middleware writes to req.auth', async () => {
     const app = createApp()
     app.use(telnyxAuth(reach()))
     app.use((req, _res, next) => {
-      Reflect.set(req, 'auth', { subject: 'somebody else' })
+      Reflect.set(req, 'auth', { subject: 'another caller' })
       next()
     })
     app.get('/mine', (req, res) => void res.json(getAuth(req).subject))
@@ -370,7 +370,7 @@ describe.each([
     expect(await (await fetch(url)).text()).toBe('SING')
   })
 
-  it('who was refused later is nobody, even where an application goes on', async () => {
+  it('a caller that was refused later is not authenticated, even where the application continues', async () => {
     const app = createApp()
     const goOn: ErrorRequestHandler = (_error, _req, _res, next) => next()
     app.use(telnyxAuth(reach()))

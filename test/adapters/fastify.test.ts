@@ -68,7 +68,7 @@ describe('which routes are protected', () => {
     expect((await ask(app, '/nowhere', {})).status).toBe(404)
   })
 
-  it('when nobody waits for the registration, too', async () => {
+  it('also when the application does not await the registration', async () => {
     const app = createApp()
     app.register(telnyxAuth, reach())
     app.get('/', () => 'here')
@@ -218,7 +218,7 @@ describe('global: false', () => {
     expect((await ask(app, '/inner', { subject: 'user-1', scopes: ['inner'] })).body).toBe('user-1')
   })
 
-  it('getAuth where nobody looked is a programming error', async () => {
+  it('getAuth before authentication has run is a programming error', async () => {
     const app = createApp()
     await app.register(telnyxAuth, { ...reach(), global: false })
     app.get('/', (request) => getAuth(request).subject ?? '')
@@ -419,7 +419,7 @@ describe('what is answered', () => {
 })
 
 describe('request.auth', () => {
-  it('is null before anybody looks, and undefined for who is refused', async () => {
+  it('is null until authentication has run, and undefined for a refused caller', async () => {
     const app = createApp()
     const seen: unknown[] = []
     app.addHook('onRequest', async (request) => void seen.push(request.auth))
@@ -455,7 +455,7 @@ describe('request.auth', () => {
     expect((await ask(app, '/', { subject: 'user-1' })).body).toBe('user-1')
   })
 
-  it('says nobody in an error handler, when a scope within refused who was admitted outside', async () => {
+  it('says no caller in an error handler, when an inner scope refused a caller that the outer scope accepted', async () => {
     const app = createApp()
     app.setErrorHandler((_error, request, reply) => reply.code(401).send([request.auth === undefined]))
     await app.register(telnyxAuth, reach())

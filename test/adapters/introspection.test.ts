@@ -43,7 +43,7 @@ const whoCalls: Route['handle'] = ({ getAuth, property }) => {
   return { verifiedBy, scopes, subject, property: property?.verifiedBy }
 }
 
-/** One route that asks nobody, one that always asks, and what a test adds. */
+/** One route without introspection, one that always introspects, and what a test adds. */
 const ROUTES: readonly Route[] = [
   { path: '/read', handle: whoCalls },
   { path: '/pay', demands: [ALWAYS], handle: whoCalls },
@@ -160,7 +160,7 @@ describe.each(harnesses)('%s', (_, harness) => {
       expect(asked()).toBe(0)
     })
 
-    it('without a token: 401, and nobody is asked; also where it is optional', async () => {
+    it('without a token: 401 and no introspection; also where it is optional', async () => {
       for (const optional of [false, true]) {
         const { ask, asked } = await createApi({}, { placement, optional })
         expect(await ask('/pay', undefined)).toMatchObject({ status: 401, code: 'ERR_TOKEN_MISSING' })
@@ -251,7 +251,7 @@ describe.each(harnesses)('%s', (_, harness) => {
       issuer.clearFaults()
       const revoked = await issuer.issueToken()
       issuer.revoke(revoked)
-      // The endpoint may be at rest: then nobody can know.
+      // The circuit breaker may be open: then it cannot be known.
       expect([200, 401]).toContain((await ask('/pay', revoked)).status)
     })
 

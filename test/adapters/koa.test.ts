@@ -75,11 +75,11 @@ describe.each([
     expect(await (await fetch(url, { headers: await bearer({ subject: 'user-1' }) })).text()).toBe('user-1')
   })
 
-  it('getAuth is right whatever else writes to ctx.state.auth', async () => {
+  it('getAuth is right when other middleware writes to ctx.state.auth', async () => {
     const app = createApp()
     app.use(telnyxAuth(reach()))
     app.use((ctx, next) => {
-      ctx.state = { auth: { subject: 'somebody else' } }
+      ctx.state = { auth: { subject: 'another caller' } }
       return next()
     })
     app.use((ctx) => {
@@ -117,7 +117,7 @@ describe.each([
     expect((await fetch(`${url}/x`)).headers.get('www-authenticate')).toContain('scope="a"')
   })
 
-  it('passes on what comes after it returns, and says nobody to what comes before', async () => {
+  it('passes on what later middleware returns, and shows no caller to earlier middleware', async () => {
     const app = createApp()
     const seen: unknown[] = []
     app.use(async (ctx, next) => {
@@ -162,7 +162,7 @@ describe.each([
     },
   )
 
-  it('P2: goes by the URL that was asked for, whatever a mounted application sees', async () => {
+  it('P2: uses the requested URL, not the one that a mounted application sees', async () => {
     const app = createApp()
     // As koa-mount does it.
     app.use((ctx, next) => {
@@ -259,7 +259,7 @@ describe.each([
     },
   )
 
-  it('who was refused later is nobody, even where an application goes on', async () => {
+  it('a caller that was refused later is not authenticated, even where the application continues', async () => {
     const app = createApp()
     app.use(telnyxAuth(reach()))
     app.use((ctx, next) =>

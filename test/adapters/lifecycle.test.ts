@@ -8,7 +8,7 @@ import { AUDIENCE } from '../support/outcome.js'
 import { harnesses } from './contract/all.js'
 import type { Setup } from './contract/harness.js'
 
-/** Attack 34, on every framework: whatever happens, a request ends once, and nothing is left over. */
+/** Attack 34, on every framework: in every case a request ends once, and nothing is left over. */
 
 let issuer: MockIssuer
 let token: string
@@ -107,7 +107,7 @@ describe.each(harnesses)('%s', (_, harness) => {
       ['router'],
       [{ status: 200 }],
       [new Error('my own')],
-    ])('whoever is refused by throwing %j does not get in: a 500, not a 401', async (thrown) => {
+    ])('a caller that is refused by throwing %j does not get in: a 500, not a 401', async (thrown) => {
       const handle = vi.fn(() => 'never')
       const validate = vi.fn(() => Promise.reject(thrown))
       for (const errors of ['respond', 'unhandled'] as const)
@@ -169,7 +169,7 @@ describe.each(harnesses)('%s', (_, harness) => {
           }),
         500,
       ],
-    ])('whoever is refused with %s is answered, once', async (_, make, status) => {
+    ])('a caller that is refused with %s is answered, once', async (_, make, status) => {
       const handle = vi.fn(() => 'never')
       const validate = () => Promise.reject(make())
       for (const errors of ['respond', 'handled', 'unhandled'] as const) {

@@ -238,7 +238,7 @@ const MISTAKES: Record<string, readonly [() => Told | Promise<Told>, Partial<Tol
   ],
   'introspection credentials that are refused': [
     () => {
-      const introspection = { when: 'opaque', clientId: 'nobody', clientSecret: 'wrong' } as const
+      const introspection = { when: 'opaque', clientId: 'unknown', clientSecret: 'wrong' } as const
       return warning(createVerifier({ ...reach, introspection }).verify('b3BhcXVl'))
     },
     { code: 'ERR_INTROSPECTION_UNAVAILABLE' },

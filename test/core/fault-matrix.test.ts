@@ -147,7 +147,7 @@ function ruling(
   kind: Kind,
 ): Outcome {
   const isBroken = (part: Part) => breaks.includes(part) && !unnoticed?.(moment, kind)
-  // What was loaded is at hand until the tolerance is over; what was not must be loaded now.
+  // Loaded documents are cached until the tolerance is over; others must be loaded now.
   const atHand = moment === 'fresh' || moment === 'stale'
   const hasMetadata = atHand || !isBroken('metadata')
   const newestKeys = hasMetadata && !isBroken('keys')
@@ -163,7 +163,7 @@ function ruling(
   const askedIfPossible = (otherwise: Outcome) => (mode === 'off' ? otherwise : asked('introspection'))
 
   switch (kind) {
-    // The token itself says what is wrong with it, whatever the issuer would say.
+    // The token itself is wrong, so the answer of the issuer does not matter.
     case 'expired':
       return '401 ERR_TOKEN_EXPIRED'
     case 'disallowed':
@@ -185,7 +185,7 @@ function ruling(
   }
 }
 
-/** How long it may take, in milliseconds: nothing, where all is at hand. */
+/** How long it may take, in milliseconds: 0 where everything is cached. */
 function patience({ moment, mode }: Cell, kind: Kind): number {
   if (kind === 'expired' || kind === 'disallowed') return 0
   const local = (kind === 'good' || kind === 'forged' || kind === 'revoked') && mode !== 'always'
@@ -336,7 +336,7 @@ const faults: readonly Fault[] = [
     attack: 35,
     what: 'introspection_endpoint over http',
     breaks: ['introspection'],
-    // The metadata at hand are good for an hour, unless a token with an unknown key has them asked for whether the keys
+    // The cached metadata are good for an hour, unless a token with an unknown key has them asked for whether the keys
     // are somewhere else; what comes after that hears of it as well.
     unnoticed: (moment, kind) => moment === 'fresh' && kind !== 'unknown' && kind !== 'opaque',
     overAfter: 301,
@@ -594,7 +594,7 @@ describe('attacks 35–38, 40, 41: every fault, moment, mode and kind of token',
           if (isFinal && issuer.introspected.includes(token)) wrong.push({ ...cell, kind, was: 'sent' })
         }
 
-        // A positive control: all is well again once the fault is over, whatever was remembered of it.
+        // A positive control: after the fault, every request succeeds again.
         if (!kinds.includes('good')) continue
         Object.assign(issuer.documents, { metadata, jwks })
         Object.assign(issuer, { introspection: undefined, said: {} })
@@ -648,7 +648,7 @@ interface Rotation {
   readonly overAfter?: number
 }
 
-/** A good token whose key is at hand. */
+/** A good token whose key is cached. */
 const accepted = ({ mode }: Cell): Outcome => (mode === 'always' ? '200 both' : '200 signature')
 const isAtHand = ({ moment }: Cell) => moment === 'fresh' || moment === 'stale'
 
@@ -658,7 +658,7 @@ const rotations: readonly Rotation[] = [
     rotate: async ({ issuer }) => issuer.documents.publish(key.jwk, next.jwk),
     newKey: next,
     keepsOld: true,
-    // One request, and nobody is refused.
+    // One request, and no caller is refused.
     right: accepted,
   },
   {
@@ -706,7 +706,7 @@ const rotations: readonly Rotation[] = [
     keepsOld: true,
     right: (cell, age) => {
       if (age === 'old' && isAtHand(cell)) return accepted(cell)
-      // Whether there is such a key cannot be told before the pause is over: nobody's fault but the issuer's.
+      // Whether there is such a key cannot be told before the pause is over: the issuer's fault, not the caller's.
       return cell.mode === 'off' ? '503 ERR_KEYS_UNAVAILABLE' : '200 introspection'
     },
     overAfter: 60,
@@ -860,7 +860,7 @@ describe('attacks 39, 42 and 43: many at once, at every moment', { timeout: 30_0
     },
   )
 
-  it('attack 43: good tokens beside a flood of unknown kids wait for nobody, with the issuer silent', async () => {
+  it('attack 43: good tokens do not wait beside a flood of unknown kids, with the issuer silent', async () => {
     const setting = await arrive({ moment: 'fresh', mode: 'off' })
     setting.issuer.documents.jwks = silence
     const unknown = distinct((n) => `unknown-${n}`)(setting)

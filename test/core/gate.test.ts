@@ -34,7 +34,7 @@ describe('a authenticator that defers', () => {
     expect(await requireAuth()(requestKey)).toMatchObject({ status: 403 })
   })
 
-  it('asks for itself, whatever another authenticator refused before', async () => {
+  it('decides for itself after another authenticator refused', async () => {
     const requestKey = {}
     const good = await request(['a'])
     const other = createAuthenticator({ ...reach(), audience: 'urn:other' })
@@ -318,7 +318,7 @@ describe('a guard that asks the issuer', () => {
     expect(await always(requestKey)).toMatchObject({ status: 403 })
   })
 
-  it('takes a refusal of a validate for what it is, whatever its code', async () => {
+  it('takes a refusal of a validate for what it is, with any code', async () => {
     const { requestKey } = await createConfirming('a b')
     const validate = () => Promise.reject(new InvalidTokenError('ERR_TOKEN_INACTIVE'))
     expect(await requireAuth({ validate })(requestKey)).toMatchObject({ status: 401 })

@@ -260,7 +260,7 @@ describe('a fetch whose response reveals the request', () => {
     }
     // A value that is no response, as plain JavaScript may return it.
     const verifier = makeVerifier({ fetch: Object(fetch) }, options)
-    const error = await rejectionOf(verifier.verify('opaque-token-of-somebody'))
+    const error = await rejectionOf(verifier.verify('opaque-token-of-a-caller'))
     expect(error).toMatchObject({ code: 'ERR_INTROSPECTION_UNAVAILABLE', cause: { reason: 'network' } })
     const shown = inspect(error, { depth: 9, showHidden: true })
     expect(shown).not.toContain(SECRET)

@@ -333,7 +333,7 @@ describe('BoundedCache', () => {
     for (const key of ['a', 'b']) cache.get(key, 0)
     cache.set('d', 'd', 1, 1000)
     expect(cache.get('c', 0)).toBeUndefined()
-    // The hand is at the new one, which nobody has used; a and b were forgiven, and are next.
+    // The pointer is at the new entry, which was not used. a and b have lost their mark, and are evicted next.
     cache.set('e', 'e', 1, 1000)
     expect(cache.get('d', 0)).toBeUndefined()
     expect(['a', 'b', 'e'].map((key) => cache.get(key, 0))).toEqual(['a', 'b', 'e'])
@@ -550,7 +550,7 @@ describe('CachedDocument', () => {
   })
 
   it.each([240, 299.999])(
-    'after 80 % (%d s of 300), it is loaded in the background, once; nobody waits',
+    'after 80 % (%d s of 300), it is loaded in the background, once; no caller waits',
     async (age) => {
       const shelf = await Shelf.holding('A', age)
       for (let n = 0; n < 5; n++) expect(await shelf.document.get()).toBe('A')
@@ -621,7 +621,7 @@ describe('CachedDocument', () => {
     expect(shelf.document).toMatchObject({ value: 'A', stale: true, usable: true, pauseMs: 5000 })
   })
 
-  it('past its lifetime and in trouble, nobody waits, not even for a load that begins', async () => {
+  it('past its lifetime and while the issuer fails, no caller waits, not even for a load that begins', async () => {
     const shelf = await Shelf.holding('A', 290)
     expect(await shelf.document.get()).toBe('A')
     await shelf.fail()
@@ -646,7 +646,7 @@ describe('CachedDocument', () => {
 
   // A failure counts as recent until after the longest pause.
   it.each([0, 0.999])(
-    'nobody who comes every second waits, though the pause was as long as it can be (chance %d)',
+    'a caller that comes every second never waits, even after the longest pause (chance %d)',
     async (chance) => {
       const shelf = await Shelf.holding('A', 290)
       shelf.clock.chance = chance
@@ -749,7 +749,7 @@ describe('CachedDocument', () => {
     expect(shelf.document.pauseMs).toBe(5000)
   })
 
-  it('pauses as long as others say that nobody may be asked, but not before the first failure', async () => {
+  it('pauses as long as other limits forbid requests, but not before the first failure', async () => {
     let waitMs = 45_000
     const shelf = new Shelf({ waitMs: () => waitMs })
     expect(shelf.document.pauseMs).toBe(0)

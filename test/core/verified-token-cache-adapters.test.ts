@@ -35,10 +35,10 @@ describe('an authenticator', () => {
     const refused = await authenticator.authenticate(handleFor(requestKey), request(`Bearer ${token}x`))
     expect(refused).toMatchObject({ status: 401 })
     expect(requireAuth()(requestKey)).toMatchObject({ status: 401 })
-    const nobody = {}
-    expect(authenticator.authenticate(handleFor(nobody), request())).toBeUndefined()
-    expect(requireAuth()(nobody)).toMatchObject({ status: 401 })
-    expect(thrownBy(() => getAuth(nobody))).toMatchObject({ code: 'ERR_TOKEN_MISSING' })
+    const anonymous = {}
+    expect(authenticator.authenticate(handleFor(anonymous), request())).toBeUndefined()
+    expect(requireAuth()(anonymous)).toMatchObject({ status: 401 })
+    expect(thrownBy(() => getAuth(anonymous))).toMatchObject({ code: 'ERR_TOKEN_MISSING' })
   })
 
   it('with a policy of its own shares what is known, and nothing more', async () => {
@@ -105,7 +105,7 @@ describe('attack 34: at once or later, a request goes on once, and nothing escap
     },
   )
 
-  it.each([false, true])('whatever a request throws when it is looked at (known: %s)', async (known) => {
+  it.each([false, true])('a request that throws when it is read (known: %s)', async (known) => {
     const verifier = createVerifier(options)
     if (known) await verifier.verify(lasting)
     const authenticator = createAuthenticator({ verifier })
@@ -158,7 +158,7 @@ describe('attack 34: at once or later, a request goes on once, and nothing escap
   })
 
   // As zone.js and bluebird do: async functions go on making promises of the language's own.
-  it('B6: where somebody has replaced the global Promise, nobody bad gets in', async () => {
+  it('B6: with a replaced global Promise, no bad token gets in', async () => {
     const { requireScopes } = createGuards(
       (authorize) => (requestKey: object) => authorize(handleFor(requestKey)),
     )

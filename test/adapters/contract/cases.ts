@@ -8,7 +8,7 @@ export const RULES: readonly string[] = [
   'J10',
 ]
 
-/** A request, and what exactly is answered, whatever framework the API is built with. */
+/** A request, and the exact answer in every framework. */
 export interface Case {
   readonly rules: readonly string[]
   readonly what: string
@@ -411,7 +411,7 @@ const scopes: readonly Case[] = [
     ...get('/read', 'read'),
     answer: insufficientScope('write'),
   },
-  { rules: ['B6'], what: 'a token alone is enough', ...get('/somebody', 'good'), answer: ok('somebody') },
+  { rules: ['B6'], what: 'a token alone is enough', ...get('/caller', 'good'), answer: ok('caller') },
   {
     rules: ['P4'],
     what: 'offline_access is never asked for',
@@ -928,9 +928,9 @@ const behaviour: readonly Case[] = [
   },
   {
     rules: ['B5', 'P4'],
-    what: 'optional: a route that needs somebody',
+    what: 'optional: a route that needs a caller',
     setup: 'optional',
-    path: '/somebody',
+    path: '/caller',
     answer: missing(),
   },
   {
@@ -974,7 +974,7 @@ const behaviour: readonly Case[] = [
     },
     {
       rules: ['B4', 'B6', 'P3'],
-      what: `errors that nobody answers: ${what}`,
+      what: `errors that the application does not handle: ${what}`,
       setup: 'unhandled',
       ...get(path, token),
       answer: {

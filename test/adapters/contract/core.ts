@@ -14,7 +14,7 @@ function merge(setup: Setup, demands: readonly Demand[]): Policy {
   }
 }
 
-/** Whatever has web requests, with nothing but what the README says about `createVerifier`. */
+/** A platform with web requests, with only what the README says about `createVerifier`. */
 export const harnesses: readonly Harness[] = [
   {
     name: 'core',
@@ -41,7 +41,7 @@ export const harnesses: readonly Harness[] = [
           property: auth,
           getAuth() {
             if (auth) return auth
-            throw new Error('Nobody was authenticated')
+            throw new Error('No caller was authenticated')
           },
         }
         return Response.json(await route.handle(who))

@@ -2,7 +2,7 @@ import type { RequestListener, ServerResponse } from 'node:http'
 import { type Auth, type Policy, TelnyxAuthError, type VerifierOptions } from '@telnyx-auth/core'
 import type { Guards } from '@telnyx-auth/core/adapter'
 
-/** The contract says how an API answers, whatever framework it is built with. A harness builds the API with one. */
+/** The contract says how an API answers in every framework. A harness builds the API with one framework. */
 export interface Harness {
   readonly name: string
   /** Whether the framework knows nothing of Node's response. */
@@ -21,7 +21,7 @@ export interface Setup {
    * hooks; there, every framework knows what follows.
    */
   readonly placement?: 'global' | 'route'
-  /** Whether errors are handed to the framework; and whether the application handles them there, or nobody does. */
+  /** Whether errors are handed to the framework; and whether the application handles them there. */
   readonly errors?: 'respond' | 'handled' | 'unhandled'
   /** What the application's own error handler does to an error before it answers. */
   readonly spoil?: (error: TelnyxAuthError) => void

@@ -14,7 +14,7 @@ const routes: readonly Route[] = [
   },
   { path: '/whoami', handle: ({ property }) => ({ anonymous: property === undefined }) },
   { path: '/form', method: 'POST', handle: () => 'never' },
-  { path: '/somebody', demands: [{}], handle: () => 'somebody' },
+  { path: '/caller', demands: [{}], handle: () => 'caller' },
   { path: '/read', demands: [['read']], handle: () => 'read' },
   { path: '/read', method: 'POST', demands: [['write']], handle: () => 'written' },
   { path: '/both', demands: [['read', 'write']], handle: () => 'both' },

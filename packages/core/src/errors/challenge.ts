@@ -46,7 +46,7 @@ export function formatChallenge(parameters: ChallengeParameters): string {
   return `Bearer ${written.join(', ')}`
 }
 
-/** The errors can be made by anybody, of any string: what does not belong into a list is left out. */
+/** Applications can create the errors with any string. A value that no list can hold is left out. */
 function listOf(values: readonly string[] | undefined): string | undefined {
   return values?.filter((value) => NQCHARS.test(value)).join(' ')
 }

@@ -142,7 +142,7 @@ export abstract class TelnyxAuthError extends Error {
 /** A refusal is for one request: a cache must not answer another one with it (RFC 9111 §5.2.2.5). */
 const NOT_STORED: Readonly<Record<string, string>> = { 'Cache-Control': 'no-store' }
 
-/** What is known of an error, whatever is written to it. */
+/** The state of an error. Writing to the members of the error does not change it. */
 interface State {
   /** What it was made as. */
   readonly answer: ResponseParts
@@ -185,7 +185,7 @@ export function scopesBeforeContext(error: TelnyxAuthError): readonly string[] {
   return known
 }
 
-/** The errors can be made by anybody, of anything; the answer must be possible all the same. */
+/** Applications can create the errors with any value. The answer must still be possible. */
 function listOfStrings(values: unknown): readonly string[] {
   const list: unknown[] = Array.isArray(values) ? values : []
   return Object.freeze(list.filter((value) => typeof value === 'string'))
@@ -303,7 +303,7 @@ export class UnavailableError extends TelnyxAuthError {
   ) {
     const { cause, reason, retryAfterSeconds } = ownMembers(detail)
     super(code, { cause, reason })
-    // A whole number, whatever is given: it becomes a header.
+    // Always a whole number, because it becomes a header.
     const seconds = Math.ceil(Number(retryAfterSeconds))
     this.retryAfterSeconds = seconds >= 0 && Number.isSafeInteger(seconds) ? seconds : 1
   }
