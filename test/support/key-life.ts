@@ -31,7 +31,7 @@ export const token = tokenOf(key)
 export const newToken = tokenOf(next)
 export const MOVED_URL = `${ISSUER}/moved`
 
-export const [, PAYLOAD, SIGNATURE] = segmentsOf(token)
+const [, PAYLOAD, SIGNATURE] = segmentsOf(token)
 /** A token whose key the issuer does not publish; all else is good. */
 export function unknownToken(kid: string): string {
   return `${encode(goodHeader(key, { kid }))}.${PAYLOAD}.${SIGNATURE}`
