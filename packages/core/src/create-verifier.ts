@@ -98,9 +98,7 @@ export class TokenVerifier implements Verifier {
   verify(token: string, policy?: Policy): Promise<Auth> {
     return this.#withChallengeContext(policy, missingToken, (compiled) =>
       // The type says string. In JavaScript, the value of an absent header gets here.
-      token === undefined || token === null
-        ? undefined
-        : observed(this.#clock, (trace) => this.#pipeline.decide(token, compiled, trace)),
+      token === undefined || token === null ? undefined : this.#decide(token, compiled),
     )
   }
 
@@ -123,6 +121,12 @@ export class TokenVerifier implements Verifier {
     return isObserved()
       ? observed(this.#clock, (trace) => this.#extractAndDecide(request, policy, trace))
       : this.#extractAndDecide(request, policy, undefined)
+  }
+
+  #decide(token: string, policy: CompiledPolicy): Awaitable<Auth> {
+    return isObserved()
+      ? observed(this.#clock, (trace) => this.#pipeline.decide(token, policy, trace))
+      : this.#pipeline.decide(token, policy, undefined)
   }
 
   #extractAndDecide(
