@@ -38,7 +38,7 @@ export default defineConfig(({ mode }) => {
       unstubGlobals: true,
       provide: { soak: mode === 'soak' },
       globalSetup: ['support/run-folder.ts'],
-      setupFiles: ['support/no-network.ts'],
+      setupFiles: ['support/no-network.ts', 'support/key-pool.ts'],
       ...test,
     },
   })

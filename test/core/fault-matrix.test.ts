@@ -53,10 +53,10 @@ const TIMEOUT_MS = 5_000
 const PATIENCE_MS = 1_000
 
 // Of all keys, these are imported the fastest.
-const key = makeKey('Ed25519', 'good')
-const next = makeKey('Ed25519', 'next')
-const sameKid = makeKey('Ed25519', 'good')
-const foreign = makeKey('Ed25519', 'foreign')
+const key = makeKey('RS256', 'good')
+const next = makeKey('RS256', 'next')
+const sameKid = makeKey('RS256', 'good')
+const foreign = makeKey('RS256', 'foreign')
 const disallowed = makeKey('ES256', 'disallowed')
 
 type Answer = (url: string, signal: AbortSignal) => Response | Promise<Response>
@@ -510,7 +510,7 @@ async function arrive({ moment, mode }: Cell): Promise<Setting> {
   const clock = new TestClock()
   const issuer = new Issuer(clock)
   const introspection = mode === 'off' ? undefined : { when: mode, clientId: 'api', clientSecret: 'secret' }
-  const verifier = makeVerifier(issuer, { introspection, algorithms: ['Ed25519'] }, clock)
+  const verifier = makeVerifier(issuer, { introspection, algorithms: ['RS256'] }, clock)
   if (moment !== 'before') {
     await verifier.preload()
     clock.advance(AGES[moment])

@@ -27,6 +27,7 @@ import {
   resolveOptions,
   TokenVerifier,
 } from '../../packages/core/src/testing.js'
+import { takeRsaKeyPair } from './rsa-keys.js'
 
 export const ISSUER = 'https://issuer.example'
 export const AUDIENCE = 'https://api.example.com'
@@ -92,6 +93,7 @@ function generatePair(algorithm: string, rsa: { modulusLength?: number; publicEx
   const namedCurve = CURVES[algorithm]
   if (namedCurve !== undefined) return generateKeyPairSync('ec', { namedCurve })
   if (algorithm.startsWith('Ed')) return generateKeyPairSync('ed25519')
+  if (Object.keys(rsa).length === 0) return takeRsaKeyPair()
   return generateKeyPairSync('rsa', { modulusLength: 2048, ...rsa })
 }
 
