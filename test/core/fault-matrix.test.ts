@@ -1,7 +1,14 @@
 import { gzipSync } from 'node:zlib'
-import { type ErrorCode, type FetchFunction, TelnyxAuthError, toResponse } from '@telnyx-auth/core'
+import {
+  type ErrorCode,
+  type FetchFunction,
+  type FetchResponse,
+  TelnyxAuthError,
+  toResponse,
+} from '@telnyx-auth/core'
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { TokenVerifier } from '../../packages/core/src/testing.js'
+import { jsonResponse } from '../support/answers.js'
 import { settle, trackThreadPool } from '../support/event-loop.js'
 import {
   AUDIENCE,
@@ -59,7 +66,7 @@ const sameKid = makeKey('RS256', 'good')
 const foreign = makeKey('RS256', 'foreign')
 const disallowed = makeKey('ES256', 'disallowed')
 
-type Answer = (url: string, signal: AbortSignal) => Response | Promise<Response>
+type Answer = (url: string, signal: AbortSignal) => FetchResponse | Promise<FetchResponse>
 
 /** An issuer with an introspection endpoint, which knows the tokens that were minted with it. */
 class Issuer {
@@ -84,7 +91,7 @@ class Issuer {
     this.introspected.push(token)
     if (this.introspection) return this.introspection(url, init.signal)
     const claims = { iss: ISSUER, aud: AUDIENCE, sub: 'user-1', exp: this.#clock.now() + 60 }
-    return Response.json(
+    return jsonResponse(
       this.active.has(token) || 'active' in this.said
         ? { active: true, ...claims, ...this.said }
         : { active: false },
@@ -93,7 +100,7 @@ class Issuer {
 }
 
 const metadataWith = (members: object) => () =>
-  Response.json({ issuer: ISSUER, jwks_uri: JWKS_URL, introspection_endpoint: INTROSPECTION_URL, ...members })
+  jsonResponse({ issuer: ISSUER, jwks_uri: JWKS_URL, introspection_endpoint: INTROSPECTION_URL, ...members })
 
 const minted = new Map<string, string>()
 
@@ -286,7 +293,7 @@ const keysFault = (what: string, body: unknown): Fault => ({
   what: `keys: ${what}`,
   breaks: ['keys'],
   strike: ({ documents }) => {
-    documents.jwks = () => Response.json(body)
+    documents.jwks = () => jsonResponse(body)
   },
 })
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { active, inactive, json, text } from '../support/answers.js'
+import { active, inactive, json, jsonResponse, text } from '../support/answers.js'
 import { settle } from '../support/event-loop.js'
 import { AUDIENCE, encode, rejectionOf } from '../support/forge.js'
 import { createSignal } from '../support/http.js'
@@ -142,7 +142,7 @@ describe('I4: the cache', () => {
 
   it('one token is not another: each is asked about', async () => {
     const world = await createWorld({
-      answer: ({ form }) => Response.json({ active: form.get('token') === 'good' }),
+      answer: ({ form }) => jsonResponse({ active: form.get('token') === 'good' }),
     })
     expect(await outcomeOf(world.verifier.verify('good'))).toBe('introspection')
     for (const token of ['Good', 'good=', 'goo', 'goodd', 'good.'])
@@ -155,7 +155,7 @@ describe('I4: the cache', () => {
   it(`${batches},000 made-up tokens do not push out an active one`, async () => {
     const world = await createWorld({
       introspection: { inactiveCacheSeconds: 3600, cacheSeconds: 3600, maxInFlight: 1000 },
-      answer: ({ form }) => Response.json({ active: form.get('token') === OPAQUE }),
+      answer: ({ form }) => jsonResponse({ active: form.get('token') === OPAQUE }),
     })
     const { verifier } = world
     await verifier.verify(OPAQUE)
@@ -218,7 +218,7 @@ describe('attack 43: many at once', () => {
       introspection: { cacheSeconds: 0, inactiveCacheSeconds: 0 },
       answer: async () => {
         await held.promise
-        return Response.json({ active: true })
+        return jsonResponse({ active: true })
       },
     })
     const verifications = Array.from({ length: many }, () => outcomeOf(world.verifier.verify(OPAQUE)))

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import type { FetchResponse } from '@telnyx-auth/core'
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { jsonResponse, quickResponse } from '../support/answers.js'
 import { compileCore } from '../support/compiled-core.js'
 import { settle } from '../support/event-loop.js'
 import { NOW } from '../support/forge.js'
@@ -18,21 +18,11 @@ import { scale } from '../support/scale.js'
 const HOUR = 3600
 const GOOD_PER_SECOND = 3
 
-/** A response that is read without other turns of the event loop, so that an hour passes fast. */
-const answered = (status: number, body: string): FetchResponse => {
-  const chunks = [{ done: false, value: Buffer.from(body) }]
-  const reader = {
-    read: async () => chunks.pop() ?? { done: true },
-    cancel: async () => undefined,
-  }
-  return { status, headers: new Headers(), body: { getReader: () => reader } }
-}
-
 const evilAnswers: [string, EndpointAnswer][] = [
-  ['500', () => answered(500, '')],
-  ['404', () => answered(404, '')],
-  ['429', () => answered(429, '')],
-  ['HTML', () => answered(200, '<html>')],
+  ['500', () => quickResponse('', { status: 500 })],
+  ['404', () => quickResponse('', { status: 404 })],
+  ['429', () => quickResponse('', { status: 429 })],
+  ['HTML', () => quickResponse('<html>')],
   ['silence', () => new Promise(() => undefined)],
 ]
 
@@ -77,7 +67,7 @@ describe('made-up tokens beside 3 good requests a second', () => {
     async ({ rate, what, answer, seconds }) => {
       const world = await createIntrospectionWorld()
       world.answer = (token, signal) =>
-        isEvil(token) ? answer(token, signal) : answered(200, '{"active":true}')
+        isEvil(token) ? answer(token, signal) : jsonResponse({ active: true })
       for (const token of tokens) expect(await world.outcome(token)).toBe('both')
       const advance = simulateTime(world)
       const outcomes = new Map<string, number>()
@@ -99,7 +89,7 @@ describe('made-up tokens beside 3 good requests a second', () => {
     async ({ rate, what, answer, seconds }) => {
       const world = await createIntrospectionWorld()
       world.answer = (token, signal) =>
-        isEvil(token) ? answer(token, signal) : answered(200, '{"active":true}')
+        isEvil(token) ? answer(token, signal) : jsonResponse({ active: true })
       const advance = simulateTime(world)
       let served = 0
       for (let second = 0; second < seconds; second++) {
@@ -128,7 +118,7 @@ describe('an endpoint of 200 answers a second', () => {
       new Promise((resolve) => {
         const now = performance.now()
         nextAt = Math.max(nextAt, now) + 5
-        setTimeout(() => resolve(answered(200, `{"active":${!isEvil(token)}}`)), nextAt - now)
+        setTimeout(() => resolve(jsonResponse({ active: !isEvil(token) })), nextAt - now)
       })
     const latencies: number[] = []
     const seconds = scale(10, 30)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { status } from '../support/answers.js'
+import { jsonResponse, status } from '../support/answers.js'
 import { rejectionOf } from '../support/forge.js'
 import {
   createIntrospectionWorld,
@@ -23,7 +23,7 @@ function limit(world: IntrospectionWorld, isActive: (token: string) => boolean, 
   const allowance = { left: LIMIT }
   const tooMany = status(429, headers)
   world.answer = (token, signal) =>
-    allowance.left-- > 0 ? Response.json({ active: isActive(token) }) : tooMany(token, signal)
+    allowance.left-- > 0 ? jsonResponse({ active: isActive(token) }) : tooMany(token, signal)
   return allowance
 }
 

@@ -1,6 +1,6 @@
 import type { FetchFunction } from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
-import { status } from '../support/answers.js'
+import { status, withHeader } from '../support/answers.js'
 import { settle } from '../support/event-loop.js'
 import { ForgedIssuer, JWKS_URL, METADATA_URL, makeVerifier, TestClock } from '../support/forge.js'
 import {
@@ -29,9 +29,7 @@ describe('ETag (RFC 9110 §13.1.2)', () => {
     async (url, signal) => {
       if (service.asked.at(-1)?.headers['if-none-match'] === tag)
         return new Response(null, { status: 304, headers })
-      const answer = await usual(url, signal)
-      answer.headers.set('etag', tag)
-      return answer
+      return withHeader(await usual(url, signal), 'etag', tag)
     }
 
   async function taggedService(tag: string, headers?: Readonly<Record<string, string>>): Promise<Service> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { noConnection, status } from '../support/answers.js'
+import { noConnection, status, withHeader } from '../support/answers.js'
 import { settle } from '../support/event-loop.js'
 import { JWKS_URL, METADATA_URL } from '../support/forge.js'
 import {
@@ -110,11 +110,8 @@ describe('the option "keys"', () => {
     expect(service.count(JWKS_URL)).toBe(0)
     await service.pass(1)
     const { jwks } = service.issuer
-    service.issuer.jwks = async (url, signal) => {
-      const answer = await jwks(url, signal)
-      answer.headers.set('cache-control', 'max-age=100')
-      return answer
-    }
+    service.issuer.jwks = async (url, signal) =>
+      withHeader(await jwks(url, signal), 'cache-control', 'max-age=100')
     await service.verifyAtOnce(token)
     await settle()
     expect(service.count(JWKS_URL)).toBe(1)

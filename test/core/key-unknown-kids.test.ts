@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@telnyx-auth/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { noConnection, silence, status } from '../support/answers.js'
+import { noConnection, silence, status, withHeader } from '../support/answers.js'
 import { settle } from '../support/event-loop.js'
 import { JWKS_URL, METADATA_URL } from '../support/forge.js'
 import { createSignal } from '../support/http.js'
@@ -81,11 +81,8 @@ describe('a flood of tokens with unknown kids', () => {
     async (maxAge) => {
       const service = new Service()
       const { jwks } = service.issuer
-      service.issuer.jwks = async (url, signal) => {
-        const answer = await jwks(url, signal)
-        answer.headers.set('cache-control', `max-age=${maxAge}`)
-        return answer
-      }
+      service.issuer.jwks = async (url, signal) =>
+        withHeader(await jwks(url, signal), 'cache-control', `max-age=${maxAge}`)
       await service.verifier.preload()
       service.asked.length = 0
       // Unknown kids come in bursts, so that refreshes in the background find their time as well.

@@ -16,6 +16,7 @@ import {
 import { expectNothingUnhandled, settle, until } from '../support/event-loop.js'
 import { createSignal, serve } from '../support/http.js'
 import { causeCode, postJson, readObject, rejectionOf, textOf } from '../support/oauth-requests.js'
+import { scale } from '../support/scale.js'
 
 const CLIENT = { clientId: 'app', clientSecret: 's3cret' }
 const CREDENTIALS = { client_id: CLIENT.clientId, client_secret: CLIENT.clientSecret }
@@ -104,7 +105,7 @@ describe('a revoked token', () => {
   })
 })
 
-// At least ten thousand requests, which take long on a busy machine.
+// Ten thousand requests, which take long on a busy machine.
 describe('client credentials tokens', { timeout: 120_000 }, () => {
   it('are not active after their client was evicted', async () => {
     const issuer = await open()
@@ -118,13 +119,13 @@ describe('client credentials tokens', { timeout: 120_000 }, () => {
     expect(await introspect(issuer, token)).toEqual({ active: false })
   })
 
-  it('stay inactive after their client was deleted, even if thousands are deleted later', async () => {
+  it('stay inactive after their client was deleted, even if others are deleted later', async () => {
     const issuer = await open()
     const answer = await readObject(await requestToken(issuer, CLIENT_CREDENTIALS))
     const token = textOf(answer, 'access_token')
     await manage(issuer, 'DELETE', `oauth_clients/${CLIENT.clientId}`)
     expect(await introspect(issuer, token)).toEqual({ active: false })
-    for (let others = 0; others < 10_000; others++) {
+    for (let others = 0; others < scale(1000, 10_000); others++) {
       const { client_id } = await registerClient(issuer, {})
       await manage(issuer, 'DELETE', `oauth_clients/${String(client_id)}`)
     }

@@ -16,6 +16,7 @@ import {
   type ErrorCode,
   type ErrorResponse,
   type FetchFunction,
+  type FetchResponse,
   TelnyxAuthError,
   toResponse,
   type VerifierOptions,
@@ -27,6 +28,7 @@ import {
   resolveOptions,
   TokenVerifier,
 } from '../../packages/core/src/testing.js'
+import { jsonResponse } from './answers.js'
 import { takeRsaKeyPair } from './rsa-keys.js'
 
 export const ISSUER = 'https://issuer.example'
@@ -175,21 +177,21 @@ export function segmentsOf(token: string): [string, string, string] {
   return [header, payload, signature]
 }
 
-type Answer = (url: string, signal: AbortSignal) => Response | Promise<Response>
+type Answer = (url: string, signal: AbortSignal) => FetchResponse | Promise<FetchResponse>
 
 /** An issuer whose documents can be anything. `urls` lists the requests. */
 export class ForgedIssuer {
   readonly urls: string[] = []
   jwks: Answer
-  metadata: Answer = () => Response.json({ issuer: ISSUER, jwks_uri: JWKS_URL })
+  metadata: Answer = () => jsonResponse({ issuer: ISSUER, jwks_uri: JWKS_URL })
 
   constructor(...keys: readonly ForgeKey[]) {
-    this.jwks = () => Response.json({ keys: keys.map(({ jwk }) => jwk) })
+    this.jwks = () => jsonResponse({ keys: keys.map(({ jwk }) => jwk) })
   }
 
   /** Serves these members from now on. */
   publish(...members: readonly unknown[]): void {
-    this.jwks = () => Response.json({ keys: members })
+    this.jwks = () => jsonResponse({ keys: members })
   }
 
   readonly fetch: FetchFunction = async (url, { signal }) => {

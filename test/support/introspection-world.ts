@@ -8,7 +8,7 @@ import {
 } from '@telnyx-auth/core'
 import { onTestFinished } from 'vitest'
 import type { TokenVerifier } from '../../packages/core/src/testing.js'
-import { active } from './answers.js'
+import { active, jsonResponse } from './answers.js'
 import { ForgedIssuer, goodToken, ISSUER, JWKS_URL, makeKey, makeVerifier, TestClock } from './forge.js'
 import { codeOf } from './outcome.js'
 
@@ -54,7 +54,7 @@ export async function createIntrospectionWorld(
   const clock = new TestClock()
   const documents = new ForgedIssuer(key)
   documents.metadata = () =>
-    Response.json({ issuer: ISSUER, jwks_uri: JWKS_URL, introspection_endpoint: INTROSPECTION_URL })
+    jsonResponse({ issuer: ISSUER, jwks_uri: JWKS_URL, introspection_endpoint: INTROSPECTION_URL })
   const asked: string[] = []
   const load = { inFlight: 0, most: 0 }
   const fetch: FetchFunction = async (url, init) => {

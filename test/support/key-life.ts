@@ -1,7 +1,7 @@
 import type { ErrorCode, FetchFunction, VerifierOptions } from '@telnyx-auth/core'
 import { afterEach, beforeEach, expect, vi } from 'vitest'
 import type { TokenVerifier } from '../../packages/core/src/testing.js'
-import { noConnection, silence, status, text } from './answers.js'
+import { jsonResponse, noConnection, silence, status, text } from './answers.js'
 import { settle } from './event-loop.js'
 import {
   encode,
@@ -42,11 +42,11 @@ export type Answer = ForgedIssuer['jwks']
 export const setOf =
   (...keys: readonly ForgeKey[]): Answer =>
   () =>
-    Response.json({ keys: keys.map(({ jwk }) => jwk) })
+    jsonResponse({ keys: keys.map(({ jwk }) => jwk) })
 export const metadataOf =
   (uri: string, headers: Readonly<Record<string, string>> = {}): Answer =>
   () =>
-    Response.json({ issuer: ISSUER, jwks_uri: uri }, { headers })
+    jsonResponse({ issuer: ISSUER, jwks_uri: uri }, { headers })
 export const html: Answer = text('<!doctype html>')
 /** The same answer after a delay. */
 export const late =
@@ -190,7 +190,7 @@ export const faults: readonly (readonly [string, Answer])[] = [
   ['status 404', status(404)],
   ['status 429', status(429)],
   ['HTML', html],
-  ['an empty object', () => Response.json({})],
+  ['an empty object', () => jsonResponse({})],
   ['silence', silence],
 ]
 /** Faults that the library treats differently. */
