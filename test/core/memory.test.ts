@@ -94,6 +94,7 @@ describe('attack 37: a body of 300 MB', () => {
     const result = await probeOne({ timeoutMs: 60_000, ...plan, watchMemory: true })
     const growth = {
       peakMb: numberOf(result, 'growth', 'peak') / MEBIBYTE,
+      peakUsedMb: numberOf(result, 'growth', 'peakUsed') / MEBIBYTE,
       leftMb: numberOf(result, 'growth', 'left') / MEBIBYTE,
       sentMb: numberOf(result, 'sent') / MEBIBYTE,
     }
@@ -121,7 +122,8 @@ describe('attack 37: a body of 300 MB', () => {
       maxResponseBytes: 16 * MEBIBYTE,
     })
     expect(result).toMatchObject({ reason: 'too-large' })
-    expect(growth.peakMb).toBeGreaterThan(10)
+    // The process itself need not grow where it has pages to spare.
+    expect(Math.max(growth.peakMb, growth.peakUsedMb)).toBeGreaterThan(10)
   })
 })
 

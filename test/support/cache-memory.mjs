@@ -93,12 +93,12 @@ const promised = Math.max(limits.maxEntries * 4096, 1024 * 1024)
 function measure(shape) {
   // Code is compiled before anything is measured.
   const warm = new VerifiedTokenCache({ maxEntries: 10, maxAgeMs: 600_000 })
-  for (let index = 0; index < 50; index++) add(warm, shape)
+  for (let index = 0; index < 12; index++) add(warm, shape)
   const before = used()
   const cache = new VerifiedTokenCache(limits)
   let last
   // More than the cache holds.
-  for (let index = 0; index < 1.5 * limits.maxEntries; index++) last = add(cache, shape)
+  for (let index = 0; index < 1.25 * limits.maxEntries; index++) last = add(cache, shape)
   const retained = used() - before
   return { shape, retained, promised, keeps: cache.get(tokenDigest(last), NOW) !== undefined }
 }

@@ -81,15 +81,17 @@ async function collect() {
   }
 }
 
-/** By how many bytes memory grows: the whole process at its peak, and what remains afterwards. */
+/** By how many bytes memory grows: at the peak, the whole process, and heap and buffers with garbage; and what remains. */
 async function growthDuring(work) {
   await collect()
   const before = process.memoryUsage()
-  let peak = before.rss
+  let [peak, peakUsed] = [0, 0]
   let samples = 0
   let isOver = false
   const sample = () => {
-    peak = Math.max(peak, process.memoryUsage.rss())
+    const now = process.memoryUsage()
+    peak = Math.max(peak, now.rss - before.rss)
+    peakUsed = Math.max(peakUsed, used(now) - used(before))
     samples++
     if (!isOver) setImmediate(sample)
   }
@@ -97,7 +99,7 @@ async function growthDuring(work) {
   await work()
   isOver = true
   await collect()
-  return { peak: peak - before.rss, left: used(process.memoryUsage()) - used(before), samples }
+  return { peak, peakUsed, left: used(process.memoryUsage()) - used(before), samples }
 }
 
 /** After this, `fetch`, decompression and verification have loaded what they need. */
