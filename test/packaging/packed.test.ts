@@ -12,7 +12,7 @@ import {
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { createVerifier } from '@telnyx-auth/core'
-import { createMockIssuer } from '@telnyx-auth/mock-issuer'
+import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { markdownFiles, read, snippetsIn } from '../docs/markdown.js'
@@ -33,33 +33,54 @@ async function readmeSnippets(): Promise<Map<string, string>> {
   return new Map(snippets.flatMap(({ example, code }) => (example === undefined ? [] : [[example, code]])))
 }
 
-/** A snippet that serves, unchanged and in a project of its own; asks it with and without a token. */
-async function serveSnippet(file: string) {
-  const issuer = await createMockIssuer({ algorithm: 'ES256' })
-  onTestFinished(() => issuer.close())
-  const code = (await readmeSnippets()).get(file) ?? ''
-  const url = await consumer.serve(await consumer.write(file.replaceAll('/', '-'), code), {
-    PORT: '0',
-    TELNYX_AUTH_ISSUER: await issuer.listen(),
-  })
-  const ask = (path: string, token?: string, init: RequestInit = {}) =>
-    fetch(url + path, {
-      ...init,
-      ...(token !== undefined && { headers: { ...init.headers, authorization: `Bearer ${token}` } }),
-    })
-  return { issuer, ask }
+/**
+ * Starts snippets that serve, unchanged and in a project of their own, all in one process.
+ *
+ * @returns what sends requests to one of them, with and without a token
+ */
+async function serveSnippets(files: readonly string[], issuer: string) {
+  const snippets = await readmeSnippets()
+  const programs = await Promise.all(
+    files.map((file) =>
+      consumer.write(file.replaceAll('/', '-'), snippets.get(file) ?? expect.fail(`There is no ${file}`)),
+    ),
+  )
+  const urls = await consumer.serve(programs, { PORT: '0', TELNYX_AUTH_ISSUER: issuer })
+  return (file: string) => {
+    const url = urls[files.indexOf(file)] ?? expect.fail(`${file} was not started`)
+    return (path: string, token?: string, init: RequestInit = {}) =>
+      fetch(url + path, {
+        ...init,
+        ...(token !== undefined && { headers: { ...init.headers, authorization: `Bearer ${token}` } }),
+      })
+  }
 }
 
 const METADATA = 'resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"'
 
 describe('the snippets of the README', () => {
+  let issuer: MockIssuer
+  let askOf: Awaited<ReturnType<typeof serveSnippets>>
+  beforeAll(async () => {
+    issuer = await createMockIssuer({ algorithm: 'ES256' })
+    const names = [
+      ...['express', 'koa', 'fastify', 'hono', 'mcp'].map((framework) => `${framework}/server.js`),
+      ...['express', 'koa', 'fastify'].map((framework) => `${framework}/custom.js`),
+    ]
+    askOf = await serveSnippets(
+      names.map((name) => `examples/${name}`),
+      await issuer.listen(),
+    )
+  })
+  afterAll(() => issuer.close())
+
   it.each([
     ['express', `Bearer realm="api", ${METADATA}`],
     ['koa', `Bearer realm="api", ${METADATA}`],
     ['fastify', `Bearer realm="api", scope="messaging.read", ${METADATA}`],
     ['hono', `Bearer realm="api", ${METADATA}`],
   ])('%s/server.js runs unchanged', async (framework, challengeOfMessages) => {
-    const { issuer, ask } = await serveSnippet(`examples/${framework}/server.js`)
+    const ask = askOf(`examples/${framework}/server.js`)
     const missing = await ask('/me')
     expect([missing.status, missing.headers.get('www-authenticate')]).toEqual([
       401,
@@ -82,7 +103,7 @@ describe('the snippets of the README', () => {
   })
 
   it.each(['express', 'koa', 'fastify'])('%s/custom.js runs unchanged', async (framework) => {
-    const { issuer, ask } = await serveSnippet(`examples/${framework}/custom.js`)
+    const ask = askOf(`examples/${framework}/custom.js`)
     expect(await (await ask('/greeting')).json()).toEqual({ greeting: 'Hello, guest' })
     const token = await issuer.issueToken({ clientId: 'client-1' })
     expect(await (await ask('/greeting', token)).json()).toEqual({ greeting: 'Hello, client-1' })
@@ -100,7 +121,7 @@ describe('the snippets of the README', () => {
   })
 
   it('mcp/server.js runs unchanged: a client that knows only the URL finds everything', async () => {
-    const { issuer, ask } = await serveSnippet('examples/mcp/server.js')
+    const ask = askOf('examples/mcp/server.js')
     const endpoint = 'https://api.example.com/mcp'
     // The client believes that it is there.
     const fetchFn = (input: string | URL, init?: RequestInit) => {
@@ -140,7 +161,9 @@ describe('the snippets of the README', () => {
   })
 
   it('metrics/server.js runs unchanged', async () => {
-    const { issuer, ask } = await serveSnippet('examples/metrics/server.js')
+    // In a process of its own: it counts the tokens of all verifiers.
+    const file = 'examples/metrics/server.js'
+    const ask = (await serveSnippets([file], issuer.issuer))(file)
     expect((await ask('/', await issuer.issueToken())).status).toBe(200)
     expect((await ask('/', await issuer.issueToken({ expiresInSeconds: -60 }))).status).toBe(401)
     expect((await ask('/')).status).toBe(401)
@@ -153,11 +176,9 @@ describe('the snippets of the README', () => {
   })
 
   it('standalone/token.js runs unchanged', async () => {
-    const issuer = await createMockIssuer({ algorithm: 'ES256' })
-    onTestFinished(() => issuer.close())
     const code = (await readmeSnippets()).get('examples/standalone/token.js') ?? ''
     const program = await consumer.write('token.js', code)
-    const env = { TELNYX_AUTH_ISSUER: await issuer.listen(), TELNYX_AUTH_AUDIENCE: 'https://api.example.com' }
+    const env = { TELNYX_AUTH_ISSUER: issuer.issuer, TELNYX_AUTH_AUDIENCE: 'https://api.example.com' }
     const token = await issuer.issueToken({ clientId: 'client-1', scopes: ['messaging.read'] })
     expect(await consumer.run(program, env, [token])).toEqual({
       code: 0,
@@ -166,8 +187,6 @@ describe('the snippets of the README', () => {
   })
 
   it('standalone/verify.js runs unchanged', async () => {
-    const issuer = await createMockIssuer({ algorithm: 'ES256' })
-    onTestFinished(() => issuer.close())
     const code = (await readmeSnippets()).get('examples/standalone/verify.js') ?? ''
     await consumer.write('verify.js', code)
     const program = await consumer.write(
@@ -181,13 +200,12 @@ describe('the snippets of the README', () => {
       const response = await handle(new Request(url + '/.well-known/oauth-protected-resource'))
       console.log(response.status, await response.text())`,
     )
-    const issuerUrl = await issuer.listen()
     const tokens = [
       await issuer.issueToken({ clientId: 'client-1', scopes: ['messaging.read'] }),
       await issuer.issueToken(),
     ]
     const { code: exit, output } = await consumer.run(program, {
-      TELNYX_AUTH_ISSUER: issuerUrl,
+      TELNYX_AUTH_ISSUER: issuer.issuer,
       TOKENS: tokens.join(' '),
     })
     expect(exit, output).toBe(0)
@@ -239,7 +257,8 @@ describe('npx @telnyx-auth/mock-issuer', () => {
     return consumer.path('node_modules/@telnyx-auth/mock-issuer', String(file))
   }
 
-  const run = async (...args: string[]) => consumer.run(await commandFile(), {}, args)
+  // By default the issuer generates an RSA key, which takes as long as all else.
+  const FAST = ['--port', '0', '--algorithm', 'ES256']
 
   /** Starts it, and waits until it has said all. */
   async function start(...args: string[]) {
@@ -290,7 +309,7 @@ describe('npx @telnyx-auth/mock-issuer', () => {
   )
 
   it('prints what an API and the official SDK need to find it', async () => {
-    const { output } = await start('--port', '0', '--api-key', 'KEY', '--audience', 'urn:mine')
+    const { output } = await start(...FAST, '--api-key', 'KEY', '--audience', 'urn:mine')
     const [, url] = /^issuer +(http:\/\/127\.0\.0\.1:\d+)$/m.exec(output) ?? []
     expect(output).toContain(`  TELNYX_AUTH_ISSUER=${url} TELNYX_AUTH_AUDIENCE=urn:mine node server.js\n`)
     expect(output).toContain(`  TELNYX_BASE_URL=${url}/v2 TELNYX_API_KEY=KEY node script.js\n`)
@@ -322,7 +341,7 @@ describe('npx @telnyx-auth/mock-issuer', () => {
 
   it('shows how a public client signs a user in', async () => {
     await consumer.write('public.json', `\ufeff${JSON.stringify([{ clientType: 'public' }])}`)
-    const { output } = await start('--port', '0', '--clients', 'public.json')
+    const { output } = await start(...FAST, '--clients', 'public.json')
     const [, verifier = '', line = ''] = /the code_verifier (\S+);.*\n +(curl .+)$/m.exec(output) ?? []
     const challenge = createHash('sha256').update(verifier).digest('base64url')
     expect(line).toContain(`&code_challenge=${challenge}&code_challenge_method=S256`)
@@ -332,7 +351,7 @@ describe('npx @telnyx-auth/mock-issuer', () => {
   })
 
   it('when it listens on all addresses, it says one that can be asked', async () => {
-    const { output } = await start('--port', '0', '--host', '0.0.0.0')
+    const { output } = await start(...FAST, '--host', '0.0.0.0')
     const [, url = ''] = /^issuer +(.+)$/m.exec(output) ?? []
     expect(new URL(url).hostname).toBe('127.0.0.1')
     expect((await fetch(`${url}/v2/oauth/jwks`)).status).toBe(200)
@@ -341,7 +360,7 @@ describe('npx @telnyx-auth/mock-issuer', () => {
   })
 
   it('ends in peace when it is told twice', async () => {
-    const { child, exited } = await start('--port', '0')
+    const { child, exited } = await start(...FAST)
     child.kill('SIGINT')
     child.kill('SIGINT')
     child.kill('SIGTERM')
@@ -352,15 +371,6 @@ describe('npx @telnyx-auth/mock-issuer', () => {
     const args = ['-c', `"$0" "$1" --help | true; exit "\${PIPESTATUS[0]}"`]
     const { stderr } = await promisify(execFile)('bash', [...args, process.execPath, await commandFile()])
     expect(stderr).toBe('')
-  })
-
-  it('tells what it takes', async () => {
-    const { code, output } = await run('--help')
-    expect(code).toBe(0)
-    for (const option of ['port', 'host', 'issuer', 'algorithm', 'typ', 'audience', 'api-key', 'clients'])
-      expect(output).toContain(`--${option} <`)
-    const { version } = await consumer.manifest('@telnyx-auth/mock-issuer')
-    expect(await run('--version')).toEqual({ code: 0, output: `${version}\n` })
   })
 
   const mistakes: readonly (readonly [string[], string])[] = [
@@ -384,37 +394,45 @@ describe('npx @telnyx-auth/mock-issuer', () => {
     [['--host', 'no.such.host.invalid'], 'no.such.host.invalid'],
   ]
 
-  describe('mistakes', () => {
-    let outcomes: readonly { code: number; output: string }[]
+  describe('when it ends by itself', () => {
+    /** What it does with these arguments. */
+    let outcomeOf: (args: readonly string[]) => { code: number; output: string }
+    let port: string
     beforeAll(async () => {
       await consumer.write('empty.js', '')
       await consumer.write('bad-clients.json', '[{"policyUri":"javascript:alert(1)"}]')
       await consumer.write('no-clients.json', '[null]')
       await consumer.write('escapes.json', '[{"clientId":"\\u001b[31mred"}]')
-      outcomes = await consumer.runEach(
-        await commandFile(),
-        mistakes.map(([args]) => args),
-      )
+      const issuer = await createMockIssuer({ algorithm: 'ES256' })
+      port = new URL(await issuer.listen()).port
+      const calls = [['--help'], ['--version'], ['--port', port], ...mistakes.map(([args]) => args)]
+      const outcomes = await consumer.runEach(await commandFile(), calls)
+      await issuer.close()
+      outcomeOf = (args) =>
+        outcomes[calls.findIndex((call) => call.join() === args.join())] ?? expect.fail('There is no outcome')
     })
 
-    it.each(mistakes.map(([args, message], index) => [args, message, index] as const))(
-      '%j is refused with a message',
-      (_, message, index) => {
-        const { code, output } = outcomes[index] ?? expect.fail('There is no outcome')
-        expect(code).toBe(1)
-        expect(output).toContain(message)
-        expect(output).toContain('--help')
-        expect(output).not.toContain('    at ')
-      },
-    )
-  })
+    it('tells what it takes', async () => {
+      const { code, output } = outcomeOf(['--help'])
+      expect(code).toBe(0)
+      for (const option of ['port', 'host', 'issuer', 'algorithm', 'typ', 'audience', 'api-key', 'clients'])
+        expect(output).toContain(`--${option} <`)
+      const { version } = await consumer.manifest('@telnyx-auth/mock-issuer')
+      expect(outcomeOf(['--version'])).toEqual({ code: 0, output: `${version}\n` })
+    })
 
-  it('says so when the port is taken', async () => {
-    const issuer = await createMockIssuer({ algorithm: 'ES256' })
-    onTestFinished(() => issuer.close())
-    const { port } = new URL(await issuer.listen())
-    const { code, output } = await run('--port', port)
-    expect([code, output]).toEqual([1, expect.stringContaining('The port is in use')])
+    it.each(mistakes)('%j is refused with a message', (args, message) => {
+      const { code, output } = outcomeOf(args)
+      expect(code).toBe(1)
+      expect(output).toContain(message)
+      expect(output).toContain('--help')
+      expect(output).not.toContain('    at ')
+    })
+
+    it('says so when the port is taken', () => {
+      const { code, output } = outcomeOf(['--port', port])
+      expect([code, output]).toEqual([1, expect.stringContaining('The port is in use')])
+    })
   })
 })
 
@@ -495,90 +513,109 @@ describe('the tarballs', () => {
   })
 })
 
+/** The right program and the wrong ones for a framework, by names that start with that of the framework. */
+const programsOf = (name: string): Record<string, string> => ({
+  [`${name}-right`]: RIGHT[name] ?? '',
+  ...Object.fromEntries(wrongPrograms(name).map(({ source }, index) => [`${name}-wrong-${index}`, source])),
+})
+
 describe('TypeScript', () => {
-  // One compilation for each framework, of all programs: right ones and wrong ones.
-  describe.each(ADAPTERS.map(([name]) => name))('%s', (name) => {
-    const wrong = wrongPrograms(name)
-    const LATE = `
-      import { requireScopes } from '@telnyx-auth/fastify'
-      import fastify from 'fastify'
-      fastify().get('/', { onSend: requireScopes('a') }, async () => 'x')
-    `
-    let errors: (file: string) => readonly string[]
-    beforeAll(async () => {
-      const programs = {
-        right: RIGHT[name] ?? '',
-        ...Object.fromEntries(wrong.map(({ source }, index) => [`wrong-${index}`, source])),
-        ...(name === 'fastify' && { late: LATE }),
-      }
-      // Hono's declarations use types of browsers.
-      const browser = { lib: ['es2023', 'dom', 'dom.iterable'], types: ['node'] }
-      errors = await consumer.compile(programs, name === 'hono' ? browser : undefined)
+  const LATE = `
+    import { requireScopes } from '@telnyx-auth/fastify'
+    import fastify from 'fastify'
+    fastify().get('/', { onSend: requireScopes('a') }, async () => 'x')
+  `
+  const BESIDE_MCP = `
+    import './mcp-sdk.js'
+    import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js'
+    import { type Auth, getAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
+    import express from 'express'
+
+    const app = express()
+    app.use(telnyxAuth())
+    app.get('/', requireScopes('a'), (req, res) => {
+      const theirs: AuthInfo | undefined = req.auth
+      const auth: Auth = getAuth(req)
+      res.json([theirs?.clientId, auth.subject])
     })
-
-    it('compiles what is right', () => {
-      expect(errors('right')).toEqual([])
-    })
-
-    it.each(wrong.map((program, index) => ({ ...program, index })))('refuses $what', ({ message, index }) => {
-      // One mistake, in the file of the consumer.
-      expect(errors(`wrong-${index}`)).toEqual([expect.stringMatching(message)])
-    })
-
-    it('has no error elsewhere', () => {
-      expect(errors('')).toEqual([])
-    })
-
-    if (name === 'fastify')
-      it('refuses a guard where it comes too late', () => {
-        expect(errors('late').join('\n')).toMatch(/onSendHookHandler/)
-      })
-  })
-
-  it('compiles what is right: mock-issuer', async () => {
-    const errors = await consumer.compile({ right: RIGHT['mock-issuer'] ?? '' })
-    expect([errors('right'), errors('')]).toEqual([[], []])
-  })
-
-  it.each([
-    ['express', '@types/express', '@types/express4'],
-    ['koa', '@types/koa', '@types/koa2'],
-  ])('compiles what is right: %s, with older types', async (name, types, older) => {
-    await consumer.link(types, 'test', older)
-    onTestFinished(() => consumer.link(types, 'test'))
-    const errors = await consumer.compile({ right: RIGHT[name] ?? '' })
-    expect([errors('right'), errors('')]).toEqual([[], []])
-  })
-
-  it('beside the MCP SDK, which declares req.auth too: getAuth is right', async () => {
-    // Their declaration, in a place from which this workspace's links lead to the same Express as ours.
+  `
+  // Two compilations of all programs: the declarations of Hono and of the MCP SDK use types of browsers.
+  const browser = { lib: ['es2023', 'dom', 'dom.iterable'], types: ['node'] }
+  let mcp: Record<string, string>
+  let errors: (program: string) => readonly string[]
+  beforeAll(async () => {
+    // The declaration of the MCP SDK, in a place from which this workspace's links lead to the same Express as ours.
     const middleware = 'dist/esm/server/auth/middleware/bearerAuth.d.ts'
     const theirs = await readFile(consumer.path('node_modules/@modelcontextprotocol/sdk', middleware), 'utf8')
     const [declaration = ''] = /^declare module 'express-serve-static-core' \{.*?^\}/ms.exec(theirs) ?? []
-    await consumer.write(
-      'mcp-sdk.d.ts',
-      `import { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js'\n${declaration}`,
-    )
-    const source = `
-      import './mcp-sdk.js'
-      import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js'
-      import { type Auth, getAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
-      import express from 'express'
+    mcp = {
+      'mcp-sdk.d': `import { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js'\n${declaration}`,
+      'beside-mcp': BESIDE_MCP,
+    }
+    const errorsWithoutBrowser = await consumer.compile({
+      ...programsOf('express'),
+      ...programsOf('koa'),
+      ...programsOf('fastify'),
+      'fastify-late': LATE,
+      'mock-issuer-right': RIGHT['mock-issuer'] ?? '',
+    })
+    const errorsWithBrowser = await consumer.compile({ ...programsOf('hono'), ...mcp }, browser)
+    errors = (program) => [...errorsWithoutBrowser(program), ...errorsWithBrowser(program)]
+  })
 
-      const app = express()
-      app.use(telnyxAuth())
-      app.get('/', requireScopes('a'), (req, res) => {
-        const theirs: AuthInfo | undefined = req.auth
-        const auth: Auth = getAuth(req)
-        res.json([theirs?.clientId, auth.subject])
-      })
-    `
-    const environment = { lib: ['es2023', 'dom'], types: ['node'] }
+  describe.each(ADAPTERS.map(([name]) => name))('%s', (name) => {
+    it('compiles what is right', () => {
+      expect(errors(`${name}-right`)).toEqual([])
+    })
+
+    it.each(wrongPrograms(name).map((program, index) => ({ ...program, index })))(
+      'refuses $what',
+      ({ message, index }) => {
+        // One mistake, in the file of the consumer.
+        expect(errors(`${name}-wrong-${index}`)).toEqual([expect.stringMatching(message)])
+      },
+    )
+  })
+
+  it('refuses a guard where it comes too late: fastify', () => {
+    expect(errors('fastify-late').join('\n')).toMatch(/onSendHookHandler/)
+  })
+
+  it('compiles what is right: mock-issuer', () => {
+    expect(errors('mock-issuer-right')).toEqual([])
+  })
+
+  it('has no error elsewhere', () => {
+    expect(errors('')).toEqual([])
+  })
+
+  describe('with older types', () => {
+    const older = [
+      ['express', '@types/express', '@types/express4'],
+      ['koa', '@types/koa', '@types/koa2'],
+    ] as const
+    let errors: (program: string) => readonly string[]
+    beforeAll(async () => {
+      for (const [, types, source] of older) await consumer.link(types, 'test', source)
+      errors = await consumer.compile(
+        Object.fromEntries(older.map(([name]) => [`${name}-right`, RIGHT[name] ?? ''])),
+      )
+    })
+    afterAll(async () => {
+      for (const [, types] of older) await consumer.link(types, 'test')
+    })
+
+    it.each(older)('compiles what is right: %s', (name) => {
+      expect([errors(`${name}-right`), errors('')]).toEqual([[], []])
+    })
+  })
+
+  it('beside the MCP SDK, which declares req.auth too: getAuth is right', async () => {
     // Two declarations of one property are an error, in the declarations: theirs wins.
-    const unchecked = await consumer.compile({ source }, { ...environment, skipLibCheck: true })
-    expect([unchecked('source'), unchecked('')]).toEqual([[], []])
-    const checked = await consumer.compile({ source }, environment)
-    expect(checked('').join('\n')).toMatch(/mcp-sdk\.d\.ts\(\d+,\d+\): error TS2430/)
+    const unchecked = await consumer.compile(mcp, { ...browser, skipLibCheck: true })
+    for (const program of [...Object.keys(mcp), '']) expect(unchecked(program)).toEqual([])
+    expect(errors('beside-mcp')).toEqual([])
+    expect(errors('mcp-sdk.d')).toEqual([expect.stringMatching(/mcp-sdk\.d\.ts\(\d+,\d+\): error TS2430/)])
   })
 
   it('core compiles without the types of Node', async () => {

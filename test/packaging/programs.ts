@@ -207,7 +207,7 @@ export function wrongPrograms(adapter: string): readonly WrongProgram[] {
     message,
     source: `
       import { createVerifier, requireAuth, requireScopes, telnyxAuth } from '@telnyx-auth/${adapter}'
-      import fastify from 'fastify'
+      ${adapter === 'fastify' ? "import fastify from 'fastify'" : ''}
       ${statement.replace('USE', USE[adapter] ?? '')}
     `,
   }))
