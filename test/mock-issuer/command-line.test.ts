@@ -29,7 +29,8 @@ async function shell(...lines: string[]): Promise<string[]> {
 }
 
 async function start(...args: string[]) {
-  const { issuer, text } = await runCommand(['--port', '0', ...args])
+  // The default, RSA, takes long to generate a key.
+  const { issuer, text } = await runCommand(['--port', '0', '--algorithm', 'ES256', ...args])
   onTestFinished(() => issuer?.close())
   return { text, url: issuer?.issuer ?? '', apiKey: issuer?.apiKey ?? '' }
 }
