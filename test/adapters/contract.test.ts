@@ -1,6 +1,6 @@
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { sendRaw, serve } from '../support/http.js'
+import { serve, shareServers } from '../support/http.js'
 import { harnesses } from './contract/all.js'
 import { type Case, cases, RULES } from './contract/cases.js'
 import { createSetup } from './contract/setups.js'
@@ -19,16 +19,17 @@ const INDIFFERENT = [
 let issuer: MockIssuer
 let tokens: ReadonlyMap<string, string>
 beforeAll(async () => {
+  vi.useFakeTimers({ toFake: ['Date'], now: NOW * 1000 })
   issuer = await createMockIssuer({ algorithm: 'ES256', now: () => NOW * 1000 })
   tokens = await issueTokens(issuer)
-})
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['Date'], now: NOW * 1000 })
-  // No pause is longer than it has to be.
-  vi.spyOn(Math, 'random').mockReturnValue(0)
   return () => void vi.useRealTimers()
 })
+beforeEach(() => {
+  // No pause is longer than it has to be.
+  vi.spyOn(Math, 'random').mockReturnValue(0)
+})
 
+/** With tokens in the place of their names. */
 function fill(text: string): string {
   return text.replace(/\{([^{}]+)\}/g, (_, name: string) => {
     const token = tokens.get(name)
@@ -38,19 +39,27 @@ function fill(text: string): string {
 }
 
 describe.each(harnesses)('the contract on %s', (_, harness) => {
+  const sharedServer = shareServers()
+  /** What the issuer was asked in the case. */
+  let asked: string[] = []
+  const fetch: MockIssuer['fetch'] = async (input, init) => {
+    asked.push(JSON.stringify([input, init]))
+    return issuer.fetch(input, init)
+  }
+
   it.each(cases.map((each): [string, Case] => [`${each.rules.join(', ')}: ${each.what}`, each]))(
     '%s',
     async (_, each) => {
-      const asked: string[] = []
-      const setup = createSetup(each.setup ?? 'default', async (input, init) => {
-        asked.push(JSON.stringify([input, init]))
-        return issuer.fetch(input, init)
-      })
-      const { port } = await serve(await harness.build(setup))
-      const response = await sendRaw(port, fill(each.path), each.lines?.map(fill), {
-        method: each.method,
-        body: each.body === undefined ? undefined : fill(each.body),
-      })
+      asked = []
+      const { setup = 'default', method = 'GET', path, lines = [], body = '' } = each
+      const build = () => harness.build(createSetup(setup, fetch))
+      const hasToken = [path, ...lines, body].some((text) => fill(text) !== text)
+      // An API that gets a token is a new one: it has to ask the issuer, and its requests are looked at below.
+      const { client } = hasToken ? await serve(await build()) : await sharedServer(setup, build)
+      const connection = client.open()
+      const response = await connection.request(method, fill(path), lines.map(fill), fill(body))
+      // Nothing follows the response.
+      await connection.close()
 
       const headers = new Map([...response.headers].filter(([name]) => !INDIFFERENT.includes(name)))
       const expected = new Map(
@@ -74,11 +83,10 @@ describe.each(harnesses)('the contract on %s', (_, harness) => {
         expect(new Set(names).size).toBe(names.length)
       }
       const answered = JSON.stringify([...response.headers, response.body])
-      for (const token of tokens.values()) {
-        expect(answered).not.toContain(token)
-        // P5: nor is it passed upstream.
-        expect(asked.join()).not.toContain(token)
-      }
+      const areIn = (text: string) => [...tokens.values()].filter((token) => text.includes(token))
+      expect(areIn(answered)).toEqual([])
+      // P5: nor is it passed upstream.
+      expect(areIn(asked.join())).toEqual([])
     },
   )
 })

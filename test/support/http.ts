@@ -1,51 +1,63 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
-import { connect } from 'node:net'
-import { text } from 'node:stream/consumers'
-import { onTestFinished } from 'vitest'
+import { afterAll, onTestFinished } from 'vitest'
+import { HttpClient } from './http-client.js'
 
-/** Serves on a free loopback port until the test is over. */
-export async function serve(listener: RequestListener): Promise<{ port: number; url: string }> {
+export interface Server {
+  readonly port: number
+  readonly url: string
+  /** A client of this server, which is closed with it. */
+  readonly client: HttpClient
+  close(): Promise<void>
+}
+
+/** Serves on a free loopback port until the caller closes the server. */
+export async function startServer(listener: RequestListener): Promise<Server> {
   const server = createServer(listener)
+  // A connection that a slow test does not use for some seconds stays open.
+  server.keepAliveTimeout = 0
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  onTestFinished(async () => {
-    const closed = once(server, 'close')
-    server.close()
-    server.closeAllConnections()
-    await closed
-  })
   const address = server.address()
   if (typeof address !== 'object' || address === null) throw new Error('The server has no address')
-  return { port: address.port, url: `http://127.0.0.1:${address.port}` }
-}
-
-export interface RawResponse {
-  readonly status: number
-  readonly headers: ReadonlyMap<string, readonly string[]>
-  readonly body: string
-}
-
-/** Sends exactly these header lines, also those that HTTP clients refuse to send. */
-export async function sendRaw(
-  port: number,
-  path: string,
-  headerLines: readonly string[] = [],
-  { method = 'GET', body = '' }: { method?: string | undefined; body?: string | undefined } = {},
-): Promise<RawResponse> {
-  const socket = connect(port, '127.0.0.1')
-  const sent = [`${method} ${path} HTTP/1.1`, 'Host: 127.0.0.1', 'Connection: close', ...headerLines]
-  if (body !== '') sent.push(`Content-Length: ${body.length}`)
-  socket.write([...sent, '', body].join('\r\n'), 'latin1')
-  const answer = await text(socket)
-  const [head = '', ...rest] = answer.split('\r\n\r\n')
-  const [statusLine = '', ...lines] = head.split('\r\n')
-  const headers = new Map<string, string[]>()
-  for (const line of lines) {
-    const [, name = '', value = ''] = /^([^:]+):\s*(.*)$/.exec(line) ?? []
-    headers.set(name.toLowerCase(), [...(headers.get(name.toLowerCase()) ?? []), value])
+  const { port } = address
+  const client = new HttpClient(port)
+  return {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    client,
+    async close() {
+      const closed = once(server, 'close')
+      server.close()
+      try {
+        await client.close()
+      } finally {
+        server.closeAllConnections()
+        await closed
+      }
+    },
   }
-  return { status: Number(statusLine.split(' ')[1]), headers, body: rest.join('\r\n\r\n') }
+}
+
+/** Serves on a free loopback port until the test is over. */
+export async function serve(listener: RequestListener): Promise<Server> {
+  const server = await startServer(listener)
+  onTestFinished(() => server.close())
+  return server
+}
+
+/**
+ * Servers that the tests of a `describe` block share. Each is started when a test first asks for its name, and closed
+ * after the block.
+ */
+export function shareServers(): (name: string, build: () => Promise<RequestListener>) => Promise<Server> {
+  const servers = new Map<string, Server>()
+  afterAll(() => Promise.all(Array.from(servers.values(), (server) => server.close())))
+  return async (name, build) => {
+    const server = servers.get(name) ?? (await startServer(await build()))
+    servers.set(name, server)
+    return server
+  }
 }
 
 /** A promise that the test resolves. */

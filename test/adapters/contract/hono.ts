@@ -13,10 +13,10 @@ interface Env {
 }
 
 function createApp(setup: Setup): Hono<Env> {
-  // Hono's own error handler is not to write to the console.
-  vi.spyOn(console, 'error').mockImplementation(() => undefined)
   const app = new Hono<Env>()
   app.use((c, next) => {
+    // Hono's own error handler is not to write to the console. The spy ends with the test, the application may not.
+    if (!vi.isMockFunction(console.error)) vi.spyOn(console, 'error').mockImplementation(() => undefined)
     const set = (name: string, value: string | string[]) => {
       for (const [index, each] of [value].flat().entries()) c.header(name, each, { append: index > 0 })
     }
