@@ -1,9 +1,15 @@
 import { connect } from 'node:net'
-import { InsufficientAuthenticationError, InsufficientScopeError, InvalidTokenError } from '@telnyx-auth/core'
+import {
+  InsufficientAuthenticationError,
+  InsufficientScopeError,
+  InvalidTokenError,
+  type Policy,
+} from '@telnyx-auth/core'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { settle } from '../support/event-loop.js'
-import { createSignal, serve } from '../support/http.js'
+import { createSignal, serve, shareServers } from '../support/http.js'
+import { type HttpClient, singleHeaders } from '../support/http-client.js'
 import { AUDIENCE } from '../support/outcome.js'
 import { harnesses } from './contract/all.js'
 import type { Setup } from './contract/harness.js'
@@ -11,9 +17,18 @@ import type { Setup } from './contract/harness.js'
 /** Attack 34, on every framework: in every case a request ends once, and nothing is left over. */
 
 let issuer: MockIssuer
-let token: string
+/** The tokens of 100 callers. */
+let crowd: readonly string[]
 beforeAll(async () => {
   issuer = await createMockIssuer({ algorithm: 'ES256' })
+  crowd = await Promise.all(
+    Array.from({ length: 100 }, (_, index) => issuer.issueToken({ subject: `user-${index}` })),
+  )
+})
+
+/** One for each test: no verifier has it in its cache, so that the first request of a test has to wait for its decision. */
+let token: string
+beforeEach(async () => {
   token = await issuer.issueToken({ scopes: ['read'] })
 })
 
@@ -31,16 +46,20 @@ beforeEach(() => {
 })
 
 describe.each(harnesses)('%s', (_, harness) => {
-  const build = async (setup: Partial<Setup>) => {
+  const listenerOf = (setup: Partial<Setup>) => {
     const options = { audience: AUDIENCE, fetch: issuer.fetch, ...setup.options }
-    return serve(await harness.build({ routes: [], ...setup, options }))
+    return harness.build({ routes: [], ...setup, options })
   }
-  const ask = (url: string, authorization = `Bearer ${token}`) => fetch(url, { headers: { authorization } })
+  const build = async (setup: Partial<Setup>) => serve(await listenerOf(setup))
+  const ask = async (client: HttpClient, authorization = `Bearer ${token}`, path = '/') => {
+    const response = await client.request('GET', path, [`Authorization: ${authorization}`])
+    return { ...response, headers: singleHeaders(response) }
+  }
 
   it.each(['respond', 'unhandled'] as const)(
     'a refusal with headers of others that cannot be written is a refusal: %s',
     async (errors) => {
-      const { url } = await build({
+      const { client } = await build({
         errors,
         options: {
           validate() {
@@ -57,25 +76,46 @@ describe.each(harnesses)('%s', (_, harness) => {
         routes: [{ path: '/', handle: () => 'never' }],
       })
       for (let turn = 0; turn < 2; turn++) {
-        const response = await ask(url)
-        expect([response.status, response.headers.get('vary')]).toEqual([401, 'Origin'])
-        await response.text()
+        const response = await ask(client)
+        expect([response.status, response.headers.vary]).toEqual([401, 'Origin'])
       }
     },
   )
 
   describe.each(['global', 'route'] as const)('%s', (placement) => {
+    /** What the test gives to the APIs that tests share. */
+    let validate: NonNullable<Policy['validate']> = () => undefined
+    let handle: () => unknown = () => undefined
+    const serverOf = shareServers()
+
+    /** An API where `validate` belongs to `telnyxAuth` or to a guard. Tests share it. */
+    async function sharedApi(
+      errors: NonNullable<Setup['errors']>,
+      owner: 'telnyxAuth' | 'guard',
+    ): Promise<HttpClient> {
+      const policy: Pick<Policy, 'validate'> = { validate: (auth) => validate(auth) }
+      const route = { path: '/', handle: () => handle() }
+      const setup: Partial<Setup> =
+        owner === 'guard'
+          ? { routes: [{ ...route, demands: [policy] }] }
+          : { routes: [route], options: { audience: AUDIENCE, fetch: issuer.fetch, ...policy } }
+      const { client } = await serverOf(`${errors} ${owner}`, () =>
+        listenerOf({ placement, errors, ...setup }),
+      )
+      return client
+    }
+
     it('the handler is called once, and never for who is refused', async () => {
       const handle = vi.fn(() => 'here')
-      const { url } = await build({
+      const { client } = await build({
         placement,
         routes: [{ path: '/read', demands: [['read'], {}, { scopes: ['read'] }], handle }],
       })
-      expect(await (await ask(`${url}/read`)).json()).toBe('here')
+      expect((await ask(client, undefined, '/read')).body).toBe('"here"')
       await settle()
       expect(handle).toHaveBeenCalledTimes(1)
       for (const authorization of ['', 'Bearer', 'Bearer x', `Bearer ${await issuer.issueToken()}`])
-        expect((await ask(`${url}/read`, authorization)).status).toBeGreaterThanOrEqual(400)
+        expect((await ask(client, authorization, '/read')).status).toBeGreaterThanOrEqual(400)
       await settle()
       expect(handle).toHaveBeenCalledTimes(1)
     })
@@ -90,9 +130,9 @@ describe.each(harnesses)('%s', (_, harness) => {
       ['rejects', () => Promise.reject(new Error('mine'))],
     ])('a handler that %s is a 500, and called once', async (_, fail) => {
       const handle = vi.fn(fail)
-      const { url } = await build({ placement, routes: [{ path: '/', handle }] })
-      const response = await ask(url)
-      expect([response.status, response.headers.get('www-authenticate')]).toEqual([500, null])
+      const { client } = await build({ placement, routes: [{ path: '/', handle }] })
+      const response = await ask(client)
+      expect([response.status, response.headers['www-authenticate']]).toEqual([500, undefined])
       await settle()
       expect(handle).toHaveBeenCalledTimes(1)
     })
@@ -108,21 +148,19 @@ describe.each(harnesses)('%s', (_, harness) => {
       [{ status: 200 }],
       [new Error('my own')],
     ])('a caller that is refused by throwing %j does not get in: a 500, not a 401', async (thrown) => {
-      const handle = vi.fn(() => 'never')
-      const validate = vi.fn(() => Promise.reject(thrown))
+      const handler = vi.fn(() => 'never')
+      const refuse = vi.fn(() => Promise.reject(thrown))
+      handle = handler
+      validate = refuse
       for (const errors of ['respond', 'unhandled'] as const)
-        for (const setup of [
-          { options: { audience: AUDIENCE, fetch: issuer.fetch, validate }, routes: [{ path: '/', handle }] },
-          { routes: [{ path: '/', demands: [{ validate }], handle }] },
-        ]) {
-          validate.mockClear()
-          const { url } = await build({ placement, errors, ...setup })
-          const response = await ask(url)
-          expect([response.status, response.headers.get('www-authenticate')]).toEqual([500, null])
-          expect(validate).toHaveBeenCalledTimes(1)
+        for (const owner of ['telnyxAuth', 'guard'] as const) {
+          refuse.mockClear()
+          const response = await ask(await sharedApi(errors, owner))
+          expect([response.status, response.headers['www-authenticate']]).toEqual([500, undefined])
+          expect(refuse).toHaveBeenCalledTimes(1)
         }
       await settle()
-      expect(handle).not.toHaveBeenCalled()
+      expect(handler).not.toHaveBeenCalled()
     })
 
     it('one error that every request is refused with says to each what it needs', async () => {
@@ -134,18 +172,18 @@ describe.each(harnesses)('%s', (_, harness) => {
         options: { audience: `https://${scope}.example.com`, fetch: issuer.fetch, scopes: [scope], validate },
         routes: [{ path: '/', handle: () => 'never' }],
       })
-      const challenge = async (url: string, scope: string) => {
+      const challenge = async (client: HttpClient, scope: string) => {
         const audience = `https://${scope}.example.com`
-        const response = await ask(url, `Bearer ${await issuer.issueToken({ audience, scopes: [scope] })}`)
-        return response.headers.get('www-authenticate')
+        const response = await ask(client, `Bearer ${await issuer.issueToken({ audience, scopes: [scope] })}`)
+        return response.headers['www-authenticate']
       }
       const [a, b] = [await build(setup('a')), await build(setup('b'))]
-      for (const [{ url }, scope] of [
+      for (const [{ client }, scope] of [
         [a, 'a'],
         [b, 'b'],
         [a, 'a'],
       ] as const)
-        expect(await challenge(url, scope)).toMatch(
+        expect(await challenge(client, scope)).toMatch(
           new RegExp(`, scope="${scope} z", resource_metadata="https://${scope}.example.com/`),
         )
     })
@@ -170,18 +208,13 @@ describe.each(harnesses)('%s', (_, harness) => {
         500,
       ],
     ])('a caller that is refused with %s is answered, once', async (_, make, status) => {
-      const handle = vi.fn(() => 'never')
-      const validate = () => Promise.reject(make())
-      for (const errors of ['respond', 'handled', 'unhandled'] as const) {
-        const { url } = await build({
-          placement,
-          errors,
-          routes: [{ path: '/', demands: [{ validate }], handle }],
-        })
-        expect((await ask(url)).status).toBe(status)
-      }
+      const handler = vi.fn(() => 'never')
+      handle = handler
+      validate = () => Promise.reject(make())
+      for (const errors of ['respond', 'handled', 'unhandled'] as const)
+        expect((await ask(await sharedApi(errors, 'guard'))).status).toBe(status)
       await settle()
-      expect(handle).not.toHaveBeenCalled()
+      expect(handler).not.toHaveBeenCalled()
     })
 
     it('an error of a class of their own is answered each time, shared or frozen', async () => {
@@ -196,40 +229,33 @@ describe.each(harnesses)('%s', (_, harness) => {
           return { ...super.headers, 'X-Account': this.#account }
         }
       }
-      for (const shared of [new Suspended(), Object.freeze(new Suspended())]) {
-        const validate = () => Promise.reject(shared)
+      for (const error of [new Suspended(), Object.freeze(new Suspended())]) {
+        const authorization = `Bearer ${await issuer.issueToken()}`
+        validate = () => Promise.reject(error)
         // Koa's own handler writes to errors, which a frozen one does not let it.
-        for (const errors of Object.isFrozen(shared)
+        for (const errors of Object.isFrozen(error)
           ? (['respond', 'handled'] as const)
           : (['respond', 'handled', 'unhandled'] as const)) {
-          const { url } = await build({
-            placement,
-            errors,
-            routes: [{ path: '/', demands: [{ validate }], handle: () => 'never' }],
-          })
+          const client = await sharedApi(errors, 'guard')
           for (let turn = 0; turn < 3; turn++) {
-            const response = await ask(url)
-            expect([response.status, response.headers.get('x-account')]).toEqual([401, 'account-1'])
+            const response = await ask(client, authorization)
+            expect([response.status, response.headers['x-account']]).toEqual([401, 'account-1'])
           }
         }
       }
     })
 
     it('an error with a code of their own is answered as what it is otherwise', async () => {
-      const validate = () =>
+      validate = () =>
         Promise.reject(
           Object.assign(new InvalidTokenError('ERR_TOKEN_REJECTED'), { code: 'ACCOUNT_SUSPENDED' }),
         )
       for (const errors of ['respond', 'handled', 'unhandled'] as const) {
-        const { url } = await build({
-          placement,
-          errors,
-          routes: [{ path: '/', demands: [{ validate }], handle: () => 'never' }],
-        })
-        const response = await ask(url)
+        const response = await ask(await sharedApi(errors, 'guard'))
         expect(response.status).toBe(401)
-        expect(response.headers.get('www-authenticate')).toMatch(/error="invalid_token"/)
-        if (errors === 'respond') expect(await response.json()).toMatchObject({ code: 'ACCOUNT_SUSPENDED' })
+        expect(response.headers['www-authenticate']).toMatch(/error="invalid_token"/)
+        if (errors === 'respond')
+          expect(JSON.parse(response.body)).toMatchObject({ code: 'ACCOUNT_SUSPENDED' })
       }
     })
 
@@ -248,18 +274,18 @@ describe.each(harnesses)('%s', (_, harness) => {
         },
         errors: 'handled',
       }
-      const { url } = await build(setup)
-      for (let turn = 0; turn < 3; turn++) expect((await ask(url)).status).toBe(401)
+      const { client } = await build(setup)
+      for (let turn = 0; turn < 3; turn++) expect((await ask(client)).status).toBe(401)
     })
 
     it('validate is asked once a request', async () => {
       const validate = vi.fn()
-      const { url } = await build({
+      const { client } = await build({
         placement,
         options: { audience: AUDIENCE, fetch: issuer.fetch, validate },
         routes: [{ path: '/', demands: [['read'], {}], handle: () => 'here' }],
       })
-      expect((await ask(url)).status).toBe(200)
+      expect((await ask(client)).status).toBe(200)
       expect(validate).toHaveBeenCalledTimes(1)
     })
 
@@ -267,7 +293,7 @@ describe.each(harnesses)('%s', (_, harness) => {
       const asked = createSignal()
       const held = createSignal()
       const handle = vi.fn(() => 'here')
-      const { port, url } = await build({
+      const { port, client } = await build({
         placement,
         options: {
           audience: AUDIENCE,
@@ -298,18 +324,15 @@ describe.each(harnesses)('%s', (_, harness) => {
       held.resolve()
       await settle()
 
-      expect(await (await ask(url)).json()).toBe('here')
+      expect((await ask(client)).body).toBe('"here"')
     })
   })
 
   it('a hundred requests at once each get their own answer', async () => {
-    const { url } = await build({
+    const { client } = await build({
       routes: [{ path: '/', handle: ({ getAuth }) => getAuth().subject }],
     })
-    const answers = Array.from({ length: 100 }, async (_, index) => {
-      const response = await ask(url, `Bearer ${await issuer.issueToken({ subject: `user-${index}` })}`)
-      return response.json()
-    })
+    const answers = crowd.map(async (each) => JSON.parse((await ask(client, `Bearer ${each}`)).body))
     expect(await Promise.all(answers)).toEqual(Array.from({ length: 100 }, (_, index) => `user-${index}`))
   })
 })
