@@ -111,8 +111,8 @@ async function outcomes(verify: (token: string) => Promise<Auth>): Promise<strin
 
 const make = (options: VerifierOptions) => makeVerifier({ fetch }, options)
 /**
- * The values for a name: all in a soak run. In the suite it is one, another in each setup, so that each setup and each
- * moment below sees every name, and every name is combined with every value.
+ * The values for a name: all in a soak run. In the suite it is one, another in each setup, so that each setup sees
+ * every name, and every name is combined with several values.
  */
 function valuesFor(name: string, round: number): readonly unknown[] {
   const first = (names.indexOf(name) + round) % VALUES.length
@@ -120,6 +120,11 @@ function valuesFor(name: string, round: number): readonly unknown[] {
 }
 
 const names = [...CLAIMS, ...HEADER_PARAMETERS, ...OPTIONS, ...VARIABLES, ...OTHERS]
+
+/** The names for a setup at one of the two moments: all in a soak run. In the suite, each setup sees half of them at each moment. */
+function namesFor(round: number): readonly string[] {
+  return names.filter((_, index) => (index + round) % 2 < scale(1, 2))
+}
 
 afterEach(() => {
   vi.unstubAllEnvs()
@@ -138,7 +143,7 @@ describe.each(Object.entries(SETUPS))('attack 46, %s', (setup, options) => {
     }
   })
 
-  it.each(names)('%s, before the start', async (name) => {
+  it.each(namesFor(round))('%s, before the start', async (name) => {
     for (const value of valuesFor(name, round)) {
       const seen = await whilePolluted(name, value, async () => {
         const verifier = make(options)
@@ -148,7 +153,7 @@ describe.each(Object.entries(SETUPS))('attack 46, %s', (setup, options) => {
     }
   })
 
-  it.each(names)('%s, after the start, with and without a cached result', async (name) => {
+  it.each(namesFor(round + 1))('%s, after the start, with and without a cached result', async (name) => {
     const verifier = make(options)
     await outcomes((token) => verifier.verify(token))
     for (const value of valuesFor(name, round + 2)) {
