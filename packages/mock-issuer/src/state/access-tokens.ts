@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { createLocalJWKSet, type JWK, type JWTPayload, jwtVerify } from 'jose'
+import { type JWK, type JWTPayload, jwtVerify } from 'jose'
 import { signAccessToken, TOKEN_LIFETIME_SECONDS, type TokenOptions } from './access-token.js'
 import type { Clients } from './clients.js'
 import type { Grants } from './grants.js'
@@ -95,8 +95,8 @@ export class AccessTokens {
     // jose accepts other characters and ignores them: a revoked token would then have several spellings.
     if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return undefined
     // One key after the other: a token without a `kid` may be signed with any of them.
-    for (const { jwk } of this.#keys) {
-      const verification = jwtVerify(token, createLocalJWKSet({ keys: [jwk] }), {
+    for (const { keySet } of this.#keys) {
+      const verification = jwtVerify(token, keySet, {
         issuer: this.#issuer.issuer(),
         currentDate: new Date(this.#settings.now()),
       })

@@ -1,5 +1,5 @@
 import { constants, createHash, KeyObject, type SignKeyObjectInput, sign } from 'node:crypto'
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
+import { calculateJwkThumbprint, createLocalJWKSet, exportJWK, generateKeyPair, type JWK } from 'jose'
 
 /** All algorithms that the issuer can sign with. */
 export const SIGNING_ALGORITHMS = [
@@ -26,6 +26,8 @@ export interface SigningKey {
   readonly privateKey: KeyObject
   /** The public key, as it stands in the JWK Set. */
   readonly jwk: JWK
+  /** The public key as jose verifies with it. jose imports the key of a set once. */
+  readonly keySet: ReturnType<typeof createLocalJWKSet>
 }
 
 /** Generates a key pair. Its `kid` is the JWK thumbprint (RFC 7638). */
@@ -33,11 +35,13 @@ export async function createSigningKey(algorithm: SigningAlgorithm): Promise<Sig
   const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true })
   const jwk = await exportJWK(publicKey)
   const kid = await calculateJwkThumbprint(jwk)
+  const published = { ...jwk, kid, use: 'sig', alg: algorithm }
   return {
     kid,
     algorithm,
     privateKey: KeyObject.from(privateKey),
-    jwk: { ...jwk, kid, use: 'sig', alg: algorithm },
+    jwk: published,
+    keySet: createLocalJWKSet({ keys: [published] }),
   }
 }
 
