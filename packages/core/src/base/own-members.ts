@@ -12,6 +12,14 @@ export function ownMembers(...sources: readonly unknown[]): unknown {
   return Object.assign(Object.create(null), ...sources)
 }
 
+/** One own member, without a copy of the others. */
+export function ownMember<T extends object, Name extends keyof T>(
+  source: T,
+  name: Name,
+): T[Name] | undefined {
+  return Object.hasOwn(source, name) ? source[name] : undefined
+}
+
 /** With more members, V8 turns a copy without prototype into a hash table. */
 export const MAX_COPIED_MEMBERS = 16
 

@@ -1,4 +1,5 @@
-import { ownMembers } from '../base/own-members.js'
+import { ownMember, ownMembers } from '../base/own-members.js'
+import { resumeStackTraces, suspendStackTraces } from '../base/stack-trace.js'
 import { type ChallengeParameters, formatChallenge } from './challenge.js'
 import {
   type ErrorCode,
@@ -38,6 +39,9 @@ function nameRefusals(refusal: { readonly prototype: TelnyxAuthError }, name: st
   })
 }
 
+/** The state that the constructor of an error has made. */
+let stateOfMade: (error: TelnyxAuthError) => State | undefined
+
 /**
  * The base of every error of this library. `message` is for operators and never holds a token, a secret or
  * the value of a claim; what a caller is told is in {@link toResponse}.
@@ -51,7 +55,10 @@ export abstract class TelnyxAuthError extends Error {
         return stateOf(this).answer
       },
     })
+    stateOfMade = (error) => (#state in error ? error.#state : undefined)
   }
+
+  readonly #state: State
 
   /** What happened, stable across releases. */
   readonly code: ErrorCode
@@ -80,20 +87,26 @@ export abstract class TelnyxAuthError extends Error {
     } = {},
   ) {
     const { status, description } = responseParts[code]
-    const { message, cause, scopes, reason } = ownMembers(detail)
-    super(message ?? description, Object.hasOwn(detail, 'cause') ? { cause } : undefined)
+    const message = ownMember(detail, 'message') ?? description
+    const options = Object.hasOwn(detail, 'cause') ? { cause: detail.cause } : undefined
+    // A refusal is expected, and callers can cause any number of them.
+    const isExpected = code !== 'ERR_CONFIGURATION'
+    const limit = isExpected ? suspendStackTraces() : undefined
+    super(message, options)
+    if (isExpected) resumeStackTraces(limit)
+    const reason = ownMember(detail, 'reason')
     this.code = code
     this.status = status
     this.statusCode = status
     this.expose = status < 500
-    this.requiredScopes = listOfStrings(scopes)
+    this.requiredScopes = listOfStrings(ownMember(detail, 'scopes'))
     this.resourceMetadata = undefined
     // The constructors are public, and JavaScript lets any text through.
     if (reason !== undefined && Object.hasOwn(hints, reason)) {
       this.reason = reason
       this.hint = hints[reason]
     }
-    states.set(this, stateOfNew(code, this.requiredScopes))
+    this.#state = stateOfNew(code, this.requiredScopes)
   }
 
   /**
@@ -163,14 +176,14 @@ function stateOfNew(code: ErrorCode, scopes: readonly string[]): State {
   return { answer, scopes, headers: undefined, added: undefined, hasChallengeContext: false }
 }
 
-const states = new WeakMap<TelnyxAuthError, State>()
+/** The states of errors that no constructor has made: proxies, copies, and objects with the prototype of an error. */
+const otherStates = new WeakMap<TelnyxAuthError, State>()
 
 export function stateOf(error: TelnyxAuthError): State {
-  const known = states.get(error)
+  const known = stateOfMade(error) ?? otherStates.get(error)
   if (known) return known
-  // No constructor has made this one: it is a proxy, or an object with the prototype of an error.
   const state = stateOfNew(error.code, [])
-  states.set(error, state)
+  otherStates.set(error, state)
   return state
 }
 
@@ -185,9 +198,12 @@ export function scopesBeforeContext(error: TelnyxAuthError): readonly string[] {
   return known
 }
 
+const NO_STRINGS: readonly string[] = Object.freeze([])
+
 /** Applications can create the errors with any value. The answer must still be possible. */
 function listOfStrings(values: unknown): readonly string[] {
-  const list: unknown[] = Array.isArray(values) ? values : []
+  if (!Array.isArray(values)) return NO_STRINGS
+  const list: unknown[] = values
   return Object.freeze(list.filter((value) => typeof value === 'string'))
 }
 
@@ -234,8 +250,12 @@ export class InvalidTokenError extends TelnyxAuthError {
   declare readonly claim?: string
 
   constructor(code: InvalidTokenCode, detail: { claim?: string; message?: string; reason?: Reason } = {}) {
-    const { claim, message = responseParts[code].description, reason } = ownMembers(detail)
-    super(code, { message: claim === undefined ? message : `${message}: "${claim}"`, reason })
+    const claim = ownMember(detail, 'claim')
+    const message = ownMember(detail, 'message') ?? responseParts[code].description
+    super(code, {
+      message: claim === undefined ? message : `${message}: "${claim}"`,
+      reason: ownMember(detail, 'reason'),
+    })
     if (claim !== undefined) this.claim = claim
   }
 }
