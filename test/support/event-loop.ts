@@ -54,6 +54,11 @@ function trackNodeVerify(): void {
 trackWebCrypto()
 trackNodeVerify()
 
+/** How many operations of the thread pool have not ended. */
+export function pendingInThreadPool(): number {
+  return inThreadPool.size
+}
+
 export function turnOfEventLoop(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }

@@ -1,5 +1,5 @@
 import type { Clock } from './base/clock.js'
-import type { Awaitable } from './base/maybe-async.js'
+import { type Awaitable, after, attempt } from './base/maybe-async.js'
 import { tokenDigest } from './base/token-digest.js'
 import { InvalidTokenError } from './errors/errors.js'
 import { asksAsWell, asksInstead } from './issuer/introspection/introspection-decision.js'
@@ -10,7 +10,6 @@ import type { Trace } from './telemetry/observe.js'
 import type { Auth } from './token/auth.js'
 import { checkClaims, checkHeader, checkTimes, type TokenTimes } from './token/claims.js'
 import { hasThreeParts, isOpaqueToken, KnownHeaders, parseUnverifiedToken } from './token/parse-token.js'
-import type { VerificationKey } from './token/signature.js'
 import { type VerifiedToken, VerifiedTokenCache } from './verified-token-cache.js'
 import type { ResolvedOptions } from './verifier-options.js'
 
@@ -75,19 +74,19 @@ export class VerificationPipeline {
     return this.#verify(token, digest, policy, trace, generation)
   }
 
-  /** Verifies a token that is not cached. */
-  async #verify(
+  /** Verifies a token that is not cached: at once, where fresh keys are cached and the signature check does not wait. */
+  #verify(
     token: string,
     digest: string | undefined,
     policy: CompiledPolicy,
     trace: Trace | undefined,
     generation?: number,
-  ): Promise<Auth> {
+  ): Awaitable<Auth> {
     const { maxTokenBytes } = this.#options
     const { opaqueTokenIssuer, first } = this.issuers
     if (opaqueTokenIssuer && isOpaqueToken(token, maxTokenBytes)) {
       if (trace) trace.issuer = opaqueTokenIssuer.rules.issuer
-      return this.#enforce(await opaqueTokenIssuer.introspect(token), policy) // RFC 7662
+      return after(opaqueTokenIssuer.introspect(token), (auth) => this.#enforce(auth, policy)) // RFC 7662
     }
 
     const parsed = parseUnverifiedToken(token, maxTokenBytes, this.#headers) // J9
@@ -100,25 +99,27 @@ export class VerificationPipeline {
     checkSender(unverifiedClaims)
     this.#checkTimes(unverifiedClaims) // J5, before any I/O
 
-    let key: VerificationKey
-    try {
-      key = await issuer.keySet.findSigner(signed, algorithm, kid, generation) // may fetch the keys again, once
-    } catch (error) {
-      if (!asksInstead(issuer, policy, error, kid)) throw error
-      const verdict = error instanceof InvalidTokenError ? error : undefined
-      const auth = await issuer.introspect(token, digest, verdict)
-      this.#checkTimes(unverifiedClaims)
-      return this.#enforce(auth, policy)
-    }
-
-    this.#headers.remember(token, unverifiedHeader)
-    // The claims are what the key signed: they are verified from here on.
-    const { exp, nbf, iat } = unverifiedClaims
-    const auth = issuer.createAuth(token, unverifiedClaims, 'signature')
-    const verified = { auth, issuer, key, kid, exp, nbf, iat }
-    const now = this.#clock.now()
-    if (digest !== undefined) this.#cache?.set(digest, verified, now)
-    return this.#accept(verified, digest, now, policy, trace, false)
+    return attempt(
+      () => issuer.keySet.findSigner(signed, algorithm, kid, generation), // may fetch the keys again, once
+      (key) => {
+        this.#headers.remember(token, unverifiedHeader)
+        // The claims are what the key signed: they are verified from here on.
+        const { exp, nbf, iat } = unverifiedClaims
+        const auth = issuer.createAuth(token, unverifiedClaims, 'signature')
+        const verified = { auth, issuer, key, kid, exp, nbf, iat }
+        const now = this.#clock.now()
+        if (digest !== undefined) this.#cache?.set(digest, verified, now)
+        return this.#accept(verified, digest, now, policy, trace, false)
+      },
+      (error) => {
+        if (!asksInstead(issuer, policy, error, kid)) throw error
+        const verdict = error instanceof InvalidTokenError ? error : undefined
+        return after(issuer.introspect(token, digest, verdict), (auth) => {
+          this.#checkTimes(unverifiedClaims)
+          return this.#enforce(auth, policy)
+        })
+      },
+    )
   }
 
   /** The checks that every request gets, whether the token is cached or not. */

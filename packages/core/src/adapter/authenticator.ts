@@ -23,8 +23,8 @@ export interface Authenticator {
   /** The values of the options that only this adapter has. */
   readonly own: OwnOptionValues
   /**
-   * Answers a request for the metadata of the protected resource (RFC 9728); authenticates every other request. Synchronous for a
-   * cached token.
+   * Answers a request for the metadata of the protected resource (RFC 9728); authenticates every other request. Synchronous
+   * where nothing has to be waited for.
    *
    * @param request headers, method and URL: a web `Request`, or a request of Node
    * @returns the answer to write, or `undefined` to continue

@@ -14,7 +14,7 @@ export interface CallbackHandle extends RequestHandle {
 }
 
 /**
- * For frameworks with callbacks: writes the answer, or calls `next`. Synchronous for a cached token.
+ * For frameworks with callbacks: writes the answer, or calls `next`. Synchronous where nothing has to be waited for.
  *
  * @param decide `authenticate` of an authenticator, or the function that `createGuards` hands out
  * @param request what `decide` is given beside the handle

@@ -9,6 +9,7 @@ import {
 } from 'node:crypto'
 import { type Awaitable, attempt } from '../base/maybe-async.js'
 import { ownMembers } from '../base/own-members.js'
+import { mayBlockThisTurn } from '../base/turn-budget.js'
 import type { Algorithm } from './algorithms.js'
 import { type BoundKey, type PublicKey, type SignatureEngine, signatureBytesOf } from './signature-engine.js'
 
@@ -57,15 +58,32 @@ function ecdsa(digest: string, curve: string): Scheme {
   return { keyType: 'ec', curve, digest, options: { dsaEncoding: 'ieee-p1363' } }
 }
 
-/** Verification with a longer RSA key, or on a larger curve, would block the event loop, so the thread pool does it. */
-const MAX_SYNC_MODULUS_BYTES = 512
-const SLOW_ALGORITHMS: ReadonlySet<Algorithm> = new Set(['ES384', 'ES512'])
+/**
+ * How long one check takes, in microseconds of one core (measured on Node 20, x86-64). Only the order of magnitude matters: it
+ * decides what may run in the event loop. RSA: by the length of the modulus in bytes, with a usual exponent.
+ */
+const COST_OF_RSA: readonly (readonly [maxModulusBytes: number, microseconds: number])[] = [
+  [256, 25],
+  [384, 45],
+  [512, 70],
+]
+const COSTS: Readonly<Partial<Record<Algorithm, number>>> = { ES256: 70, EdDSA: 110, Ed25519: 110 }
+/** 65537 has three. A longer exponent takes several times as long. */
+const MAX_USUAL_EXPONENT_BYTES = 3
+
+/** ES384, ES512 and longer RSA keys take more than half a millisecond: they never run in the event loop. */
+function costOf(algorithm: Algorithm, { modulusBytes = 0, exponentBytes = 0 }: ParsedKey): number {
+  if (SCHEMES[algorithm].keyType !== 'rsa') return COSTS[algorithm] ?? Number.POSITIVE_INFINITY
+  const [, cost] = COST_OF_RSA.find(([maxBytes]) => modulusBytes <= maxBytes) ?? []
+  return cost === undefined || exponentBytes > MAX_USUAL_EXPONENT_BYTES ? Number.POSITIVE_INFINITY : cost
+}
 
 /** A key as Node has it. Its curve and modulus are read once. */
 interface ParsedKey {
   readonly key: KeyObject
   readonly curve: string | undefined
   readonly modulusBytes: number | undefined
+  readonly exponentBytes: number | undefined
 }
 
 export const signatureEngine: SignatureEngine = {
@@ -86,15 +104,15 @@ function parse(spki: Uint8Array): ParsedKey {
   // Node reads further members, such as `passphrase`: none may come from a polluted `Object.prototype`.
   const key = createPublicKey(ownMembers(input))
   // Not from `asymmetricKeyDetails`: for some keys, that reads a `publicExponent` by inheritance.
-  const { crv, n } = ownMembers(key.export(ownMembers(asJwk)))
-  return { key, curve: crv, modulusBytes: n === undefined ? undefined : Buffer.from(n, 'base64url').length }
+  const { crv, n, e } = ownMembers(key.export(ownMembers(asJwk)))
+  const bytesOf = (value?: string) =>
+    value === undefined ? undefined : Buffer.from(value, 'base64url').length
+  return { key, curve: crv, modulusBytes: bytesOf(n), exponentBytes: bytesOf(e) }
 }
 
 /** RFC 8725 §3.1: the type and the curve of the key must be those of the algorithm. A key of type `rsa-pss` fits none. */
-function bind(
-  { key, curve, modulusBytes }: ParsedKey,
-  algorithm: Algorithm,
-): Awaitable<BoundKey | undefined> {
+function bind(parsed: ParsedKey, algorithm: Algorithm): Awaitable<BoundKey | undefined> {
+  const { key, curve, modulusBytes } = parsed
   const scheme = SCHEMES[algorithm]
   const signatureBytes = signatureBytesOf(algorithm, modulusBytes)
   if (key.asymmetricKeyType !== scheme.keyType || curve !== scheme.curve || signatureBytes === undefined)
@@ -102,14 +120,18 @@ function bind(
   // Without a prototype: Node looks for `padding`, `saltLength`, `dsaEncoding`, `context` and others with every algorithm.
   const input: VerifyKeyObjectInput = ownMembers({ ...scheme.options, key })
   const { digest } = scheme
-  const isSlow = SLOW_ALGORITHMS.has(algorithm) || (modulusBytes ?? 0) > MAX_SYNC_MODULUS_BYTES
+  const cost = costOf(algorithm, parsed)
   return tryOut({
     signatureBytes,
-    verify: isSlow
-      ? (signingInput, signature) => verifyInThreadPool(digest, signingInput, input, signature)
-      : (signingInput, signature) => verify(digest, signingInput, input, signature) === true,
+    verify: (signingInput, signature) =>
+      mayBlockThisTurn(cost, inThreadPool > 0)
+        ? verify(digest, signingInput, input, signature) === true
+        : verifyInThreadPool(digest, signingInput, input, signature),
   })
 }
+
+/** How many checks the thread pool has not ended. */
+let inThreadPool = 0
 
 function verifyInThreadPool(
   digest: string | null,
@@ -118,7 +140,9 @@ function verifyInThreadPool(
   signature: Uint8Array,
 ): Promise<boolean> {
   return new Promise((resolve, reject) => {
+    inThreadPool++
     verify(digest, signingInput, input, signature, (error, isGood) => {
+      inThreadPool--
       if (error) reject(error)
       else resolve(isGood === true)
     })

@@ -56,7 +56,7 @@ export function bindKey(key: PublicKey, algorithm: Algorithm): Awaitable<Verific
 /**
  * Whether a token was signed with this key (RFC 7515 §5.2), by its algorithm.
  *
- * @returns at once for RSA up to 4096 bits, ES256 and Ed25519 on Node; a promise otherwise
+ * @returns at once where the check is cheap and the event loop has time for it; a promise otherwise
  * @throws what the engine fails with. No token can cause that, so it is no refusal of the token
  */
 export function verifySignature(key: VerificationKey, signed: Signed): Awaitable<boolean> {

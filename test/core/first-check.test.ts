@@ -1,0 +1,86 @@
+import { requireAuth, telnyxAuth } from '@telnyx-auth/express'
+import { describe, expect, it } from 'vitest'
+import { pendingInThreadPool, settle, turnOfEventLoop } from '../support/event-loop.js'
+import { expectRefusal, ForgedIssuer, goodToken, makeKey, makeVerifier } from '../support/forge.js'
+
+/** A token that is presented for the first time, with cached keys. */
+
+const OTHER_RSA = { 'RS256, 3072 bits': 3072, 'RS256, 4096 bits': 4096 }
+const cheap = {
+  ...Object.fromEntries(['RS256', 'PS512', 'ES256', 'Ed25519'].map((name) => [name, makeKey(name)])),
+  ...Object.fromEntries(
+    Object.entries(OTHER_RSA).map(([name, modulusLength]) => [
+      name,
+      makeKey('RS256', name, { modulusLength }),
+    ]),
+  ),
+}
+const slow = { ES384: makeKey('ES384'), ES512: makeKey('ES512') }
+
+describe.each(Object.entries({ ...cheap, ...slow }))('%s', (name, key) => {
+  const isCheap = !(name in slow)
+
+  it(`a new token is decided ${isCheap ? 'without a turn of the event loop' : 'in the thread pool'}`, async () => {
+    const verifier = makeVerifier(new ForgedIssuer(key))
+    await verifier.preload()
+    await turnOfEventLoop()
+    let outcome = 'pending'
+    const verified = verifier.verify(goodToken(key)).then(() => {
+      outcome = 'accepted'
+    })
+    expect(pendingInThreadPool()).toBe(isCheap ? 0 : 1)
+    // Microtasks only.
+    for (let step = 0; step < 10; step++) await undefined
+    expect(outcome).toBe(isCheap ? 'accepted' : 'pending')
+    await verified
+    await expectRefusal(
+      verifier.verify(goodToken(key).slice(0, -8) + 'A'.repeat(8)),
+      'R',
+      'ERR_SIGNATURE_INVALID',
+    )
+  })
+})
+
+it('an adapter calls the next handler before it returns', async () => {
+  const key = makeKey('RS256')
+  const verifier = makeVerifier(new ForgedIssuer(key))
+  await verifier.preload()
+  const request = Object.assign(Object.create(null), {
+    headers: { authorization: `Bearer ${goodToken(key)}` },
+    method: 'GET',
+    url: '/',
+  })
+  const response = Object.create(null)
+  const calls: string[] = []
+  telnyxAuth({ verifier })(request, response, (error) => calls.push(`auth ${error}`))
+  requireAuth()(request, response, (error) => calls.push(`guard ${error}`))
+  expect(calls).toEqual(['auth undefined', 'guard undefined'])
+})
+
+describe('many new tokens in one turn', () => {
+  const key = makeKey('ES256')
+  const tokens = Array.from({ length: 40 }, (_, n) => goodToken(key, { jti: `jti-${n}` }))
+  const bad = tokens.map((token) => `${token.slice(0, -8)}AAAAAAAA`)
+
+  it('are checked by the event loop and the thread pool, with the right outcome each', async () => {
+    const verifier = makeVerifier(new ForgedIssuer(key), { algorithms: ['ES256'] })
+    await verifier.preload()
+    await turnOfEventLoop()
+    const outcomes = Promise.allSettled([...tokens, ...bad].map((token) => verifier.verify(token)))
+    const inPool = pendingInThreadPool()
+    // 4 ms of work at 70 µs each are done at once.
+    expect(inPool).toBe(80 - 57)
+    const statuses = (await outcomes).map(({ status }) => status)
+    expect(statuses).toEqual([...tokens.map(() => 'fulfilled'), ...bad.map(() => 'rejected')])
+  })
+
+  it('do not slow down those of the next turn', async () => {
+    const verifier = makeVerifier(new ForgedIssuer(key), { algorithms: ['ES256'], cache: false })
+    await verifier.preload()
+    await Promise.all(tokens.map((token) => verifier.verify(token)))
+    await settle()
+    const verified = verifier.verify(goodToken(key))
+    expect(pendingInThreadPool()).toBe(0)
+    await verified
+  })
+})
