@@ -1,6 +1,7 @@
 import {
   createVerifier,
   getAuth,
+  InvalidTokenError,
   MissingTokenError,
   requireAuth,
   requireScopes,
@@ -391,9 +392,10 @@ describe.each([
       next()
       res.status(418).send('mine')
     })
-    app.use(telnyxAuth(reach()))
+    const validate = () => Promise.reject(new InvalidTokenError('ERR_TOKEN_REJECTED'))
+    app.use(telnyxAuth({ ...reach(), validate }))
     const { url } = await serve(app)
-    const response = await fetch(url, { headers: await bearer({ expiresInSeconds: -60 }) })
+    const response = await fetch(url, { headers: await bearer() })
     expect([response.status, await response.text()]).toEqual([418, 'mine'])
   })
 })

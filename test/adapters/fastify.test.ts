@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import {
   createVerifier,
   getAuth,
+  InvalidTokenError,
   MissingTokenError,
   requireAuth,
   requireScopes,
@@ -367,8 +368,9 @@ describe('what is answered', () => {
       done()
       reply.code(418).send('mine')
     })
-    await app.register(telnyxAuth, reach())
-    const answer = await ask(app, '/', { expiresInSeconds: -60 })
+    const validate = () => Promise.reject(new InvalidTokenError('ERR_TOKEN_REJECTED'))
+    await app.register(telnyxAuth, { ...reach(), validate })
+    const answer = await ask(app, '/', {})
     await settle()
     expect([answer.status, answer.body, lines]).toEqual([418, 'mine', []])
   })
