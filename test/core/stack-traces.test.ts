@@ -38,6 +38,12 @@ it('a refused token has none', async () => {
   expect(error.stack).toBe(`InvalidTokenError: ${error.message}`)
 })
 
+it('plain JavaScript can pass null for the details', () => {
+  const error = Reflect.construct(InvalidTokenError, ['ERR_TOKEN_EXPIRED', null])
+  const { message } = new InvalidTokenError('ERR_TOKEN_EXPIRED')
+  expect(error).toMatchObject({ code: 'ERR_TOKEN_EXPIRED', message })
+})
+
 it('a mistake of the program has one', () => {
   expect(new ConfigurationError('x').stack).toMatch(/^ConfigurationError: x\n +at .*stack-traces\.test\.ts/)
   const thrown = thrownBy(() => createVerifier({ audience: '' }))

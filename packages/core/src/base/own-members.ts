@@ -12,12 +12,12 @@ export function ownMembers(...sources: readonly unknown[]): unknown {
   return Object.assign(Object.create(null), ...sources)
 }
 
-/** One own member, without a copy of the others. */
+/** One own member, without a copy of the others. `null`, which plain JavaScript can pass, has none. */
 export function ownMember<T extends object, Name extends keyof T>(
-  source: T,
+  source: T | null,
   name: Name,
 ): T[Name] | undefined {
-  return Object.hasOwn(source, name) ? source[name] : undefined
+  return source !== null && Object.hasOwn(source, name) ? source[name] : undefined
 }
 
 /** With more members, V8 turns a copy without prototype into a hash table. */
