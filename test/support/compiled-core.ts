@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { symlink, writeFile } from 'node:fs/promises'
+import { mkdtemp, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
@@ -11,12 +11,12 @@ let compiled: Promise<string> | undefined
 
 /**
  * Core as JavaScript, for tests that need a process of their own: Node 20 does not strip types. Each worker compiles it
- * once, into a folder of its own, because `dist` may be in use.
+ * once, into a new folder, because the system gives the id of an ended worker to another, and `dist` may be in use.
  *
  * @returns the URL of the folder that holds `index.js`
  */
 export function compileCore(): Promise<string> {
-  compiled ??= compile(join(inject('runFolder'), `core-${process.pid}`))
+  compiled ??= mkdtemp(join(inject('runFolder'), 'core-')).then(compile)
   return compiled
 }
 
