@@ -1,3 +1,5 @@
+import nodeCrypto from 'node:crypto'
+import { syncBuiltinESMExports } from 'node:module'
 import { requireAuth, telnyxAuth } from '@telnyx-auth/express'
 import { describe, expect, it } from 'vitest'
 import { pendingInThreadPool, settle, turnOfEventLoop } from '../support/event-loop.js'
@@ -80,6 +82,27 @@ describe('many new tokens in one turn', () => {
     await Promise.all(tokens.map((token) => verifier.verify(token)))
     await settle()
     const verified = verifier.verify(goodToken(key))
+    expect(pendingInThreadPool()).toBe(0)
+    await verified
+  })
+
+  it('are checked at once, also after the thread pool refused work', async () => {
+    const verifier = makeVerifier(new ForgedIssuer(key, slow.ES384), { cache: false })
+    await verifier.preload()
+    const { verify } = nodeCrypto
+    const refuse = () => {
+      throw new Error('This digest is not supported')
+    }
+    try {
+      Object.assign(nodeCrypto, { verify: refuse })
+      syncBuiltinESMExports()
+      await expect(verifier.verify(goodToken(slow.ES384))).rejects.toThrow('This digest is not supported')
+    } finally {
+      Object.assign(nodeCrypto, { verify })
+      syncBuiltinESMExports()
+    }
+    await turnOfEventLoop()
+    const verified = Promise.all(tokens.map((token) => verifier.verify(token)))
     expect(pendingInThreadPool()).toBe(0)
     await verified
   })

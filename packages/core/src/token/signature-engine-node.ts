@@ -140,12 +140,13 @@ function verifyInThreadPool(
   signature: Uint8Array,
 ): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    inThreadPool++
     verify(digest, signingInput, input, signature, (error, isGood) => {
       inThreadPool--
       if (error) reject(error)
       else resolve(isGood === true)
     })
+    // Not before: when Node refuses the work, it calls no one back.
+    inThreadPool++
   })
 }
 
