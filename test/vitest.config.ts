@@ -8,18 +8,17 @@ cleanEnvironment(process.env)
 /** Packages are tested from their source: nothing has to be built first. */
 const conditions = ['@telnyx-auth/source']
 
-/** Tests that change a process, or of what happens once in it, such as a warning: each file gets a worker of its own. */
+/** Tests that change a process: each file gets a worker of its own. These run first. */
 const isolated = [
-  'core/discovery-causes.test.ts',
-  'core/introspection-warnings.test.ts',
   'core/polluted-prototype.test.ts',
   'core/prototype-pollution-issuer.test.ts',
-  'core/reasons.test.ts',
-  'adapters/likely-mistakes.test.ts',
   'adapters/pollution.test.ts',
+  // nock replaces `fetch`.
   'adapters/production.test.ts',
   // It mocks a module that other files have loaded before.
   'mock-issuer/faults.test.ts',
+  // It takes long: a short file is otherwise run last, with one core idle.
+  'core/cache-memory.test.ts',
 ]
 
 /** `pnpm soak` runs the same tests in the mode `soak`, at full length: see `support/scale.ts`. */

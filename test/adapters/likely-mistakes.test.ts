@@ -7,9 +7,12 @@ import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 import express5, { type RequestHandler } from 'express'
 import fastify from 'fastify'
 import { Context } from 'hono'
-import { expect, it, onTestFinished, vi } from 'vitest'
+import { beforeEach, expect, it, onTestFinished, vi } from 'vitest'
+import { forgetWarnings } from '../../packages/core/src/testing.js'
 import { serve } from '../support/http.js'
 import { AUDIENCE, errorOf, thrownBy } from '../support/outcome.js'
+
+beforeEach(forgetWarnings)
 
 /** The likeliest mistakes of people who use this library: what the operator is told leads to the repair. */
 

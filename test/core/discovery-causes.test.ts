@@ -1,6 +1,9 @@
 import { toResponse } from '@telnyx-auth/core'
-import { describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { forgetWarnings } from '../../packages/core/src/testing.js'
 import { forge, goodClaims, goodHeader, makeKey, makeVerifier, rejectionOf } from '../support/forge.js'
+
+beforeEach(forgetWarnings)
 
 /** health(), the reason and a process warning tell why discovery failed. */
 

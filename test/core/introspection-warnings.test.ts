@@ -1,4 +1,5 @@
-import { expect, it, vi } from 'vitest'
+import { beforeEach, expect, it, vi } from 'vitest'
+import { forgetWarnings } from '../../packages/core/src/testing.js'
 import { noConnection, status } from '../support/answers.js'
 import { JWKS_URL } from '../support/forge.js'
 import {
@@ -7,6 +8,8 @@ import {
   signedToken,
   unknownKeyToken,
 } from '../support/introspection-world.js'
+
+beforeEach(forgetWarnings)
 
 /** A process warns once of each cause for an issuer, so no other test may use this one. */
 const WARNED_ISSUER = 'https://warned.example'

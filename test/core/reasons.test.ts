@@ -8,8 +8,8 @@ import {
   toResponse,
   watch,
 } from '@telnyx-auth/core'
-import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { hints, warnOnce } from '../../packages/core/src/testing.js'
+import { beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { forgetWarnings, hints, warnOnce } from '../../packages/core/src/testing.js'
 import { compileCore } from '../support/compiled-core.js'
 import {
   ForgedIssuer,
@@ -24,6 +24,8 @@ import {
   TestClock,
   withMembers,
 } from '../support/forge.js'
+
+beforeEach(forgetWarnings)
 
 /** Why a request was refused is for operators: on the error, in the event and in the log, never in the answer. */
 

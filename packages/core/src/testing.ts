@@ -34,7 +34,7 @@ export {
   checkCharacters,
   extractBearerToken,
 } from './request/authorization-header.js'
-export { warnOnce } from './telemetry/warnings.js'
+export { forgetWarnings, warnOnce } from './telemetry/warnings.js'
 export { ALGORITHMS, algorithmsOf, isAlgorithm } from './token/algorithms.js'
 export {
   bindKey,

@@ -19,3 +19,8 @@ export function warnOnce(code: ErrorCode, issuer: string, cause: string, message
   // Some runtimes have no process warnings.
   globalThis.process?.emitWarning?.(message, { type: 'TelnyxAuthWarning', code })
 }
+
+/** Each warning is emitted again. For tests: a process that runs many test files has emitted most warnings before. */
+export function forgetWarnings(): void {
+  warned.clear()
+}
