@@ -26,7 +26,9 @@ if (values.only === undefined && missing.length > 0) {
   process.exitCode = 1
 }
 const seconds = Math.round((performance.now() - started) / 1000)
-console.log(`In all: ${seconds} seconds.${values.quick ? ' A smoke test: the figures mean little.' : ''}`)
+console.log(
+  `In all: ${seconds} seconds.${values.quick ? ' Only the figures of the servers were measured often enough to mean something.' : ''}`,
+)
 
 // What is not whole does not replace what was.
 if (!values.quick && values.only === undefined && process.exitCode === undefined) {
@@ -43,7 +45,7 @@ async function measure(name: string, plan: Plan): Promise<Report | undefined> {
   const from = performance.now()
   const helper = HelperProcess.start('section-process.js', [], ['--expose-gc'])
   try {
-    const report: Report = JSON.parse(await helper.ask({ section: name, plan }, 300_000))
+    const report: Report = JSON.parse(await helper.ask({ section: name, plan }, 900_000))
     console.log(renderReport(report))
     return report
   } catch (error) {

@@ -2,8 +2,8 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 
 /**
- * A process of ours that answers questions. Both are JSON: what asks and what answers are built together, so the
- * types of the answers are what the callers say.
+ * A process that answers questions. Both are JSON. Both sides are built together, so the types of the answers are those that the callers
+ * name.
  */
 export class HelperProcess {
   readonly #name: string
@@ -29,15 +29,21 @@ export class HelperProcess {
    * @returns JSON
    * @throws {Error} when the answer is an error, or the process ends, or takes too long
    */
-  async ask(question: object, patienceMs = 60_000): Promise<string> {
+  async ask(question: object, timeoutMs = 60_000): Promise<string> {
+    const answer = this.answer(timeoutMs)
+    this.#child.send(JSON.stringify(question))
+    return answer
+  }
+
+  /** The next answer of a process, also of one that answers without a question. */
+  async answer(timeoutMs = 60_000): Promise<string> {
     const controller = new AbortController()
-    const options = { signal: AbortSignal.any([controller.signal, AbortSignal.timeout(patienceMs)]) }
+    const options = { signal: AbortSignal.any([controller.signal, AbortSignal.timeout(timeoutMs)]) }
     const answered = once(this.#child, 'message', options)
     const ended = once(this.#child, 'exit', options).then(([code]) => {
       throw new Error(`${this.#name} ended with exit code ${code}`)
     })
     ended.catch(() => undefined)
-    this.#child.send(JSON.stringify(question))
     try {
       const [answer]: unknown[] = await Promise.race([answered, ended])
       if (typeof answer === 'string') return answer
@@ -57,7 +63,7 @@ export class HelperProcess {
   }
 }
 
-/** Answers what is asked, in such a process, and ends with the one that asks. */
+/** Answers questions, in such a process, and ends when the process that asks ends. */
 export function answerQuestions(answer: (question: string) => object | Promise<object>): void {
   process.on('disconnect', () => process.exit())
   process.on('message', async (question) => {

@@ -4,17 +4,16 @@ import { answerQuestions } from './helper-process.js'
 
 const CONNECTIONS = 50
 
-/** What is sent to a server: for a time, or every token once. */
+/** What is sent to a server. */
 export interface Order {
   readonly url: string
   readonly tokens: 'one' | 'thousand' | 'new'
-  /** Without it, every token is sent once. */
-  readonly seconds?: number
+  /** A fixed number: CPU time per request is then comparable between servers. */
+  readonly requests: number
 }
 
 /** What came back. */
 export interface Load {
-  readonly requests: number
   /** From the first answer to the last. */
   readonly tookMs: number
   readonly requestsPerSecond: number
@@ -33,18 +32,18 @@ answerQuestions(async (question) => {
   return {}
 })
 
-async function load({ url, tokens: kind, seconds }: Order): Promise<Load> {
+async function load({ url, tokens: kind, requests: amount }: Order): Promise<Load> {
   const tokens = supply[kind]
   let connected = 0
   const options = {
     url,
     connections: CONNECTIONS,
-    // How often it looks whether the time is over. It would wait for the next whole second.
+    amount,
+    // How often it looks whether all is done. By default, it waits for the next whole second.
     sampleInt: 20,
     setupClient: (client: autocannon.Client) => {
       client.setRequests(share(tokens, connected++))
     },
-    ...(seconds === undefined ? { amount: tokens.length } : { duration: seconds }),
   }
   // In microseconds: autocannon's own latencies are whole milliseconds.
   const times = createHistogram()
@@ -61,10 +60,8 @@ async function load({ url, tokens: kind, seconds }: Order): Promise<Load> {
   })
   const failed = bad + result.errors + result.timeouts + result.mismatches
   if (failed > 0) throw new Error(`${failed} requests of ${requests} were not answered with 200`)
-  if (seconds === undefined && requests !== tokens.length)
-    throw new Error(`${requests} of ${tokens.length} tokens were sent`)
+  if (requests !== amount) throw new Error(`${requests} of ${amount} requests were sent`)
   return {
-    requests,
     tookMs: last - first,
     requestsPerSecond: ((requests - 1) / (last - first)) * 1000,
     p50Ms: times.percentile(50) / 1000,

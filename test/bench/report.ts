@@ -5,14 +5,19 @@ export interface Table {
   readonly rows: readonly (readonly string[])[]
 }
 
-/** The median of several rounds, and between what they were. */
+/** The median of several rounds, with the lowest and the highest of them. */
 export interface Spread {
   readonly median: number
   readonly lowest: number
   readonly highest: number
+  /**
+   * How far the median of another run may be away, as a share of this one: half the distance from the second lowest round to the second
+   * highest. Infinite for fewer than five rounds.
+   */
+  readonly uncertainty: number
 }
 
-/** A part of the chart: bars of one unit. */
+/** A part of the chart: bars of one unit, the shorter the better. */
 export interface Panel {
   readonly title: string
   readonly unit: string

@@ -61,7 +61,7 @@ export class Figures {
   }
 }
 
-/** Measures all targets in turn, round by round, so that all meet the same weather. */
+/** Measures all targets in turn, round by round: a disturbance of the machine then affects all of them. */
 export async function interleave(targets: readonly Target[], plan: Plan): Promise<Figures> {
   const figures = new Figures()
   // Until everything is compiled; thrown away.
@@ -84,5 +84,7 @@ export function spreadOf(figures: readonly number[]): Spread {
     throw new Error('Not every round was measured')
   const middle = (sorted.length - 1) / 2
   const median = ((sorted[Math.floor(middle)] ?? lowest) + (sorted[Math.ceil(middle)] ?? highest)) / 2
-  return { median, lowest, highest }
+  const [low = lowest, high = highest] = [sorted[1], sorted.at(-2)]
+  const uncertainty = sorted.length < 5 ? Number.POSITIVE_INFINITY : (high - low) / 2 / median
+  return { median, lowest, highest, uncertainty }
 }

@@ -5,6 +5,7 @@ import type { Report } from './report.js'
 export const SECTIONS: Readonly<Record<string, () => Promise<(plan: Plan) => Promise<Report>>>> = {
   repeated: async () => (await import('./sections/repeated.js')).measureRepeated,
   'first-check': async () => (await import('./sections/first-check.js')).measureFirstCheck,
+  'in-flight': async () => (await import('./sections/in-flight.js')).measureInFlight,
   refusals: async () => (await import('./sections/refusals.js')).measureRefusals,
   servers: async () => (await import('./sections/servers.js')).measureServers,
   growth: async () => (await import('./sections/growth.js')).measureGrowth,

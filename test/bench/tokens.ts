@@ -3,7 +3,7 @@ import { generateKeyPairSync, type KeyObject, randomBytes, randomUUID, sign } fr
 export const ISSUER = 'https://api.telnyx.com'
 export const AUDIENCE = 'https://api.example.com'
 
-export type Algorithm = 'RS256' | 'ES256' | 'EdDSA'
+export type Algorithm = 'RS256' | 'ES256' | 'EdDSA' | 'ES512'
 
 /** A public key as a member of a JWK Set. */
 export interface PublicJwk {
@@ -14,12 +14,21 @@ export interface PublicJwk {
   readonly [member: string]: string
 }
 
-export interface SigningKey {
+/** What verifiers are created with. */
+export interface VerifyingKey {
   readonly algorithm: Algorithm
-  readonly kid: string
-  readonly privateKey: KeyObject
   readonly publicKey: KeyObject
   readonly jwk: PublicJwk
+}
+
+export interface SigningKey extends VerifyingKey {
+  readonly kid: string
+  readonly privateKey: KeyObject
+}
+
+/** The digest of an algorithm, for `node:crypto`; `null` for Ed25519, which hashes by itself. */
+export function digestOf(algorithm: Algorithm): string | null {
+  return algorithm === 'EdDSA' ? null : `sha${algorithm.slice(2)}`
 }
 
 export function createKey(algorithm: Algorithm, kid = 'key-1'): SigningKey {
@@ -38,6 +47,8 @@ function generatePair(algorithm: Algorithm): { privateKey: KeyObject; publicKey:
       return generateKeyPairSync('rsa', { modulusLength: 2048 })
     case 'ES256':
       return generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    case 'ES512':
+      return generateKeyPairSync('ec', { namedCurve: 'P-521' })
     case 'EdDSA':
       return generateKeyPairSync('ed25519')
   }
@@ -76,8 +87,10 @@ export function signToken(
   const { algorithm, kid, privateKey } = key
   const header = { alg: algorithm, typ: 'at+jwt', kid }
   const input = `${encode(header)}.${encode(claims)}`
-  const digest = algorithm === 'EdDSA' ? null : 'sha256'
-  const signature = sign(digest, Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' })
+  const signature = sign(digestOf(algorithm), Buffer.from(input), {
+    key: privateKey,
+    dsaEncoding: 'ieee-p1363',
+  })
   return `${input}.${signature.toString('base64url')}`
 }
 

@@ -4,13 +4,17 @@ import { JwtVerifier } from 'aws-jwt-verify'
 import { createVerifier as createFastJwt } from 'fast-jwt'
 import { createLocalJWKSet, importJWK, jwtVerify } from 'jose'
 import jsonwebtoken from 'jsonwebtoken'
-import { AUDIENCE, breakSignature, ISSUER, type SigningKey } from './tokens.js'
+import { AUDIENCE, breakSignature, digestOf, ISSUER, type VerifyingKey } from './tokens.js'
+
+/** The names of two verifiers, in reports. */
+export const OURS = 'ours'
+export const FLOOR = 'crypto.verify'
 
 /** Accepts a token, or throws or rejects. */
 export type Verify = (token: string) => unknown
 
 /** Ours, with keys that are given. */
-export function createOurs(key: SigningKey, options: VerifierOptions = {}): Verify {
+export function createOurs(key: VerifyingKey, options: VerifierOptions = {}): Verify {
   const verifier = createVerifier({
     issuer: ISSUER,
     audience: AUDIENCE,
@@ -21,21 +25,21 @@ export function createOurs(key: SigningKey, options: VerifierOptions = {}): Veri
 }
 
 /** With an imported key: the least that it can do. */
-export async function createJose({ jwk, algorithm }: SigningKey): Promise<Verify> {
+export async function createJose({ jwk, algorithm }: VerifyingKey): Promise<Verify> {
   const key = await importJWK({ ...jwk }, algorithm)
   const options = { issuer: ISSUER, audience: AUDIENCE, algorithms: [algorithm] }
   return (token) => jwtVerify(token, key, options)
 }
 
 /** With a JWK Set, where the key id matters. */
-export function createJoseWithSet({ jwk, algorithm }: SigningKey): Verify {
+export function createJoseWithSet({ jwk, algorithm }: VerifyingKey): Verify {
   const keys = createLocalJWKSet({ keys: [{ ...jwk }] })
   const options = { issuer: ISSUER, audience: AUDIENCE, algorithms: [algorithm] }
   return (token) => jwtVerify(token, keys, options)
 }
 
 /** With a cached JWK Set, the synchronous one. */
-export function createAws({ jwk }: SigningKey): Verify {
+export function createAws({ jwk }: VerifyingKey): Verify {
   const jwksUri = `${ISSUER}/jwks`
   const verifier = JwtVerifier.create({ issuer: ISSUER, audience: AUDIENCE, jwksUri })
   verifier.cacheJwks({ keys: [{ ...jwk }] })
@@ -43,7 +47,7 @@ export function createAws({ jwk }: SigningKey): Verify {
 }
 
 /** @param cache how many results it keeps; `false` for none, which is its default */
-export function createFast({ publicKey, algorithm }: SigningKey, cache: number | false): Verify {
+export function createFast({ publicKey, algorithm }: VerifyingKey, cache: number | false): Verify {
   const verifyToken = createFastJwt({
     key: publicKey.export({ format: 'pem', type: 'spki' }),
     algorithms: [algorithm],
@@ -55,7 +59,7 @@ export function createFast({ publicKey, algorithm }: SigningKey, cache: number |
 }
 
 /** `undefined` for EdDSA, which it does not have. */
-export function createJsonwebtoken({ publicKey, algorithm }: SigningKey): Verify | undefined {
+export function createJsonwebtoken({ publicKey, algorithm }: VerifyingKey): Verify | undefined {
   if (algorithm === 'EdDSA') return undefined
   const options = { issuer: ISSUER, audience: AUDIENCE, algorithms: [algorithm] }
   return (token) => jsonwebtoken.verify(token, publicKey, options)
@@ -75,10 +79,18 @@ export function parseSigned(token: string): Signed {
   }
 }
 
-export function createFloor({ jwk, algorithm }: SigningKey): (signed: Signed) => boolean {
+export function createFloor({ jwk, algorithm }: VerifyingKey): (signed: Signed) => boolean {
   const key: KeyObject = createPublicKey({ key: { ...jwk }, format: 'jwk' })
-  const digest = algorithm === 'EdDSA' ? null : 'sha256'
+  const digest = digestOf(algorithm)
   return ({ input, signature }) => verify(digest, input, { key, dsaEncoding: 'ieee-p1363' }, signature)
+}
+
+/** Decodes a token, and checks its signature only. */
+export function createFloorForTokens(key: VerifyingKey): Verify {
+  const isGood = createFloor(key)
+  return (token) => {
+    if (!isGood(parseSigned(token))) throw new Error('The signature is wrong')
+  }
 }
 
 /**

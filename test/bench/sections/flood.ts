@@ -13,7 +13,7 @@ const FLOOD = { tokens: 'bad', perSecond: 1000, connections: 64, patienceSeconds
 /** Node takes 16 KiB of headers in all. */
 const LONGEST = 15 * 1024
 
-/** What is sent at the same time: as many more good requests show what is due to the number alone. */
+/** What is sent at the same time. As many more good requests show what the number of requests alone does. */
 const CASES = {
   'nothing else': [GOOD],
   'a flood of bad tokens': [GOOD, FLOOD],
@@ -29,7 +29,7 @@ export async function measureFlood(plan: Plan): Promise<Report> {
   const bad = Array.from({ length: 200 }, (_, index) =>
     [...kinds.values()].map((tokens) => tokens[index] ?? ''),
   )
-  // One process for both, or three would share two cores, and what is measured would be who gets one when.
+  // One process sends both: three processes on two cores would wait for each other, and that would be measured.
   const callers = HelperProcess.start('paced-load-process.js')
   const figures = new Figures()
   try {
@@ -47,7 +47,7 @@ export async function measureFlood(plan: Plan): Promise<Report> {
   return {
     title: 'A flood of bad tokens',
     notes: [
-      `Fastify with ours, RS256: ${digits(GOOD.perSecond)} good requests a second with 100 tokens again and again, alone, with ${digits(FLOOD.perSecond)} bad ones a second beside them (in equal parts: ${[...kinds.keys()].join(', ')}), and with as many more good ones in their place. Every bad one is answered with 401, every good one with 200. The delay of the event loop has the millisecond between two looks at it in it.`,
+      `Fastify with ours, RS256: ${digits(GOOD.perSecond)} good requests a second with 100 tokens again and again, alone, with ${digits(FLOOD.perSecond)} bad ones a second beside them (in equal parts: ${[...kinds.keys()].join(', ')}), and with as many more good ones in their place. Every bad one is answered with 401, every good one with 200. The delay of the event loop includes the millisecond between two looks at it.`,
     ],
     tables: [
       {
@@ -62,8 +62,8 @@ export async function measureFlood(plan: Plan): Promise<Report> {
       },
     ],
     reached: {
-      flood: figures.ratio('a flood of bad tokens/p99', 'nothing else/p99'),
-      'flood/floor': figures.ratio('as many more good ones/p99', 'nothing else/p99'),
+      flood: figures.ratio('a flood of bad tokens/p99', 'as many more good ones/p99'),
+      'flood/quiet': figures.ratio('as many more good ones/p99', 'nothing else/p99'),
     },
     panels: [],
   }
@@ -78,7 +78,7 @@ async function measureRounds(
   const seconds = plan.quick ? 0.5 : 3
   const ask = async (loads: readonly PacedOrder[]): Promise<PacedLoad[]> =>
     JSON.parse(await callers.ask({ url: server.url, loads }))
-  // Until everything is compiled, on both sides.
+  // Until everything is compiled, in both processes.
   const warmUp = { seconds: plan.quick ? 0.5 : 2, patienceSeconds: 10 }
   await ask([GOOD, FLOOD].map((load) => ({ ...load, ...warmUp })))
   for (let round = 0; round < plan.rounds; round++)

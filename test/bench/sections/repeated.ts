@@ -4,9 +4,8 @@ import { type Report, spread } from '../report.js'
 import { interleave, timed } from '../rounds.js'
 import { TokenPool } from '../token-pool.js'
 import { createKey, signToken } from '../tokens.js'
-import { createFast, createOurs, prove } from '../verifiers.js'
+import { createFast, createOurs, OURS, prove } from '../verifiers.js'
 
-const OURS = 'ours'
 const FAST_JWT = 'fast-jwt, cache'
 const FLOOR = 'SHA-256 of the token'
 const FLOOR_TO_AWAIT = 'and a look-up, awaited'
@@ -23,7 +22,7 @@ export async function measureRepeated(plan: Plan): Promise<Report> {
     ['1,000 tokens in turn', tokens],
   ] as const) {
     const ours = createOurs(key)
-    // More than there are tokens: what is measured is hits.
+    // More than there are tokens, so that every token is a hit.
     const fast = createFast(key, 10_000)
     for (const token of presented) {
       await prove(OURS, ours, token)

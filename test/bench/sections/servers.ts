@@ -8,7 +8,7 @@ import { BenchServer } from '../server.js'
 import { signMany } from '../signing.js'
 import { createKey } from '../tokens.js'
 
-/** Middleware that checks nothing: the least that any guard of a route can cost. */
+/** Middleware that checks nothing: the least that a guard of a route can cost. */
 const FLOOR = 'empty middleware'
 
 const FRAMEWORKS: Readonly<Record<string, readonly string[]>> = {
@@ -20,9 +20,10 @@ const FRAMEWORKS: Readonly<Record<string, readonly string[]>> = {
 const KINDS = ['one', 'thousand', 'new'] as const
 const LOADS = { one: 'one token', thousand: '1,000 tokens in turn', new: 'new tokens only' }
 
-/** How long, in seconds, and how many. */
-const FULL_LOAD = { warmUp: 2, turns: 4, repeated: 0.25, new: 3000 }
-const QUICK_LOAD = { warmUp: 0.2, turns: 1, repeated: 0.1, new: 300 }
+/** Tokens that are presented again and again. */
+const REPEATED = 1000
+/** How often all of them are presented before the first round, until everything is compiled. */
+const WARM_UP = 5
 
 interface Running {
   readonly name: string
@@ -31,10 +32,9 @@ interface Running {
 
 /** The three frameworks, without a guard, with ours, and with the usual ones. */
 export async function measureServers(plan: Plan): Promise<Report> {
-  const amounts = plan.quick ? QUICK_LOAD : FULL_LOAD
   const key = createKey('RS256')
   const issuer = await startIssuer([key.jwk])
-  const tokens = await signMany(key, issuer.url, 1000 + amounts.new * plan.serverRounds)
+  const tokens = await signMany(key, issuer.url, REPEATED + plan.requests * plan.serverRounds)
   const loader = HelperProcess.start('load-process.js')
   const figures = new Figures()
   try {
@@ -58,8 +58,8 @@ export async function measureServers(plan: Plan): Promise<Report> {
   return {
     title: 'Servers',
     notes: [
-      `A route that answers with \`{"messages":[]}\`, 50 connections that each wait for an answer before they ask again. Every server is a process of its own, warmed up before the rounds. "New tokens only" are ${digits(amounts.new)} in each round that the process has not seen. Peers are set up as their READMEs say: express-jwt and koa-jwt with jwks-rsa and its cache, fastify-jwt-jwks also with the cache of tokens that is an option of it. The bare server gets the same header, and does not look at it; an empty middleware, in Fastify an \`onRequest\` hook, does not either, and goes on.`,
-      'Busy is the share of the time in which the event loop of the server ran: below 0.95 or so, what asks was the limit, and the server could have done more. CPU is what one request took of all threads of the server, in microseconds: where the asking is the limit, it is the fairer comparison.',
+      `A route that answers with \`{"messages":[]}\`, and 50 connections, each of which waits for an answer before it sends the next request. Every server is a process of its own, warmed up before the rounds; in each round, each server gets ${digits(plan.requests)} requests of each kind. "New tokens only" are tokens that the process has not seen. Peers are set up as their READMEs say: express-jwt and koa-jwt with jwks-rsa and its cache, fastify-jwt-jwks also with its optional cache of tokens. The bare server gets the same header, and does not read it; nor does an empty middleware (in Fastify, an \`onRequest\` hook).`,
+      'CPU is the user and system time of all threads of the server, for one request, in microseconds. It is what to compare: requests per second also depend on the process that sends them, which runs on the same cores. Busy is the share of the time in which the event loop of the server ran.',
     ],
     tables: Object.entries(FRAMEWORKS).map(([framework, guards]) => table(framework, guards, figures)),
     reached: reach(figures),
@@ -78,22 +78,22 @@ async function measureRounds(
   tokens: readonly string[],
   { loader, figures, plan }: Bench,
 ): Promise<void> {
-  const amounts = plan.quick ? QUICK_LOAD : FULL_LOAD
-  const repeated = { one: tokens.slice(0, 1), thousand: tokens.slice(0, 1000) }
+  const { requests, serverRounds } = plan
+  const repeated = { one: tokens.slice(0, 1), thousand: tokens.slice(0, REPEATED) }
+  const presentAll = async (times: number) => {
+    for (const { server } of running)
+      await loader.ask({ url: server.url, tokens: 'thousand', requests: times * REPEATED })
+  }
   await loader.ask({ supply: { ...repeated, new: [] } })
-  for (const { server } of running)
-    await loader.ask({ url: server.url, tokens: 'thousand', seconds: amounts.warmUp })
-  for (let round = 0; round < plan.serverRounds; round++) {
-    const from = 1000 + round * amounts.new
-    await loader.ask({ supply: { ...repeated, new: tokens.slice(from, from + amounts.new) } })
-    // Those of the round before may have pushed the others out of a cache.
-    if (round > 0) for (const { server } of running) await loader.ask({ url: server.url, tokens: 'thousand' })
-    // Short turns, because machines are slower now and then for some seconds: who is compared must meet the same.
-    for (let turn = 0; turn < amounts.turns; turn++)
-      for (const kind of turn % 2 === 0 ? (['one', 'thousand'] as const) : (['thousand'] as const))
-        for (const each of rotated(running, turn))
-          await measureLoad(each, { tokens: kind, seconds: amounts.repeated }, loader, figures)
-    for (const each of rotated(running, round)) await measureLoad(each, { tokens: 'new' }, loader, figures)
+  await presentAll(WARM_UP)
+  for (let round = 0; round < serverRounds; round++) {
+    const from = REPEATED + round * requests
+    await loader.ask({ supply: { ...repeated, new: tokens.slice(from, from + requests) } })
+    // The new tokens of the round before may have pushed these out of a cache.
+    if (round > 0) await presentAll(1)
+    for (const kind of KINDS)
+      for (const each of rotated(running, round))
+        await measureLoad(each, { tokens: kind, requests }, loader, figures)
   }
 }
 
@@ -110,47 +110,50 @@ async function measureLoad(
   add('rate', load.requestsPerSecond)
   add('p50', load.p50Ms)
   add('p99', load.p99Ms)
-  add('cpu', cpuUs / load.requests)
+  add('cpu', cpuUs / order.requests)
   add('busy', Math.min(1, activeMs / load.tookMs))
 }
 
 function reach(figures: Figures): Record<string, Spread> {
   return Object.fromEntries(
     Object.entries(FRAMEWORKS).flatMap(([framework, [bare = '', ours = '', peer = '']]) => [
-      [`servers/${framework}/bare`, figures.ratio(rateOf(framework, ours), rateOf(framework, bare))],
-      [`servers/${framework}/floor`, figures.ratio(rateOf(framework, FLOOR), rateOf(framework, bare))],
-      [`servers/${framework}/peer`, figures.ratio(rateOf(framework, ours), rateOf(framework, peer))],
+      [`servers/${framework}/bare`, figures.ratio(cpuOf(framework, ours), cpuOf(framework, bare))],
+      [`servers/${framework}/floor`, figures.ratio(cpuOf(framework, FLOOR), cpuOf(framework, bare))],
+      [
+        `servers/${framework}/new`,
+        figures.ratio(cpuOf(framework, ours, 'new'), cpuOf(framework, peer, 'new')),
+      ],
     ]),
   )
 }
 
-function rateOf(framework: string, guard: string, kind = 'thousand'): string {
-  return `${framework}/${guard}/${kind}/rate`
+function cpuOf(framework: string, guard: string, kind: Order['tokens'] = 'thousand'): string {
+  return `${framework}/${guard}/${kind}/cpu`
 }
 
 function table(framework: string, guards: readonly string[], figures: Figures): Table {
   const rows = KINDS.flatMap((kind) =>
     guards.map((guard) => {
       const name = `${framework}/${guard}/${kind}`
-      const ofBare = figures.ratio(rateOf(framework, guard, kind), rateOf(framework, 'bare', kind))
-      const others = ['p50', 'p99', 'cpu', 'busy'].map((what) =>
+      const ofBare = figures.ratio(cpuOf(framework, guard, kind), cpuOf(framework, 'bare', kind))
+      const others = ['rate', 'p50', 'p99', 'busy'].map((what) =>
         digits(figures.spread(`${name}/${what}`).median),
       )
-      return [LOADS[kind], guard, spread(figures.spread(`${name}/rate`)), spread(ofBare), ...others]
+      return [LOADS[kind], guard, spread(figures.spread(`${name}/cpu`)), spread(ofBare), ...others]
     }),
   )
   return {
     title: titleOf(framework),
-    columns: ['tokens', 'server', 'requests/s', '/ bare', 'p50 ms', 'p99 ms', 'CPU µs', 'busy'],
+    columns: ['tokens', 'server', 'CPU µs', 'CPU / bare', 'requests/s', 'p50 ms', 'p99 ms', 'busy'],
     rows,
   }
 }
 
 function panel(framework: string, guards: readonly string[], figures: Figures): Panel {
   const bars = guards.map((label) => {
-    return { label, value: figures.spread(rateOf(framework, label)).median, ours: label === 'ours' }
+    return { label, value: figures.spread(cpuOf(framework, label)).median, ours: label === 'ours' }
   })
-  return { title: `${titleOf(framework)}, 1,000 tokens in turn`, unit: 'requests a second', bars }
+  return { title: `${titleOf(framework)}, 1,000 tokens in turn`, unit: 'CPU µs for a request', bars }
 }
 
 function titleOf(framework: string): string {

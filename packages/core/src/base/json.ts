@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { valueWithoutPrototypes, withoutPrototypes } from './own-members.js'
+import { resumeStackTraces, suspendStackTraces } from './stack-trace.js'
 
 /** The deepest nesting. With a limit, no later recursion over the values exhausts the stack. */
 const MAX_DEPTH = 64
@@ -16,25 +17,39 @@ export type JsonObjectFault = 'not-utf8' | 'too-deep' | 'not-json' | 'not-an-obj
  */
 export function parseJsonObject(bytes: Buffer): Record<string, unknown> | JsonObjectFault {
   if (!isUtf8(bytes)) return 'not-utf8'
-  const { depth, members } = measure(bytes)
+  const { depth, members, isClosed } = measure(bytes)
   if (depth > MAX_DEPTH) return 'too-deep'
-  let value: unknown
-  try {
-    value = JSON.parse(bytes.toString())
-  } catch {
-    return 'not-json'
-  }
+  // Such as JSON that was cut off. The error of a parser would take longer than all that was done so far.
+  if (!isClosed) return 'not-json'
+  const value = parseText(bytes.toString())
+  if (value === undefined) return 'not-json'
   if (!isJsonObject(value)) return 'not-an-object'
   // Parsers differ in which of two members of the same name they keep, so two programs may see different claims. A value
   // with fewer members than its text has lost one.
   return countMembers(value) === members ? withoutPrototypes(value) : 'repeated-member'
 }
 
+/** @returns `undefined` when the text is not JSON */
+function parseText(text: string): unknown {
+  // Callers can send any text, and nobody sees the stack trace of the error.
+  const limit = suspendStackTraces()
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  } finally {
+    resumeStackTraces(limit)
+  }
+}
+
 const [QUOTE, BACKSLASH, COLON] = [0x22, 0x5c, 0x3a]
 const [OPENING_BRACE, OPENING_BRACKET, CLOSING_BRACE, CLOSING_BRACKET] = [0x7b, 0x5b, 0x7d, 0x5d]
 
-/** The depth of a JSON text, and the number of members in its objects: outside strings, each colon is one member. */
-function measure(utf8: Uint8Array): { depth: number; members: number } {
+/**
+ * The depth of a JSON text, the number of members in its objects (outside strings, each colon is one member), and whether every
+ * string, object and array in it ends.
+ */
+function measure(utf8: Uint8Array): { depth: number; members: number; isClosed: boolean } {
   let depth = 0
   let deepest = 0
   let members = 0
@@ -49,7 +64,7 @@ function measure(utf8: Uint8Array): { depth: number; members: number } {
     else if (byte === OPENING_BRACE || byte === OPENING_BRACKET) deepest = Math.max(deepest, ++depth)
     else if (byte === CLOSING_BRACE || byte === CLOSING_BRACKET) depth--
   }
-  return { depth: deepest, members }
+  return { depth: deepest, members, isClosed: depth === 0 && !inString }
 }
 
 function countMembers(value: unknown): number {

@@ -1,7 +1,7 @@
-import { NQCHARS, NQSCHARS } from '../base/syntax.js'
 /** The `WWW-Authenticate` challenge, as RFC 6750 §3, RFC 9470 §3 and RFC 9728 §5.1 write it. */
 
-import { ownMembers } from '../base/own-members.js'
+import { ownMember } from '../base/own-members.js'
+import { NQCHARS, NQSCHARS } from '../base/syntax.js'
 
 /** What a challenge says. Every member is optional in RFC 6750 §3, but a bare `Bearer` is not allowed. */
 export interface ChallengeParameters {
@@ -26,24 +26,22 @@ const REALM = 'api'
 
 /** Formats a Bearer challenge; each parameter at most once, always in the same order. */
 export function formatChallenge(parameters: ChallengeParameters): string {
-  const { error, errorDescription, scopes, acrValues, maxAgeSeconds, resourceMetadata } =
-    ownMembers(parameters)
-  const named: [string, string | undefined][] = [
-    ['realm', REALM],
-    ['error', error],
-    ['error_description', errorDescription],
-    // `offline_access` asks the authorization server for a refresh token; it never opens a resource (MCP
-    // authorization).
-    ['scope', listOf(scopes?.filter((scope) => scope !== 'offline_access'))],
-    ['acr_values', listOf(acrValues)],
-    ['max_age', maxAgeSeconds?.toString()],
-    ['resource_metadata', resourceMetadata],
-  ]
-  // JavaScript lets programs write anything to the members of an error.
-  const written = named.flatMap(([name, value]) =>
-    value && NQSCHARS.test(value) ? `${name}="${value}"` : [],
-  )
-  return `Bearer ${written.join(', ')}`
+  // `offline_access` asks the authorization server for a refresh token; it never opens a resource (MCP authorization).
+  const scopes = ownMember(parameters, 'scopes')?.filter((scope) => scope !== 'offline_access')
+  return [
+    `Bearer realm="${REALM}"`,
+    format('error', ownMember(parameters, 'error')),
+    format('error_description', ownMember(parameters, 'errorDescription')),
+    format('scope', listOf(scopes)),
+    format('acr_values', listOf(ownMember(parameters, 'acrValues'))),
+    format('max_age', ownMember(parameters, 'maxAgeSeconds')?.toString()),
+    format('resource_metadata', ownMember(parameters, 'resourceMetadata')),
+  ].join('')
+}
+
+/** One parameter after others. JavaScript lets programs write anything to the members of an error. */
+function format(name: string, value: string | undefined): string {
+  return value && NQSCHARS.test(value) ? `, ${name}="${value}"` : ''
 }
 
 /** Applications can create the errors with any string. A value that no list can hold is left out. */

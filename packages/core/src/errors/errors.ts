@@ -129,9 +129,12 @@ export abstract class TelnyxAuthError extends Error {
     state.headers = { ...this.createHeaders(), ...state.added }
   }
 
-  /** Those of the answer, even if a class that was derived from ours has others. */
+  /** Those of the answer, even if a class that was derived from ours has others, or an application has removed some. */
   static headersToAnswer(error: TelnyxAuthError): Record<string, string> {
-    return { ...error.createHeaders(), ...error.headers }
+    const created = error.createHeaders()
+    const state = stateOf(error)
+    state.headers ??= { ...created, ...state.added }
+    return { ...created, ...error.headers }
   }
 
   protected createHeaders(): Record<string, string> {

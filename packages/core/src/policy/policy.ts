@@ -12,6 +12,7 @@ import {
 import type { Auth } from '../token/auth.js'
 import type { JwtClaims } from '../token/claims.js'
 import { checkWhen, type IntrospectionWhen } from './introspection-when.js'
+import { unionOfScopes } from './required-scopes.js'
 
 /**
  * Your own last check of a token. `false` rejects the token (`ERR_TOKEN_REJECTED`, 401). What the function throws reaches the
@@ -84,9 +85,12 @@ export class CompiledPolicy {
   })
 
   readonly #requirements: Requirements
+  /** The scopes that a challenge names: all that are required, and all of which one is required. */
+  readonly requiredScopes: readonly string[]
 
   private constructor(requirements: Requirements) {
     this.#requirements = requirements
+    this.requiredScopes = Object.freeze(unionOfScopes([requirements.scopes, requirements.anyScope]))
   }
 
   /**
@@ -120,11 +124,6 @@ export class CompiledPolicy {
   /** For which tokens the issuer is asked; `undefined` where the policy does not say. */
   get introspection(): IntrospectionWhen | undefined {
     return this.#requirements.introspection
-  }
-
-  /** The scopes that a challenge names: all that are required, and all of which one is required. */
-  get requiredScopes(): readonly string[] {
-    return [...new Set([...this.#requirements.scopes, ...this.#requirements.anyScope])]
   }
 
   /**
