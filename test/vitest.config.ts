@@ -10,6 +10,8 @@ const conditions = ['@telnyx-auth/source']
 
 /** Tests that change a process: each file gets a worker of its own. These run first. */
 const isolated = [
+  // It expects that the process publishes nothing but what each test causes.
+  'core/events.test.ts',
   'core/polluted-prototype.test.ts',
   'core/prototype-pollution-issuer.test.ts',
   'adapters/pollution.test.ts',

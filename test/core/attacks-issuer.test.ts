@@ -24,7 +24,7 @@ import {
   rejectionOf,
   TestClock,
 } from '../support/forge.js'
-import { untilTimeout } from '../support/outcome.js'
+import { stopTimers, untilTimeout } from '../support/outcome.js'
 
 /** Attacks 35–39: what the issuer, or an attacker who answers in its place, can do. */
 
@@ -387,6 +387,7 @@ describe('attacks 37 and 38, D4: an issuer that does not give what it should', (
     clock.advance(400)
     await untilTimeout(() => verifier.verify(token))
 
+    stopTimers()
     clock.advance(30)
     const asked = new Promise<void>((resolve) => {
       issuer.jwks = (url, signal) => {
@@ -883,6 +884,7 @@ describe('attack 39: rotation and floods', () => {
   })
 
   it('a flood never makes a good token wait or fail, though the issuer is silent', async () => {
+    stopTimers()
     const patient = makeVerifier(issuer, FOREVER, clock)
     await patient.verify(token)
     issuer.jwks = silence

@@ -11,7 +11,7 @@ import {
   signedToken,
   unknownKeyToken,
 } from '../support/introspection-world.js'
-import { untilTimeout } from '../support/outcome.js'
+import { stopTimers, untilTimeout } from '../support/outcome.js'
 
 /** I7, attack 44: what anonymous callers send does not affect callers whose tokens were verified here. */
 
@@ -207,6 +207,7 @@ describe('I7: the half-open probe of decide', () => {
   })
 
   it('has a second one for tokens that were active before, beside that for any token', async () => {
+    stopTimers()
     const world = await createIntrospectionWorld()
     world.answer = active()
     expect(await world.outcome('familiar')).toBe('introspection')

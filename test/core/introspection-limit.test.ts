@@ -3,6 +3,7 @@ import { until } from '../support/event-loop.js'
 import { expectRefusal, rejectionOf } from '../support/forge.js'
 import { createSignal } from '../support/http.js'
 import { createIntrospectionWorld, recordEvents, signedToken } from '../support/introspection-world.js'
+import { stopTimers } from '../support/outcome.js'
 
 /** Attack 44: the limit on introspection requests in flight. */
 
@@ -47,6 +48,7 @@ describe('maxInFlight', () => {
   })
 
   it('does not count joined requests, nor responses from the cache', async () => {
+    stopTimers()
     const { world, held } = await createHeldWorld(1)
     const same = Array.from({ length: 100 }, () => world.outcome('same'))
     await until(() => world.load.inFlight > 0)
@@ -60,6 +62,7 @@ describe('maxInFlight', () => {
   })
 
   it('a limit of confirm is a 503 with "accept" too: the endpoint is not down', async () => {
+    stopTimers()
     const world = await createIntrospectionWorld({ maxInFlight: 1, onUnavailable: 'accept' })
     world.answer = () => new Promise(() => undefined)
     void world.outcome(signedToken())

@@ -7,7 +7,7 @@ import {
   TrustedIssuer,
 } from '../../packages/core/src/testing.js'
 import { settle } from '../support/event-loop.js'
-import { codeOf, createPair, errorOf, thrownBy } from '../support/outcome.js'
+import { codeOf, createPair, errorOf, stopTimers, thrownBy } from '../support/outcome.js'
 import { replaceVerify } from '../support/signature-checks.js'
 
 const MINUTE = 60
@@ -81,6 +81,7 @@ describe('lifetime', () => {
   })
 
   it('refreshes in the background when most of the lifetime is used', async () => {
+    stopTimers()
     const { clock, issuer, verifier } = await createPair()
     await verifier.preload()
     issuer.fault('jwks', { silence: true, times: 1 })

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@telnyx-auth/core'
 import { createMockIssuer, type MockIssuer, type MockIssuerOptions } from '@telnyx-auth/mock-issuer'
-import { vi } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
 import {
   createVerifierAt,
   type TokenVerifier,
@@ -49,6 +49,15 @@ export async function createPair(
     ...options.verifier,
   })
   return { clock, issuer, verifier }
+}
+
+/**
+ * No timer fires until the end of the test, and none after it: a request that the test leaves behind would otherwise time out during
+ * another test file, which might notice.
+ */
+export function stopTimers(): void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
 }
 
 /**
