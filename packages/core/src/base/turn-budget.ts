@@ -2,18 +2,25 @@
 import { setImmediate } from 'node:timers'
 
 /**
- * How long computations may block one turn of the event loop, in microseconds.
+ * How long computations may block the event loop, in microseconds.
  *
- * - `idle`: while the thread pool does nothing for us. To wake a thread takes longer than most checks, so a lone caller never waits
- *   for one, and one that presents a token after the other rarely does.
- * - `busy`: while it works for us. Of many tokens at once, the event loop then checks a few while the threads check the others.
+ * - `turn`: in one turn of the event loop, while the thread pool does nothing for us. To wake a thread takes longer than most
+ *   checks, so one caller after the other is rarely sent to one.
+ * - `busyTurn`: the same, while the thread pool works for us.
+ * - `run`: before other microtasks get their turn. What is asked for within one run is wanted at once: the event loop then checks a few
+ *   tokens while the threads check the others.
  */
-const BUDGETS = { idle: 4000, busy: 300 }
+const BUDGETS = { turn: 4000, busyTurn: 300, run: 300 }
 
-let spent = 0
+const spent = { inTurn: 0, inRun: 0 }
 
-function renew(): void {
-  spent = 0
+function renewTurn(): void {
+  spent.inTurn = 0
+}
+
+async function renewRun(): Promise<void> {
+  await undefined
+  spent.inRun = 0
 }
 
 /**
@@ -23,8 +30,11 @@ function renew(): void {
  * @param isPoolBusy whether the thread pool works for us
  */
 export function mayBlockThisTurn(cost: number, isPoolBusy: boolean): boolean {
-  if (spent + cost > (isPoolBusy ? BUDGETS.busy : BUDGETS.idle)) return false
-  if (spent === 0) setImmediate(renew)
-  spent += cost
+  if (spent.inTurn + cost > (isPoolBusy ? BUDGETS.busyTurn : BUDGETS.turn)) return false
+  if (spent.inRun + cost > BUDGETS.run) return false
+  if (spent.inTurn === 0) setImmediate(renewTurn)
+  if (spent.inRun === 0) void renewRun()
+  spent.inTurn += cost
+  spent.inRun += cost
   return true
 }

@@ -9,6 +9,7 @@ import {
 } from 'node:crypto'
 import { type Awaitable, attempt } from '../base/maybe-async.js'
 import { ownMembers } from '../base/own-members.js'
+import { isThreadPoolBusy, runInThreadPool } from '../base/thread-pool.js'
 import { mayBlockThisTurn } from '../base/turn-budget.js'
 import type { Algorithm } from './algorithms.js'
 import { type BoundKey, type PublicKey, type SignatureEngine, signatureBytesOf } from './signature-engine.js'
@@ -121,32 +122,13 @@ function bind(parsed: ParsedKey, algorithm: Algorithm): Awaitable<BoundKey | und
   const input: VerifyKeyObjectInput = ownMembers({ ...scheme.options, key })
   const { digest } = scheme
   const cost = costOf(algorithm, parsed)
+  const isLong = cost === Number.POSITIVE_INFINITY
   return tryOut({
     signatureBytes,
     verify: (signingInput, signature) =>
-      mayBlockThisTurn(cost, inThreadPool > 0)
+      mayBlockThisTurn(cost, isThreadPoolBusy())
         ? verify(digest, signingInput, input, signature) === true
-        : verifyInThreadPool(digest, signingInput, input, signature),
-  })
-}
-
-/** How many checks the thread pool has not ended. */
-let inThreadPool = 0
-
-function verifyInThreadPool(
-  digest: string | null,
-  signingInput: Uint8Array,
-  input: VerifyKeyObjectInput,
-  signature: Uint8Array,
-): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    verify(digest, signingInput, input, signature, (error, isGood) => {
-      inThreadPool--
-      if (error) reject(error)
-      else resolve(isGood === true)
-    })
-    // Not before: when Node refuses the work, it calls no one back.
-    inThreadPool++
+        : runInThreadPool<boolean>(isLong, (done) => verify(digest, signingInput, input, signature, done)),
   })
 }
 
