@@ -9,7 +9,7 @@ import {
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { TokenVerifier } from '../../packages/core/src/testing.js'
 import { jsonResponse } from '../support/answers.js'
-import { settle, trackThreadPool } from '../support/event-loop.js'
+import { pendingInThreadPool, settle, trackThreadPool, until } from '../support/event-loop.js'
 import {
   AUDIENCE,
   ForgedIssuer,
@@ -791,7 +791,6 @@ async function flood({ issuer, verifier }: Setting, tokens: readonly string[]) {
 }
 
 describe('attacks 39, 42 and 43: many at once, at every moment', { timeout: 30_000 }, () => {
-  /** As many as one turn of the event loop checks, so that all callers meet in the same turn. */
   const MANY = 120
 
   interface Flood {
@@ -867,7 +866,11 @@ describe('attacks 39, 42 and 43: many at once, at every moment', { timeout: 30_0
         const { issuer } = setting
         if (isDown) {
           Object.assign(issuer.documents, { metadata: status(500), jwks: status(500) })
-          issuer.introspection = status(500)
+          issuer.introspection = async (...asked) => {
+            // As over a network, which takes longer than to check the tokens of all callers.
+            await until(() => pendingInThreadPool() === 0)
+            return status(500)(...asked)
+          }
         }
         const { outcomes, keyRequests, ...asked } = await flood(setting, tokens(setting))
         cells.push(outcomes)
