@@ -1,5 +1,4 @@
-// Replaces the modules of core by a few files: `import` of core would load 80, and takes three times as long with them.
-// See packages/core/docs/decisions/packages.md.
+// Replaces the modules of core by a few files, which Node loads faster: see packages/core/docs/decisions/tools.md.
 import { cp, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

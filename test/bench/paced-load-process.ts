@@ -8,10 +8,10 @@ export interface PacedOrder {
   readonly perSecond: number
   readonly seconds: number
   readonly connections: number
-  /** How long after the last one was due all must have been answered; longer, and the rate was not kept. */
-  readonly patienceSeconds: number
-  /** What each must be answered with. */
-  readonly status: number
+  /** When all must have been answered, after the last one was due. If they were not, the rate was not kept. */
+  readonly timeoutSeconds: number
+  /** The statuses of right answers. */
+  readonly statuses: readonly number[]
   readonly tokens: 'good' | 'bad'
 }
 
@@ -53,7 +53,7 @@ async function load(url: string, order: PacedOrder): Promise<PacedLoad> {
 }
 
 async function send(order: PacedOrder, connections: readonly RawConnection[]): Promise<PacedLoad> {
-  const { perSecond, seconds, patienceSeconds, status: expected } = order
+  const { perSecond, seconds, timeoutSeconds, statuses } = order
   const total = perSecond * seconds
   const times = createHistogram()
   const idle = [...connections]
@@ -69,7 +69,8 @@ async function send(order: PacedOrder, connections: readonly RawConnection[]): P
       if (from === undefined || !connection) return
       waiting.shift()
       connection.ask(pools[order.tokens].next(), (status) => {
-        if (status !== expected) return reject(new Error(`An answer was ${status} in place of ${expected}`))
+        if (!statuses.includes(status))
+          return reject(new Error(`An answer was ${status} in place of ${statuses.join(' or ')}`))
         times.record(Math.max(1, Math.round((performance.now() - from) * 1000)))
         idle.push(connection)
         if (++answered === total) resolve()
@@ -82,7 +83,7 @@ async function send(order: PacedOrder, connections: readonly RawConnection[]): P
         waiting.push(performance.now())
         next()
       }
-      if (elapsed > seconds + patienceSeconds)
+      if (elapsed > seconds + timeoutSeconds)
         reject(new Error(`${perSecond} requests a second are more than can be sent or answered`))
     }, 1)
   }).finally(() => clearInterval(timer))

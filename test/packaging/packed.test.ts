@@ -485,6 +485,17 @@ describe('the tarballs', () => {
     },
   )
 
+  it('core is a few files, and both signature engines are among them', async () => {
+    const dist = consumer.path('node_modules/@telnyx-auth/core/dist')
+    const files = (await readdir(dist, { recursive: true })).filter((name) => name.endsWith('.js'))
+    expect(files.length).toBeLessThanOrEqual(8)
+    for (const engine of ['node', 'web']) {
+      const url = pathToFileURL(join(dist, `token/signature-engine-${engine}.js`)).href
+      const { signatureEngine }: { signatureEngine?: object } = await import(url)
+      expect(signatureEngine).toHaveProperty('parsePublicKey')
+    }
+  })
+
   it.each(ADAPTERS)('%s: the adapter re-exports core', async (name) => {
     const load = (name: string): Promise<object> =>
       import(pathToFileURL(consumer.path('node_modules', name, 'dist/index.js')).href)

@@ -10,7 +10,7 @@ export interface WycheproofGroup {
   readonly tests: readonly WycheproofTest[]
 }
 
-export interface WycheproofTest {
+interface WycheproofTest {
   /** The id of the vector in its file. */
   readonly id: number
   readonly about: string
