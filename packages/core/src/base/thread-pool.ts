@@ -37,6 +37,7 @@ export function runInThreadPool<T>(
       try {
         start((error, result) => {
           count(-1, isLong)
+          beginWaiting()
           if (error) reject(error)
           else resolve(result)
         })
@@ -53,10 +54,13 @@ export function runInThreadPool<T>(
 
 function count(change: 1 | -1, isLong: boolean): void {
   running += change
-  if (!isLong) return
-  runningLong += change
-  const [next] = waiting
-  if (!next || runningLong >= MAX_LONG) return
-  waiting.delete(next)
-  next()
+  if (isLong) runningLong += change
+}
+
+function beginWaiting(): void {
+  for (const begin of waiting) {
+    if (runningLong >= MAX_LONG) return
+    waiting.delete(begin)
+    begin()
+  }
 }
