@@ -112,5 +112,6 @@ function remove(
 /** The names of the headers that are set: mostly none. `undefined` where the store cannot list them. */
 function headersOf(store: HeaderStore): readonly string[] | undefined {
   if (typeof store.getHeaders !== 'function' || isPollution(store, 'getHeaders')) return undefined
-  return Object.keys(store.getHeaders())
+  const headers: unknown = store.getHeaders()
+  return typeof headers === 'object' && headers !== null ? Object.keys(headers) : undefined
 }

@@ -31,7 +31,7 @@ export function parseJsonObject(bytes: Buffer): Record<string, unknown> | JsonOb
 
 /** @returns `undefined` when the text is not JSON */
 function parseText(text: string): unknown {
-  // Callers can send any text, and nobody sees the stack trace of the error.
+  // Callers can send any text, and the stack trace of the error is not used.
   const limit = suspendStackTraces()
   try {
     return JSON.parse(text)

@@ -1,13 +1,23 @@
 import { availableParallelism } from 'node:os'
 
-/** The size of Node's thread pool (libuv). */
-const THREADS = Number(process.env.UV_THREADPOOL_SIZE) || 4
+/** How much long work of ours the thread pool does at once, once that is known. */
+let maxLong: number | undefined
 
 /**
- * How much long work of ours the thread pool does at once. With more than this, the event loop often waits for a core. One thread is
- * left for files and DNS, which use the same pool. One more than there are cores, so that no core waits for the event loop.
+ * With more than this, the event loop often waits for a core. One thread is left for files and DNS, which use the same pool. One
+ * more than there are cores, so that no core waits for the event loop.
  */
-const MAX_LONG: number = Math.max(1, Math.min(availableParallelism() + 1, THREADS - 1))
+function findMaxLong(): number {
+  // The size of the pool (libuv).
+  const threads = Number(process.env.UV_THREADPOOL_SIZE) || 4
+  return Math.max(1, Math.min(availableParallelism() + 1, threads - 1))
+}
+
+function isFullOfLongWork(): boolean {
+  // Not when this file is loaded: some runtimes ask for a permission to read the environment.
+  maxLong ??= findMaxLong()
+  return runningLong >= maxLong
+}
 
 let running = 0
 let runningLong = 0
@@ -47,7 +57,7 @@ export function runInThreadPool<T>(
         reject(error)
       }
     }
-    if (isLong && runningLong >= MAX_LONG) waiting.add(begin)
+    if (isLong && isFullOfLongWork()) waiting.add(begin)
     else begin()
   })
 }
@@ -59,7 +69,7 @@ function count(change: 1 | -1, isLong: boolean): void {
 
 function beginWaiting(): void {
   for (const begin of waiting) {
-    if (runningLong >= MAX_LONG) return
+    if (isFullOfLongWork()) return
     waiting.delete(begin)
     begin()
   }
