@@ -6,21 +6,19 @@ export type {
   InvalidTokenCode,
   UnavailableCode,
 } from './errors/error-codes.js'
+export { type ErrorResponse, toResponse } from './errors/error-response.js'
 export {
   ConfigurationError,
-  type ErrorResponse,
   InsufficientAuthenticationError,
   InsufficientScopeError,
   InvalidRequestError,
   InvalidTokenError,
-  isTelnyxAuthError,
   MissingTokenError,
-  TelnyxAuthError,
-  toResponse,
   UnavailableError,
 } from './errors/errors.js'
 export { IssuerFailure, type IssuerFailureReason } from './errors/issuer-failure.js'
 export type { Reason } from './errors/reasons.js'
+export { isTelnyxAuthError, TelnyxAuthError } from './errors/telnyx-auth-error.js'
 export type { Health, IssuerHealth } from './issuer/health.js'
 export type { FetchFunction, FetchInit, FetchResponse } from './issuer/http/fetch.js'
 export type {

@@ -1,6 +1,6 @@
 import { ownMembers } from '../base/own-members.js'
 import { asError, withChallengeContext } from '../errors/challenge-context.js'
-import { toResponse } from '../errors/errors.js'
+import { toResponse } from '../errors/error-response.js'
 import type { CompiledPolicy } from '../policy/policy.js'
 import { unionOfScopes } from '../policy/required-scopes.js'
 import type { Answer } from './answer.js'

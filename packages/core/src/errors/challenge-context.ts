@@ -1,4 +1,5 @@
-import { copyOfError, isTelnyxAuthError, scopesBeforeContext, stateOf, TelnyxAuthError } from './errors.js'
+import { copyOfError } from './copy-of-error.js'
+import { isTelnyxAuthError, scopesBeforeContext, stateOf, TelnyxAuthError } from './telnyx-auth-error.js'
 
 /** What the refused operation needs. A challenge names it for every refusal, so that one new token is enough. */
 export interface ChallengeContext {
