@@ -5,14 +5,8 @@ import { ConfigurationError, type InvalidTokenError } from '../errors/errors.js'
 import type { IntrospectionWhen } from '../policy/introspection-when.js'
 import { checkSender } from '../sender/check-sender.js'
 import { type Auth, createAuth, type ScopeImplies } from '../token/auth.js'
-import {
-  type AcceptedClaims,
-  checkIntrospectedClaims,
-  checkTimes,
-  type JwtClaims,
-  namesInResponse,
-  type TokenRules,
-} from '../token/claims.js'
+import { type AcceptedClaims, checkTimes, type JwtClaims, type TokenRules } from '../token/claims.js'
+import { checkIntrospectedClaims, namesInResponse } from '../token/introspected-claims.js'
 import { IssuerMetadata, type KnownEndpoints } from './discovery/issuer-metadata.js'
 import type { HttpLimits } from './http/http-json.js'
 import { IssuerClient } from './http/issuer-client.js'

@@ -1,8 +1,7 @@
 import { differOnlyByASlash } from '../base/url.js'
 import { InvalidTokenError } from '../errors/errors.js'
 import type { Reason } from '../errors/reasons.js'
-import { type Algorithm, isAlgorithm } from './algorithms.js'
-import type { UnverifiedHeader } from './parse-token.js'
+import type { Algorithm } from './algorithms.js'
 
 /**
  * The requirements for header and claims of an access token: pure functions, with the time passed in. They run before the
@@ -55,98 +54,16 @@ export interface TokenTimes {
 /** Claims that passed {@link checkClaims}, so `iss` is a configured issuer. */
 export type AcceptedClaims = JwtClaims & { readonly iss: string }
 
-/** Accepted values of `typ` (RFC 9068 §2.1), without case and without the prefix `application/` (RFC 7515 §4.1.9). */
-const TYPES: Record<Profile, ReadonlySet<string | null | undefined>> = {
-  telnyx: new Set([undefined, 'jwt', 'at+jwt']),
-  rfc9068: new Set(['at+jwt']),
-}
-
 const REQUIRED: Record<Profile, readonly string[]> = {
   telnyx: ['iss', 'aud', 'exp'],
   // RFC 9068 §2.2
   rfc9068: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
 }
 
-/**
- * Where introspection responses name the kind of a token: `token_type` (RFC 7662 §2.2), `token_use` (ORY Hydra, Authelia) and
- * `token_usage` (OpenIddict).
- */
-const KIND_MEMBERS = ['token_type', 'token_use', 'token_usage'] as const
-
-/**
- * Their values for a bearer access token: `Bearer` from most issuers, `access_token` from IdentityServer, Salesforce and Hydra,
- * `access` from Amazon Cognito, and the URN of RFC 8693 §3. `N_A` (RFC 8693 §2.2.1) means that the token is no access token.
- */
-const ACCESS_TOKEN_NAMES: ReadonlySet<string> = new Set([
-  'bearer',
-  'access_token',
-  'access',
-  'urn:ietf:params:oauth:token-type:access_token',
-])
-
-/** Accepted values of `typ` in an introspection response: as in a header, and `Bearer`, which Keycloak's tokens have as a claim. */
-const INTROSPECTED_TYPES: Record<Profile, ReadonlySet<string>> = {
-  telnyx: new Set(['jwt', 'at+jwt', 'bearer']),
-  rfc9068: new Set(['at+jwt', 'bearer']),
-}
-
-/** Claims that must be equal in introspection response and token, if both have them: the names in the response and the token. */
-const EQUAL_CLAIMS = [
-  ['sub', 'sub'],
-  ['client_id', 'client_id'],
-  ['jti', 'jti'],
-] as const
-
 const NUMERIC_DATES = ['exp', 'nbf', 'iat'] as const
 
 /** Larger numbers are not exact, and `1e308` is no expiry time. */
 const MAX_NUMERIC_DATE: number = Number.MAX_SAFE_INTEGER
-
-/**
- * Checks a token's header.
- *
- * @returns what selects the key
- *
- * @throws {InvalidTokenError} `ERR_ALGORITHM_NOT_ALLOWED`, `ERR_TOKEN_MALFORMED`, `ERR_TYP_INVALID`
- */
-export function checkHeader(
-  header: UnverifiedHeader,
-  rules: TokenRules,
-): { algorithm: Algorithm; kid: string | undefined } {
-  const { alg, kid, typ, crit, b64 } = header
-  // RFC 8725 §3.1: this library decides which algorithms exist, not the token or its key.
-  if (!isAlgorithm(alg))
-    throw new InvalidTokenError('ERR_ALGORITHM_NOT_ALLOWED', { reason: 'algorithm-not-supported' })
-  if (!rules.algorithms.has(alg))
-    throw new InvalidTokenError('ERR_ALGORITHM_NOT_ALLOWED', { reason: 'algorithm-not-listed' })
-  // RFC 7515 §4.1.11: this library understands no extension, so it refuses every critical one. RFC 7797 §6 and §7: `b64` must
-  // be critical, and JWTs must not use it.
-  if (crit !== undefined || b64 !== undefined)
-    throw new InvalidTokenError('ERR_TOKEN_MALFORMED', {
-      message: 'The access token uses a critical header parameter that is not supported',
-      reason: 'critical-header',
-    })
-  if (!TYPES[rules.profile].has(mediaType(typ)))
-    throw new InvalidTokenError('ERR_TYP_INVALID', { reason: 'typ-not-access-token' })
-  if (kid !== undefined && typeof kid !== 'string')
-    throw new InvalidTokenError('ERR_TOKEN_MALFORMED', {
-      message: 'The key id of the access token is not a string',
-      reason: 'kid-not-a-string',
-    })
-  return { algorithm: alg, kid }
-}
-
-/** A `typ` in its short form; `null` for a value of another type. */
-function mediaType(typ: unknown): string | null | undefined {
-  const name = nameOf(typ)
-  return name?.replace(/^application\//, '') ?? name
-}
-
-/** The name of a kind of token in lower case; `null` for a value of another type. */
-function nameOf(kind: unknown): string | null | undefined {
-  if (kind === undefined) return undefined
-  return typeof kind === 'string' ? kind.toLowerCase() : null
-}
 
 /**
  * Checks all claims of a JWT except the times.
@@ -163,44 +80,11 @@ export function checkClaims(
 }
 
 /**
- * Checks the claims of an introspection response, except the times (RFC 7662 §2.2). Claims that the response omits are not
- * checked. Exception: with profile `'rfc9068'`, a response about a token that was not verified here must have `aud`. Issuers
- * call refresh tokens active too, and with some issuers the missing `aud` is the only difference.
+ * Checks the values of claims, except the times.
  *
- * @param signed the claims of the token, if its signature was verified here
- * @throws {InvalidTokenError} as {@link checkClaims}, and `ERR_TYP_INVALID`
+ * @param required the claims that must be there
  */
-export function checkIntrospectedClaims(
-  claims: Record<string, unknown>,
-  rules: TokenRules,
-  signed?: JwtClaims,
-): asserts claims is JwtClaims {
-  const names = namesInResponse(claims, rules.claimNames)
-  const required = signed === undefined && rules.profile === 'rfc9068' ? ['aud'] : []
-  checkValues(claims, rules, required, names)
-  for (const name of KIND_MEMBERS) checkKind(name, nameOf(claims[name]), ACCESS_TOKEN_NAMES)
-  checkKind('typ', mediaType(claims.typ), INTROSPECTED_TYPES[rules.profile])
-  const clientId = [names.clientId, rules.claimNames.clientId] as const
-  for (const [nameInResponse, nameInToken] of [...EQUAL_CLAIMS, clientId]) {
-    const [inResponse, inToken] = [claims[nameInResponse], signed?.[nameInToken]]
-    // The response is about another token.
-    if (inResponse !== undefined && inToken !== undefined && inResponse !== inToken)
-      throw new InvalidTokenError('ERR_CLAIM_INVALID', {
-        claim: nameInResponse,
-        reason: 'introspection-contradicts',
-      })
-  }
-}
-
-/** RFC 7662 §2.1: the issuer may ignore the type hint, and so may answer about a token of any kind. */
-function checkKind(claim: string, kind: string | null | undefined, accepted: ReadonlySet<string>): void {
-  if (kind === undefined || (kind !== null && accepted.has(kind))) return
-  // RFC 9449 §6.2
-  if (kind === 'dpop') throw new InvalidTokenError('ERR_TOKEN_BOUND', { claim, reason: 'bound' })
-  throw new InvalidTokenError('ERR_TYP_INVALID', { claim, reason: 'typ-not-access-token' })
-}
-
-function checkValues(
+export function checkValues(
   claims: Record<string, unknown>,
   rules: TokenRules,
   required: readonly string[],
@@ -266,17 +150,6 @@ export function scopesOf(claims: JwtClaims, { scopes }: NamesOfClaims): string[]
 
 function isScope(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
-}
-
-/**
- * The names of the claims with scopes and client in an introspection response: the names of RFC 7662 §2.2 if the response has
- * them, otherwise the configured names.
- */
-export function namesInResponse(response: JwtClaims, configured: NamesOfClaims): NamesOfClaims {
-  return {
-    scopes: response[STANDARD_NAMES.scopes] === undefined ? configured.scopes : STANDARD_NAMES.scopes,
-    clientId: response[STANDARD_NAMES.clientId] === undefined ? configured.clientId : STANDARD_NAMES.clientId,
-  }
 }
 
 /**
