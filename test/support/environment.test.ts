@@ -20,6 +20,7 @@ const RUBBISH = {
   HTTP_PROXY: 'http://127.0.0.1:1',
   https_proxy: 'http://127.0.0.1:1',
   NODE_USE_ENV_PROXY: '1',
+  UV_THREADPOOL_SIZE: '1',
   TZ: 'Pacific/Kiritimati',
   LANG: 'tr_TR.UTF-8',
   LC_ALL: 'tr_TR.UTF-8',
