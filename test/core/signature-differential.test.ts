@@ -97,6 +97,27 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
   })
 })
 
+it.each(['RS256', 'PS256'] as const)(
+  '%s: a signature without its leading zero is refused (RFC 8017 §8.1.2, §8.2.2)',
+  async (algorithm) => {
+    const [key] = keysFor(algorithm)
+    // One of 256 signatures begins with a zero.
+    const signed = Array.from({ length: 10_000 }, (_, n) => Buffer.from(`a.${n}`))
+    let signature = Buffer.alloc(0)
+    const signingInput = signed.find((input) => {
+      signature = signBytes(input, key.privateKey, algorithm)
+      return signature[0] === 0
+    })
+    if (!signingInput) return expect.fail('No signature begins with a zero')
+    for (const engine of Object.values(ENGINES)) {
+      const bound = await bind(engine, spkiOf(key), algorithm)
+      if (!bound) return expect.fail('The key was not bound')
+      expect(await verifySignature(bound, { signingInput, signature })).toBe(true)
+      expect(await verifySignature(bound, { signingInput, signature: signature.subarray(1) })).toBe(false)
+    }
+  },
+)
+
 /** What Node, Web Crypto and `jose` look for in options and keys. */
 const LOOKED_FOR =
   'padding saltLength dsaEncoding context key format type passphrase encoding cipher data name hash namedCurve modulusLength publicExponent algorithm usages oaepHash oaepLabel'.split(

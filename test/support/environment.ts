@@ -1,7 +1,8 @@
 /** Tests are independent of the environment that they are started in, as are the processes that they start. */
 
 /** Variables of our packages and of the official SDK, of logs, proxies and the thread pool, and the language of messages. */
-const IGNORED = /^TELNYX_|^(?:NODE_DEBUG|NODE_USE_ENV_PROXY|UV_THREADPOOL_SIZE|LANG|LANGUAGE)$|^LC_|^(?:https?|all|no)_proxy$/i
+const IGNORED =
+  /^TELNYX_|^(?:NODE_DEBUG|NODE_USE_ENV_PROXY|UV_THREADPOOL_SIZE|LANG|LANGUAGE)$|^LC_|^(?:https?|all|no)_proxy$/i
 
 /** Without a value here, that of the machine would apply. */
 const FIXED = { NODE_ENV: 'test', TZ: 'UTC' }
