@@ -103,7 +103,7 @@ it.each(['RS256', 'PS256'] as const)(
     const [key] = keysFor(algorithm)
     // One of 256 signatures begins with a zero.
     const signed = Array.from({ length: 10_000 }, (_, n) => Buffer.from(`a.${n}`))
-    let signature = Buffer.alloc(0)
+    let signature: Buffer = Buffer.alloc(0)
     const signingInput = signed.find((input) => {
       signature = signBytes(input, key.privateKey, algorithm)
       return signature[0] === 0
