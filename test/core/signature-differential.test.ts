@@ -3,16 +3,15 @@ import { compactVerify, errors, importSPKI } from 'jose'
 import { describe, expect, it } from 'vitest'
 import {
   ALGORITHMS,
-  bindKey,
   encodeSpki,
   importJwk,
   isPending,
   nodeSignatureEngine,
   type SignatureEngine,
-  type VerificationKey,
   verifySignature,
   webSignatureEngine,
 } from '../../packages/core/src/testing.js'
+import { bind } from '../support/bind-key.js'
 import { type ForgeKey, makeKey, signBytes } from '../support/forge.js'
 import { casesOf, publicKeys } from '../support/forged-signatures.js'
 import { whilePolluted } from '../support/pollution.js'
@@ -38,15 +37,6 @@ const keysFor = (algorithm: Algorithm) => PAIRS.get(algorithm) ?? RSA_PAIR
 const spkiOf = ({ publicKey }: ForgeKey) => publicKey.export({ format: 'der', type: 'spki' })
 const pemOf = (spki: Buffer) =>
   `-----BEGIN PUBLIC KEY-----\n${spki.toString('base64')}\n-----END PUBLIC KEY-----`
-
-async function bind(
-  engine: SignatureEngine,
-  spki: Uint8Array,
-  algorithm: Algorithm,
-): Promise<VerificationKey | undefined> {
-  const key = engine.parsePublicKey(spki)
-  return key && (await bindKey(key, algorithm))
-}
 
 async function joseAccepts(pem: string, algorithm: string, token: string): Promise<boolean> {
   const key = await importSPKI(pem, algorithm)

@@ -1,14 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import {
-  type ALGORITHMS,
-  bindKey,
   isPending,
   nodeSignatureEngine,
   type SignatureEngine,
-  type VerificationKey,
   verifySignature,
   webSignatureEngine,
 } from '../../packages/core/src/testing.js'
+import { bind } from '../support/bind-key.js'
 import { turnOfEventLoop } from '../support/event-loop.js'
 import { readWycheproof } from '../support/wycheproof.js'
 
@@ -21,21 +19,12 @@ const GROUPS = readWycheproof()
 const FILES = [...new Set(GROUPS.map(({ file, algorithm }) => `${file} ${algorithm}`))]
 const bytes = (text: string) => Buffer.from(text, 'base64url')
 
-async function bind(
-  engine: SignatureEngine,
-  spki: string,
-  algorithm: (typeof ALGORITHMS)[number],
-): Promise<VerificationKey | undefined> {
-  const key = engine.parsePublicKey(bytes(spki))
-  return key && (await bindKey(key, algorithm))
-}
-
 /** The vectors of a file, each with its key: none where the key does not fit the algorithm. */
 function vectorsOf(engine: SignatureEngine, fileAndAlgorithm: string) {
   const groups = GROUPS.filter(({ file, algorithm }) => `${file} ${algorithm}` === fileAndAlgorithm)
   return Promise.all(
     groups.map(async ({ spki, algorithm, tests }) => {
-      const key = await bind(engine, spki, algorithm)
+      const key = await bind(engine, bytes(spki), algorithm)
       return tests.map(({ message, signature, ...test }) => ({
         ...test,
         key,

@@ -54,10 +54,6 @@ const ABOUT_A_BODY: readonly string[] = [
   'X-Sendfile',
 ]
 
-/** For look-ups: names are compared without case (RFC 9110 §5.1). */
-const LOWER_CASE_ABOUT_A_BODY = new Set(ABOUT_A_BODY.map((name) => name.toLowerCase()))
-const LOWER_CASE_FRAMING = new Set(FRAMING_HEADERS.map((name) => name.toLowerCase()))
-
 /** Values that are no store are ignored: another framework may have called the adapter. */
 type Stores = readonly (HeaderStore | undefined)[]
 
@@ -68,10 +64,7 @@ type Stores = readonly (HeaderStore | undefined)[]
  */
 export function clearForAnswer(given: Stores, headers: Readonly<Record<string, string>>): void {
   const stores = unsent(given)
-  const ofAnswer = Object.keys(headers)
-  remove([...ABOUT_A_BODY, ...ofAnswer], stores, (name) => {
-    return LOWER_CASE_ABOUT_A_BODY.has(name) || ofAnswer.some((each) => each.toLowerCase() === name)
-  })
+  remove([...ABOUT_A_BODY, ...Object.keys(headers)], stores)
   // The reason phrase of another status. In HTTP/2 there is none: there, this is an accessor of the class that warns.
   for (const store of stores)
     if (Object.hasOwn(store, 'statusMessage')) Reflect.deleteProperty(store, 'statusMessage')
@@ -82,7 +75,7 @@ export function clearForAnswer(given: Stores, headers: Readonly<Record<string, s
  * application may go on instead, and the headers of the error replace `Cache-Control`.
  */
 export function clearForError(given: Stores): void {
-  remove(FRAMING_HEADERS, unsent(given), (name) => LOWER_CASE_FRAMING.has(name))
+  remove(FRAMING_HEADERS, unsent(given))
 }
 
 /** None at all once one of them has sent its headers. */
@@ -95,21 +88,21 @@ function isHeaderStore(store: HeaderStore | undefined): store is HeaderStore {
   return typeof store?.hasHeader === 'function'
 }
 
-/** @param isNamed whether a name in lower case is one of `names` */
-function remove(
-  names: readonly string[],
-  stores: readonly HeaderStore[],
-  isNamed: (name: string) => boolean,
-): void {
+function remove(names: readonly string[], stores: readonly HeaderStore[]): void {
   for (const store of stores) {
-    // Only headers that are set: Node does not add a length by itself once one was removed.
-    const set = headersOf(store)?.filter((name) => isNamed(name.toLowerCase()))
-    for (const name of set ?? names.filter((each) => store.hasHeader(each))) store.removeHeader(name)
+    const set = headersOf(store)?.map((name) => name.toLowerCase())
+    // Mostly, no header is set.
+    if (set?.length !== 0)
+      for (const name of names) {
+        // Only headers that are set: Node does not add a length by itself once one was removed.
+        const isSet = set ? set.includes(name.toLowerCase()) : store.hasHeader(name)
+        if (isSet) store.removeHeader(name)
+      }
     if (typeof store.removeTrailer === 'function') for (const name of names) store.removeTrailer(name)
   }
 }
 
-/** The names of the headers that are set: mostly none. `undefined` where the store cannot list them. */
+/** The names of the headers that are set. `undefined` where the store cannot list them. */
 function headersOf(store: HeaderStore): readonly string[] | undefined {
   if (typeof store.getHeaders !== 'function' || isPollution(store, 'getHeaders')) return undefined
   const headers: unknown = store.getHeaders()
