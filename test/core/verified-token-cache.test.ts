@@ -313,6 +313,32 @@ describe('attack 43: the limits', () => {
     }
   })
 
+  it('from 1,000 on, a full cache admits a token that comes the second time, and evicts nothing for one that comes once', async () => {
+    const { fate } = createService(key, { cache: { maxEntries: 1000 } })
+    const first = Array.from({ length: 1000 }, () => newToken())
+    for (const each of first) expect(await fate(each)).toBe('checked')
+    for (let n = 0; n < 200; n++) expect(await fate(newToken())).toBe('checked')
+    for (const each of first) expect(await fate(each)).toBe('known')
+    const late = newToken()
+    expect([await fate(late), await fate(late), await fate(late)]).toEqual(['checked', 'checked', 'known'])
+    const fates: string[] = []
+    for (const each of first) fates.push(await fate(each))
+    expect(fates.filter((each) => each === 'checked')).toHaveLength(1)
+  })
+
+  it('a cache that is full by bytes does the same', async () => {
+    const { fate } = createService(key, { cache: { maxEntries: 1000 } })
+    // Each takes about 12 KB of itself and 9 KB of claims, where 4 KB are allowed for an entry.
+    const large = () => newToken({ filler: 'x'.repeat(9000) })
+    const first = Array.from({ length: 300 }, large)
+    for (const each of first) expect(await fate(each)).toBe('checked')
+    const fates: string[] = []
+    for (const each of first.slice(0, 100)) fates.push(await fate(each))
+    expect(new Set(fates)).toEqual(new Set(['known']))
+    const late = large()
+    expect([await fate(late), await fate(late), await fate(late)]).toEqual(['checked', 'checked', 'known'])
+  })
+
   it('in bytes: 1 MiB where few are allowed, 4 KiB for each where many are', async () => {
     const large = () => newToken({ filler: 'x'.repeat(9000) })
     const count = async (maxEntries: number, tokens: readonly string[]) => {

@@ -9,6 +9,7 @@ import { resolveOptions, type VerifierOptions } from './verifier-options.js'
 
 export { BoundedCache } from './base/bounded-cache.js'
 export type { Clock } from './base/clock.js'
+export { Doorkeeper } from './base/doorkeeper.js'
 export { isPending } from './base/maybe-async.js'
 export { ownMembers } from './base/own-members.js'
 export { tokenDigest } from './base/token-digest.js'

@@ -33,6 +33,11 @@ export class BoundedCache<V> {
     this.#maxBytes = maxBytes
   }
 
+  /** Whether a further entry of average size would take the place of another one. */
+  get isFull(): boolean {
+    return !this.#hasRoomFor(this.#bytes / (this.#entries.size || 1))
+  }
+
   /** @param now milliseconds, by the clock of `until` */
   get(key: string, now: number): V | undefined {
     const entry = this.#entries.get(key)
