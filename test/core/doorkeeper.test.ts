@@ -1,14 +1,16 @@
+import { hash } from 'node:crypto'
 import { expect, it } from 'vitest'
-import { Doorkeeper, tokenDigest } from '../../packages/core/src/testing.js'
+import { Doorkeeper } from '../../packages/core/src/testing.js'
 
 /** Which tokens a full cache admits. */
 
-const digests = (count: number, name: string) =>
-  Array.from({ length: count }, (_, index) => tokenDigest(`${name}-${index}`))
+/** Random texts, as the ends of signatures are. */
+const createKeys = (count: number, name: string) =>
+  Array.from({ length: count }, (_, index) => hash('sha256', `${name}-${index}`, 'base64url').slice(0, 32))
 
 it('tells whether it saw a key before', () => {
   const doorkeeper = new Doorkeeper(1000)
-  const [first = '', second = ''] = digests(2, 'key')
+  const [first = '', second = ''] = createKeys(2, 'key')
   expect(doorkeeper.sawBefore(first)).toBe(false)
   expect(doorkeeper.sawBefore(second)).toBe(false)
   expect(doorkeeper.sawBefore(first)).toBe(true)
@@ -19,19 +21,19 @@ it.each([1, 2, 3, 1000, 1_000_000])(
   'sized for %d keys: remembers most of as many, and mistakes none',
   (size) => {
     const doorkeeper = new Doorkeeper(size)
-    const keys = digests(Math.min(size, 20_000), 'key')
+    const keys = createKeys(Math.min(size, 20_000), 'key')
     for (const key of keys) expect(doorkeeper.sawBefore(key)).toBe(false)
     const known = keys.filter((key) => doorkeeper.sawBefore(key)).length
     // With as many keys as places, 1/e of the keys have a place to themselves. The others were replaced, or are here.
     expect(known).toBeGreaterThanOrEqual(Math.floor(keys.length * 0.3))
-    for (const key of digests(1000, 'other')) expect(doorkeeper.sawBefore(key)).toBe(false)
+    for (const key of createKeys(1000, 'other')) expect(doorkeeper.sawBefore(key)).toBe(false)
   },
 )
 
 it('forgets keys that were seen long ago', () => {
   const doorkeeper = new Doorkeeper(64)
-  const [old = ''] = digests(1, 'old')
+  const [old = ''] = createKeys(1, 'old')
   doorkeeper.sawBefore(old)
-  for (const key of digests(2000, 'key')) doorkeeper.sawBefore(key)
+  for (const key of createKeys(2000, 'key')) doorkeeper.sawBefore(key)
   expect(doorkeeper.sawBefore(old)).toBe(false)
 })

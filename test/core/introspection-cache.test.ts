@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { tokenDigest } from '../../packages/core/src/testing.js'
 import { active, inactive, json, jsonResponse, text } from '../support/answers.js'
 import { settle } from '../support/event-loop.js'
 import { AUDIENCE, encode, rejectionOf } from '../support/forge.js'
@@ -20,6 +21,13 @@ import { scale } from '../support/scale.js'
 const PATIENT = { timeoutMs: 60_000 }
 
 describe('I4: the cache', () => {
+  it('finds answers by the whole SHA-256 of a token (RFC 6234), which says nothing of it', () => {
+    const hex = Buffer.from(tokenDigest('abc'), 'latin1').toString('hex')
+    expect(hex).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')
+    expect(new Set(Array.from({ length: 200 }, (_, n) => tokenDigest(`${OPAQUE}${n}`))).size).toBe(200)
+    expect(tokenDigest(OPAQUE)).toHaveLength(32)
+  })
+
   it.each([
     ['30 seconds', undefined, 30],
     ['5 seconds', 5, 5],

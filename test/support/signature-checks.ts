@@ -6,23 +6,9 @@ type Operation = (...given: unknown[]) => unknown
 
 /** Replaces `verify` of `node:crypto`, with which core verifies signatures, until the test is over. */
 export function replaceVerify(replace: (original: Operation) => Operation): void {
-  replaceOperation('verify', replace)
-}
-
-/** A mock that is called for each digest of a token. */
-export function countDigests() {
-  const digested = vi.fn<() => void>()
-  replaceOperation('hash', (original) => (...given) => {
-    digested()
-    return original(...given)
-  })
-  return digested
-}
-
-function replaceOperation(name: 'verify' | 'hash', replace: (original: Operation) => Operation): void {
-  const operation = crypto[name]
+  const operation = crypto.verify
   const set = (value: unknown) => {
-    Reflect.set(crypto, name, value)
+    Reflect.set(crypto, 'verify', value)
     syncBuiltinESMExports()
   }
   onTestFinished(() => set(operation))

@@ -62,7 +62,7 @@ export function resolveCacheOptions(option: unknown): CacheLimits | undefined {
   return { maxEntries, maxAgeMs: 1000 * maxAgeSeconds }
 }
 
-/** The memory of an entry without token and claims: the result, the entry of the map, the digest. */
+/** The memory of an entry without token and claims: the result, the entry of the map, its key. */
 const ENTRY_BYTES = 600
 /** Memory limit per permitted entry. Few tokens need half of it; many large tokens must not exceed it together. */
 const MAX_BYTES_PER_ENTRY = 4096
@@ -72,8 +72,17 @@ const MIN_TOTAL_BYTES = 1024 * 1024
 const MIN_ENTRIES_FOR_DOORKEEPER = 1000
 
 /**
- * Results of verification for tokens that callers present again, under the digest of the token, never under the token. An
- * entry expires with its token, and at the age limit. The reader checks that the key is still in the issuer's set.
+ * How many of a token's last characters are its key: 192 bits of the signature. So many bits are not guessed, and no two tokens
+ * share them by chance.
+ */
+const KEY_LENGTH = 32
+
+/**
+ * Results of verification for tokens that callers present again. An entry expires with its token, and at the age limit. The reader
+ * checks that the key is still in the issuer's set.
+ *
+ * An entry is found by the end of the signature, and used only for exactly its own token. Only verified tokens have entries, so a
+ * caller who changes a token finds the entry, and does not get it.
  *
  * A full cache admits a token when it is presented the second time. To cache a token costs about half a signature check, most of
  * it in the garbage collector, and where every token is new, no entry is ever read.
@@ -94,32 +103,36 @@ export class VerifiedTokenCache {
     this.#entries = new BoundedCache(maxEntries, (maxBytes * 7) / 8)
   }
 
-  /**
-   * @param digest the digest of the token: a token in another spelling is another token
-   * @param now seconds since the epoch
-   */
-  get(digest: string, now: number): VerifiedToken | undefined {
-    return this.#entries.get(digest, now * 1000)
+  /** @param now seconds since the epoch */
+  get(token: string, now: number): VerifiedToken | undefined {
+    const verified = this.#entries.get(keyOf(token), now * 1000)
+    return verified?.auth.token === token ? verified : undefined
   }
 
   /** @param now seconds since the epoch */
-  set(digest: string, verified: VerifiedToken, now: number): void {
+  set(verified: VerifiedToken, now: number): void {
     const { auth, exp = Number.POSITIVE_INFINITY } = verified
     const { token, claims, scopes, audience } = auth
     const until = Math.min(exp * 1000, now * 1000 + this.#maxAgeMs)
-    if (!(until > now * 1000) || !this.#admits(digest)) return
+    // Not of the token that the caller presented: this part would keep its whole header in memory.
+    const key = keyOf(token)
+    if (!(until > now * 1000) || !this.#admits(key)) return
     const bytes =
       this.#sizes.of(token) + this.#sizes.of(claims) + this.#sizes.of(scopes) + this.#sizes.of(audience)
-    this.#entries.set(digest, verified, ENTRY_BYTES + bytes, until)
+    this.#entries.set(key, verified, ENTRY_BYTES + bytes, until)
   }
 
-  delete(digest: string): void {
-    this.#entries.delete(digest)
+  delete(token: string): void {
+    this.#entries.delete(keyOf(token))
   }
 
-  #admits(digest: string): boolean {
+  #admits(key: string): boolean {
     if (!this.#entries.isFull || this.#maxEntries < MIN_ENTRIES_FOR_DOORKEEPER) return true
     this.#doorkeeper ??= new Doorkeeper(this.#maxEntries)
-    return this.#doorkeeper.sawBefore(digest)
+    return this.#doorkeeper.sawBefore(key)
   }
+}
+
+function keyOf(token: string): string {
+  return token.slice(-KEY_LENGTH)
 }

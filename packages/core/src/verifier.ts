@@ -1,6 +1,5 @@
 import type { Clock } from './base/clock.js'
 import { type Awaitable, after, attempt } from './base/maybe-async.js'
-import { tokenDigest } from './base/token-digest.js'
 import { InvalidTokenError } from './errors/errors.js'
 import { asksAsWell, asksInstead } from './issuer/introspection/introspection-decision.js'
 import { TrustedIssuers } from './issuer/trusted-issuers.js'
@@ -10,7 +9,7 @@ import type { Trace } from './telemetry/observe.js'
 import type { Auth } from './token/auth.js'
 import { checkClaims, checkTimes, type TokenTimes } from './token/claims.js'
 import { checkHeader } from './token/header.js'
-import { hasThreeParts, isOpaqueToken, KnownHeaders, parseUnverifiedToken } from './token/parse-token.js'
+import { isOpaqueToken, KnownHeaders, parseUnverifiedToken } from './token/parse-token.js'
 import { type VerifiedToken, VerifiedTokenCache } from './verified-token-cache.js'
 import type { ResolvedOptions } from './verifier-options.js'
 
@@ -43,25 +42,21 @@ export class VerificationPipeline {
   ): Awaitable<Auth> {
     if (typeof token !== 'string')
       throw new InvalidTokenError('ERR_TOKEN_MALFORMED', { reason: 'not-three-parts' })
-    // A token that is too long or has another form is not digested.
-    const isCacheable = this.#cache && token.length <= this.#options.maxTokenBytes && hasThreeParts(token)
-    const digest = isCacheable ? tokenDigest(token) : undefined
     const now = this.#clock.now()
-    const cached = digest === undefined ? undefined : this.#cache?.get(digest, now)
+    const cached = this.#cache?.get(token, now)
     if (!cached) {
       checkUncached?.(token)
-      return this.#verify(token, digest, policy, trace)
+      return this.#verify(token, policy, trace)
     }
     return cached.issuer.keySet.fresh?.has(cached.key)
-      ? this.#accept(cached, digest, now, policy, trace, true)
-      : this.#recheckKey(cached, token, digest, policy, trace)
+      ? this.#accept(cached, now, policy, trace, true)
+      : this.#recheckKey(cached, token, policy, trace)
   }
 
   /** Decides about a cached token whose key may have left the issuer's set. */
   async #recheckKey(
     cached: VerifiedToken,
     token: string,
-    digest: string | undefined,
     policy: CompiledPolicy,
     trace: Trace | undefined,
   ): Promise<Auth> {
@@ -70,15 +65,14 @@ export class VerificationPipeline {
     this.#checkTimes(cached) // J5, before any I/O
     const generation = keySet.document.latestGeneration
     const keys = await keySet.getKeys().catch(() => undefined)
-    if (keys?.has(cached.key)) return this.#accept(cached, digest, this.#clock.now(), policy, trace, true)
-    if (keys && digest !== undefined) this.#cache?.delete(digest)
-    return this.#verify(token, digest, policy, trace, generation)
+    if (keys?.has(cached.key)) return this.#accept(cached, this.#clock.now(), policy, trace, true)
+    if (keys) this.#cache?.delete(token)
+    return this.#verify(token, policy, trace, generation)
   }
 
   /** Verifies a token that is not cached: at once, where fresh keys are cached and the signature check does not wait. */
   #verify(
     token: string,
-    digest: string | undefined,
     policy: CompiledPolicy,
     trace: Trace | undefined,
     generation?: number,
@@ -109,13 +103,13 @@ export class VerificationPipeline {
         const auth = issuer.createAuth(token, unverifiedClaims, 'signature')
         const verified = { auth, issuer, key, kid, exp, nbf, iat }
         const now = this.#clock.now()
-        if (digest !== undefined) this.#cache?.set(digest, verified, now)
-        return this.#accept(verified, digest, now, policy, trace, false)
+        this.#cache?.set(verified, now)
+        return this.#accept(verified, now, policy, trace, false)
       },
       (error) => {
         if (!asksInstead(issuer, policy, error, kid)) throw error
         const verdict = error instanceof InvalidTokenError ? error : undefined
-        return after(issuer.introspect(token, digest, verdict), (auth) => {
+        return after(issuer.introspect(token, verdict), (auth) => {
           this.#checkTimes(unverifiedClaims)
           return this.#enforce(auth, policy)
         })
@@ -126,7 +120,6 @@ export class VerificationPipeline {
   /** The checks that every request gets, whether the token is cached or not. */
   #accept(
     verified: VerifiedToken,
-    digest: string | undefined,
     now: number,
     policy: CompiledPolicy,
     trace: Trace | undefined,
@@ -137,7 +130,7 @@ export class VerificationPipeline {
     // Time passed since the token was cached, or while its key was fetched.
     this.#checkTimes(verified, now)
     if (!asksAsWell(issuer, policy)) return this.#enforce(auth, policy)
-    return issuer.confirm(auth, digest).then((confirmed) => this.#enforce(confirmed, policy))
+    return issuer.confirm(auth).then((confirmed) => this.#enforce(confirmed, policy))
   }
 
   #enforce(auth: Auth, policy: CompiledPolicy): Awaitable<Auth> {

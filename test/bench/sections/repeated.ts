@@ -8,7 +8,7 @@ import { createFast, createOurs, OURS, prove } from '../verifiers.js'
 
 const FAST_JWT = 'fast-jwt, cache'
 const FLOOR = 'SHA-256 of the token'
-const FLOOR_TO_AWAIT = 'and a look-up, awaited'
+const FLOOR_TO_AWAIT = 'a look-up by its end, awaited'
 
 /** Tokens that were verified before. */
 export async function measureRepeated(plan: Plan): Promise<Report> {
@@ -28,16 +28,17 @@ export async function measureRepeated(plan: Plan): Promise<Report> {
       await prove(OURS, ours, token)
       await prove(FAST_JWT, fast, token)
     }
-    const known = new Map(presented.map((token) => [hash('sha256', token, 'binary'), { token }]))
+    const known = new Map(presented.map((token) => [endOf(token), { token }]))
     const next = (pool: TokenPool) => () => pool.next()
     const figures = await interleave(
       [
         timed(OURS, next(new TokenPool(presented)), ours),
         timed(FAST_JWT, next(new TokenPool(presented)), fast),
         timed(FLOOR, next(new TokenPool(presented)), (token) => hash('sha256', token, 'binary')),
-        timed(FLOOR_TO_AWAIT, next(new TokenPool(presented)), async (token) =>
-          known.get(hash('sha256', token, 'binary')),
-        ),
+        timed(FLOOR_TO_AWAIT, next(new TokenPool(presented)), async (token) => {
+          const found = known.get(endOf(token))
+          return found?.token === token ? found : undefined
+        }),
       ],
       plan,
     )
@@ -66,4 +67,9 @@ export async function measureRepeated(plan: Plan): Promise<Report> {
     reached: Object.assign({}, ...reached),
     panels: panels.slice(0, 1),
   }
+}
+
+/** The least that a cache of tokens does: finds one by a part that is not guessed, and compares the whole. */
+export function endOf(token: string): string {
+  return token.slice(-32)
 }

@@ -7,8 +7,8 @@
  *
  * @example
  * const doorkeeper = new Doorkeeper(10_000)
- * doorkeeper.sawBefore(digest) // false
- * doorkeeper.sawBefore(digest) // true
+ * doorkeeper.sawBefore(key) // false
+ * doorkeeper.sawBefore(key) // true
  */
 export class Doorkeeper {
   readonly #fingerprints: Uint32Array
@@ -18,17 +18,20 @@ export class Doorkeeper {
     this.#fingerprints = new Uint32Array(2 ** Math.ceil(Math.log2(keys)))
   }
 
-  /** @param digest the digest of a key, at least 8 characters of one random byte each */
-  sawBefore(digest: string): boolean {
-    const slot = fourBytes(digest, 0) & (this.#fingerprints.length - 1)
-    const fingerprint = fourBytes(digest, 4)
+  /** @param key random text, of about 64 bits at least */
+  sawBefore(key: string): boolean {
+    const middle = key.length >> 1
+    const slot = hashOf(key, 0, middle) & (this.#fingerprints.length - 1)
+    const fingerprint = hashOf(key, middle, key.length)
     const isKnown = this.#fingerprints[slot] === fingerprint
     this.#fingerprints[slot] = fingerprint
     return isKnown
   }
 }
 
-function fourBytes(digest: string, offset: number): number {
-  const byte = (index: number) => digest.charCodeAt(offset + index)
-  return (byte(0) | (byte(1) << 8) | (byte(2) << 16) | (byte(3) << 24)) >>> 0
+/** 32 bits of a part of a text. */
+function hashOf(text: string, start: number, end: number): number {
+  let hash = 0
+  for (let index = start; index < end; index++) hash = Math.imul(hash, 31) + text.charCodeAt(index)
+  return hash >>> 0
 }

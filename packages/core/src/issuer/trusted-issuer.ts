@@ -73,13 +73,12 @@ export class TrustedIssuer implements IntrospectableIssuer {
    * Asks the issuer about a token that the local check could not judge (RFC 7662 §2.2). The same rules apply to the answer
    * as to a JWT.
    *
-   * @param digest the digest of the token, where the caller has it
    * @param localVerdict the outcome of the local check: thrown where the endpoint refuses to judge this token
    * @throws {InvalidTokenError}
    * @throws {UnavailableError}
    */
-  introspect(token: string, digest?: string, localVerdict?: InvalidTokenError): Awaitable<Auth> {
-    return after(this.#ask(token, digest, 'decide'), (answer): Auth => {
+  introspect(token: string, localVerdict?: InvalidTokenError): Awaitable<Auth> {
+    return after(this.#ask(token, 'decide'), (answer): Auth => {
       if (answer.state === 'failed') throw errorWithoutAnswer(answer, localVerdict)
       return this.createAuth(token, acceptedClaims(this.rules.issuer, answer.claims), 'introspection')
     })
@@ -92,9 +91,9 @@ export class TrustedIssuer implements IntrospectableIssuer {
    * @returns `auth` itself where the issuer cannot be asked and `onUnavailable` is `'accept'`
    * @throws as {@link introspect}
    */
-  async confirm(auth: Auth, digest?: string): Promise<Auth> {
+  async confirm(auth: Auth): Promise<Auth> {
     const signed: JwtClaims = auth.claims
-    const answer = await this.#ask(auth.token, digest, 'confirm', signed)
+    const answer = await this.#ask(auth.token, 'confirm', signed)
     // Waiting for the answer took time.
     this.#checkTimes(signed)
     if (answer.state === 'failed') {
@@ -114,15 +113,10 @@ export class TrustedIssuer implements IntrospectableIssuer {
   }
 
   /** @param signed the claims of the token, where its signature was verified */
-  #ask(
-    token: string,
-    digest: string | undefined,
-    lane: LaneName,
-    signed?: JwtClaims,
-  ): Awaitable<IntrospectionResult> {
+  #ask(token: string, lane: LaneName, signed?: JwtClaims): Awaitable<IntrospectionResult> {
     // Policies and options were checked when they were compiled: this is a mistake in this library.
     if (!this.#introspection) throw new ConfigurationError('Introspection is not configured')
-    return after(this.#introspection.claimsOf(token, lane, digest), (answer): IntrospectionResult => {
+    return after(this.#introspection.claimsOf(token, lane), (answer): IntrospectionResult => {
       if (answer.state === 'failed') return answer
       const claims: Record<string, unknown> = answer.claims
       checkIntrospectedClaims(claims, this.rules, signed)

@@ -33,7 +33,7 @@ export function isOpaqueToken(token: string, maxTokenBytes: number): boolean {
 }
 
 /** Whether a token has as many parts as a signed JWT. */
-export function hasThreeParts(token: string): boolean {
+function hasThreeParts(token: string): boolean {
   const payloadEnd = token.indexOf('.', token.indexOf('.') + 1)
   return payloadEnd > 0 && !token.includes('.', payloadEnd + 1)
 }

@@ -63,14 +63,10 @@ export class IntrospectionClient {
    * synchronous where no request is needed, so that a flood is refused without a promise for each token.
    *
    * @param laneName `confirm` for a token whose signature was verified here, `decide` for every other
-   * @param digest the {@link tokenDigest} of the token, where the caller has it
    * @throws {InvalidTokenError} `ERR_TOKEN_INACTIVE`, `ERR_CLAIM_INVALID`
    */
-  claimsOf(
-    token: string,
-    laneName: LaneName,
-    digest: string = tokenDigest(token),
-  ): Awaitable<IntrospectionResult> {
+  claimsOf(token: string, laneName: LaneName): Awaitable<IntrospectionResult> {
+    const digest = tokenDigest(token)
     const cached = this.#cache.get(digest)
     if (cached) return activeOrThrow(cached)
     const lane = this.#lanes[laneName]
