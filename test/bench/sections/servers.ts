@@ -22,6 +22,8 @@ const LOADS = { one: 'one token', thousand: '1,000 tokens in turn', new: 'new to
 
 /** Tokens that are presented again and again. */
 const REPEATED = 1000
+/** Presented once before the first round: as many as our cache holds, so that it is full, as it is on a server that runs for long. */
+const FILLING = 10_000
 /** How often all of them are presented before the first round, until everything is compiled. */
 const WARM_UP = 5
 
@@ -34,7 +36,7 @@ interface Running {
 export async function measureServers(plan: Plan): Promise<Report> {
   const key = createKey('RS256')
   const issuer = await startIssuer([key.jwk])
-  const tokens = await signMany(key, issuer.url, REPEATED + plan.requests * plan.serverRounds)
+  const tokens = await signMany(key, issuer.url, REPEATED + FILLING + plan.requests * plan.serverRounds)
   const loader = HelperProcess.start('load-process.js')
   const figures = new Figures()
   try {
@@ -58,7 +60,7 @@ export async function measureServers(plan: Plan): Promise<Report> {
   return {
     title: 'Servers',
     notes: [
-      `A route that answers with \`{"messages":[]}\`, and 50 connections, each of which waits for an answer before it sends the next request. Every server is a process of its own, warmed up before the rounds; in each round, each server gets ${digits(plan.requests)} requests of each kind. "New tokens only" are tokens that the process has not seen. Peers are set up as their READMEs say: express-jwt and koa-jwt with jwks-rsa and its cache, fastify-jwt-jwks also with its optional cache of tokens. The bare server gets the same header, and does not read it; nor does an empty middleware (in Fastify, an \`onRequest\` hook).`,
+      `A route that answers with \`{"messages":[]}\`, and 50 connections, each of which waits for an answer before it sends the next request. Every server is a process of its own, warmed up before the rounds; in each round, each server gets ${digits(plan.requests)} requests of each kind. "New tokens only" are tokens that the process has not seen; before the rounds, it has seen ${digits(FILLING)} others, so that our cache is full. Peers are set up as their READMEs say: express-jwt and koa-jwt with jwks-rsa and its cache, fastify-jwt-jwks also with its optional cache of tokens. The bare server gets the same header, and does not read it; nor does an empty middleware (in Fastify, an \`onRequest\` hook).`,
       'CPU is the user and system time of all threads of the server, for one request, in microseconds. It is what to compare: requests per second also depend on the process that sends them, which runs on the same cores. Busy is the share of the time in which the event loop of the server ran.',
     ],
     tables: Object.entries(FRAMEWORKS).map(([framework, guards]) => table(framework, guards, figures)),
@@ -80,17 +82,17 @@ async function measureRounds(
 ): Promise<void> {
   const { requests, serverRounds } = plan
   const repeated = { one: tokens.slice(0, 1), thousand: tokens.slice(0, REPEATED) }
-  const presentAll = async (times: number) => {
-    for (const { server } of running)
-      await loader.ask({ url: server.url, tokens: 'thousand', requests: times * REPEATED })
+  const presentAll = async (kind: Order['tokens'], requests: number) => {
+    for (const { server } of running) await loader.ask({ url: server.url, tokens: kind, requests })
   }
-  await loader.ask({ supply: { ...repeated, new: [] } })
-  await presentAll(WARM_UP)
+  await loader.ask({ supply: { ...repeated, new: tokens.slice(REPEATED, REPEATED + FILLING) } })
+  await presentAll('thousand', WARM_UP * REPEATED)
+  await presentAll('new', FILLING)
   for (let round = 0; round < serverRounds; round++) {
-    const from = REPEATED + round * requests
+    const from = REPEATED + FILLING + round * requests
     await loader.ask({ supply: { ...repeated, new: tokens.slice(from, from + requests) } })
     // The new tokens of the round before may have pushed these out of a cache.
-    if (round > 0) await presentAll(1)
+    await presentAll('thousand', REPEATED)
     for (const kind of KINDS)
       for (const each of rotated(running, round))
         await measureLoad(each, { tokens: kind, requests }, loader, figures)

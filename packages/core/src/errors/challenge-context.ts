@@ -17,9 +17,11 @@ export interface ChallengeContext {
  */
 export function withChallengeContext(error: unknown, context: ChallengeContext): unknown {
   if (!isTelnyxAuthError(error)) return error
-  const scopes = new Set([...context.requiredScopes, ...scopesBeforeContext(error)])
+  const before = scopesBeforeContext(error)
+  const { requiredScopes } = context
+  const scopes = before.length === 0 ? requiredScopes : [...new Set([...requiredScopes, ...before])]
   // Set, not assigned: the error may be frozen, and then it stays as it is.
-  Reflect.set(error, 'requiredScopes', Object.freeze([...scopes]))
+  Reflect.set(error, 'requiredScopes', Object.freeze(scopes))
   Reflect.set(error, 'resourceMetadata', context.resourceMetadata)
   // An error of a class that was derived from another copy of this package keeps its own state.
   if (!(error instanceof TelnyxAuthError)) return error
