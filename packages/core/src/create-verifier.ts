@@ -228,6 +228,8 @@ export class TokenVerifier implements Verifier {
       if (auth) return auth
       throw missing()
     } catch (error) {
+      // By then the caller waits for the promise. Node takes a microsecond to note a rejection for which nothing waits yet.
+      await undefined
       throw withChallengeContext(error, {
         requiredScopes: compiled.requiredScopes,
         resourceMetadata: this.#resource?.url,

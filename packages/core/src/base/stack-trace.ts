@@ -4,13 +4,20 @@
  *
  * @returns the limit that the program has set
  */
-export function suspendStackTraces(): unknown {
-  const limit: unknown = Error.stackTraceLimit
-  // Set, not assigned: programs may freeze `Error`, and then errors have stack traces.
-  Reflect.set(Error, 'stackTraceLimit', 0)
+export function suspendStackTraces(): number {
+  const limit = Error.stackTraceLimit
+  setLimit(0)
   return limit
 }
 
-export function resumeStackTraces(limit: unknown): void {
-  Reflect.set(Error, 'stackTraceLimit', limit)
+export function resumeStackTraces(limit: number): void {
+  setLimit(limit)
+}
+
+function setLimit(limit: number): void {
+  try {
+    Error.stackTraceLimit = limit
+  } catch {
+    // Programs may freeze `Error`. Then errors have stack traces. (`Reflect.set` would not throw, and takes 0.1 µs.)
+  }
 }

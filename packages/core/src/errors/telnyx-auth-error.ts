@@ -68,7 +68,7 @@ export abstract class TelnyxAuthError extends Error {
     const options = Object.hasOwn(detail, 'cause') ? { cause: detail.cause } : undefined
     // A refusal is expected, and callers can cause any number of them.
     const isExpected = code !== 'ERR_CONFIGURATION'
-    const limit = isExpected ? suspendStackTraces() : undefined
+    const limit = isExpected ? suspendStackTraces() : 0
     super(message, options)
     if (isExpected) resumeStackTraces(limit)
     const reason = ownMember(detail, 'reason')
