@@ -1,5 +1,5 @@
 import { createVerifier } from '@telnyx-auth/core'
-import { requireScopes, telnyxAuth } from '@telnyx-auth/express'
+import { getAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
 import express from 'express'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -404,8 +404,9 @@ describe('an API in Express', () => {
     const { issuer, signIn, clientToken } = await startProvider()
     const app = express()
     app.use(telnyxAuth({ issuer, audience: [API, OPAQUE], introspection: CREDENTIALS, ...STRICT }))
-    app.get('/', requireScopes('write'), ({ auth }, response) => {
-      response.json([auth?.subject, auth?.clientId, auth?.verifiedBy])
+    app.get('/', requireScopes('write'), (request, response) => {
+      const { subject, clientId, verifiedBy } = getAuth(request)
+      response.json([subject, clientId, verifiedBy])
     })
     const { url } = await serve(app)
     const ask = async (token: string) => {

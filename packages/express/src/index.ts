@@ -4,11 +4,17 @@ import * as core from '@telnyx-auth/core/adapter'
 
 export * from '@telnyx-auth/core'
 
+/**
+ * What TypeScript knows of `req.auth`. The MCP SDK declares the same property with a type of its own, which has fewer members:
+ * a program that uses both only compiles if the others may be absent here. {@link getAuth} returns all of them.
+ */
+export type RequestAuth = Pick<Auth, 'token' | 'scopes'> & Partial<Auth>
+
 declare global {
   namespace Express {
     interface Request {
       /** The caller; set by `telnyxAuth()`, `undefined` for anonymous callers. */
-      auth?: Auth | undefined
+      auth?: RequestAuth | undefined
     }
   }
 }

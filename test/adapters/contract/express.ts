@@ -1,4 +1,4 @@
-import { getAuth, requireAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
+import { type Auth, getAuth, requireAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
 import express5, { type ErrorRequestHandler } from 'express'
 import express4 from 'express4'
 import { guardsOf, type Harness, optionsOf, ownAnswer, type Setup } from './harness.js'
@@ -23,8 +23,10 @@ function harness(name: string, express: typeof express5): Harness {
         const guards = guardsOf(route, { requireAuth, requireScopes })
         const chain = inRoute ? [auth, ...guards] : guards
         app[method === 'GET' ? 'get' : 'post'](path, ...chain, (req, res, next) => {
+          // Not `req.auth`: the types of the MCP SDK, which other tests use, say that it is theirs.
+          const property: Auth | undefined = Reflect.get(Object(req), 'auth')
           Promise.resolve()
-            .then(() => handle({ property: req.auth, getAuth: () => getAuth(req) }))
+            .then(() => handle({ property, getAuth: () => getAuth(req) }))
             .then((body) => void res.json(body), next)
         })
       }

@@ -1,8 +1,10 @@
 import { systemClock } from '../base/clock.js'
 import { ownMembers } from '../base/own-members.js'
+import { otherSpellingOfHost } from '../base/url.js'
 import { isVerifierOfAnotherCopy, TokenVerifier, type Verifier } from '../create-verifier.js'
 import { checkNames, describe, isPlainObject } from '../errors/check-options.js'
 import { ConfigurationError } from '../errors/errors.js'
+import type { ResolvedIssuer } from '../issuer/trusted-issuer.js'
 import { CompiledPolicy, type Policy } from '../policy/policy.js'
 import type { AuthenticatableRequest, NodeRequest } from '../request/authorization-header.js'
 import type { GetToken } from '../request/get-token.js'
@@ -12,7 +14,12 @@ import {
   type ProtectedResourceOptions,
 } from '../resource/protected-resource-options.js'
 import type { JwtClaims } from '../token/claims.js'
-import { resolveOptions, VERIFIER_OPTIONS, type VerifierOptions } from '../verifier-options.js'
+import {
+  type ResolvedOptions,
+  resolveOptions,
+  VERIFIER_OPTIONS,
+  type VerifierOptions,
+} from '../verifier-options.js'
 
 /** How an adapter behaves, independent of the verifier. */
 export interface AdapterBehaviour {
@@ -76,6 +83,17 @@ export type AdapterOptions<
  */
 export type OwnOptions = Readonly<Record<string, 'switch' | 'property'>>
 
+/** How an adapter differs from the others. */
+export interface AuthenticatorTraits {
+  /**
+   * Whether an audience without a path is accepted with and without a slash at its end, `https://mcp.example.com` and
+   * `https://mcp.example.com/`: both are the same URL (RFC 3986 §6.2.3), and clients that parse it add the slash.
+   *
+   * @default false
+   */
+  readonly slashAfterHost?: boolean | undefined
+}
+
 /** The values of an adapter's own options, by name; options that were not given are absent. */
 export type OwnOptionValues = Readonly<Record<string, string | boolean>>
 
@@ -104,6 +122,7 @@ export const ONE_COPY = 'Install one only: npm ls @telnyx-auth/core shows where 
 export function resolveAuthenticatorOptions(
   options: unknown,
   ownOptions: OwnOptions,
+  traits: AuthenticatorTraits,
 ): ResolvedAuthenticatorOptions {
   if (isRequest(options))
     throw new ConfigurationError(
@@ -120,16 +139,31 @@ export function resolveAuthenticatorOptions(
   const rest = ownMembers(
     Object.fromEntries(Object.entries(others).filter(([name]) => !Object.hasOwn(ownOptions, name))),
   )
-  const protection = verifier === undefined ? protect(rest) : share(verifier, rest)
+  const protection = verifier === undefined ? protect(rest, traits) : share(verifier, rest)
   return { ...protection, optional: optional === true, throws: errors === 'throw', own }
 }
 
 type Protection = Pick<ResolvedAuthenticatorOptions, 'verifier' | 'policy' | 'resource'>
 
 /** A verifier for this adapter alone: its default policy and its resource are those of the adapter. */
-function protect(options: unknown): Protection {
-  const verifier = new TokenVerifier(resolveOptions(options, process.env), systemClock)
+function protect(options: unknown, { slashAfterHost }: AuthenticatorTraits): Protection {
+  const resolved = resolveOptions(options, process.env)
+  const verifier = new TokenVerifier(slashAfterHost ? withSlashAfterHost(resolved) : resolved, systemClock)
   return { verifier, policy: verifier.compile(undefined), resource: verifier.protectedResourceMetadata() }
+}
+
+function withSlashAfterHost(options: ResolvedOptions): ResolvedOptions {
+  const [first, ...others] = options.issuers
+  const widened = (issuer: ResolvedIssuer): ResolvedIssuer => {
+    const { rules } = issuer
+    return { ...issuer, rules: { ...rules, audience: rules.audience && withSlashes(rules.audience) } }
+  }
+  return { ...options, issuers: [widened(first), ...others.map(widened)] }
+}
+
+/** Each audience as it was given comes first: it may become the identifier of the resource. */
+function withSlashes(audiences: ReadonlySet<string>): ReadonlySet<string> {
+  return new Set([...audiences].flatMap((audience) => [audience, otherSpellingOfHost(audience) ?? audience]))
 }
 
 /** A verifier that was created elsewhere, with what this adapter demands beyond it. */

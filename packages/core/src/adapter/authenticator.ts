@@ -1,12 +1,15 @@
 import { type Awaitable, isPending } from '../base/maybe-async.js'
+import type { Verifier } from '../create-verifier.js'
 import { asError, copyOf } from '../errors/challenge-context.js'
 import { ConfigurationError, MissingTokenError } from '../errors/errors.js'
 import type { AuthenticatableRequest } from '../request/authorization-header.js'
+import type { ProtectedResourceMetadata } from '../resource/protected-resource.js'
 import type { Auth } from '../token/auth.js'
 import type { JwtClaims } from '../token/claims.js'
 import { AuthStates, type SettledState } from './auth-state.js'
 import { authenticate } from './authenticate.js'
 import {
+  type AuthenticatorTraits,
   type OwnOptions,
   type OwnOptionValues,
   type ResolvedAuthenticatorOptions,
@@ -20,6 +23,10 @@ import { clearForAnswer } from './response-headers.js'
 
 /** What `telnyxAuth()` is in every framework. */
 export interface Authenticator {
+  /** The verifier: the one that the options name, or one for this authenticator alone. */
+  readonly verifier: Verifier
+  /** The metadata of the protected resource (RFC 9728) that this authenticator serves. */
+  readonly resource: ProtectedResourceMetadata | undefined
   /** The values of the options that only this adapter has. */
   readonly own: OwnOptionValues
   /**
@@ -53,6 +60,7 @@ export interface Authenticator {
  *
  * @param options the options that the application gave; see `AdapterOptions`
  * @param ownOptions the options that only this adapter has
+ * @param traits how this adapter differs from the others
  * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
  * @example
  * ```ts
@@ -62,10 +70,16 @@ export interface Authenticator {
  * }
  * ```
  */
-export function createAuthenticator(options: unknown, ownOptions: OwnOptions = {}): Authenticator {
-  const authenticator = resolveAuthenticatorOptions(options, ownOptions)
+export function createAuthenticator(
+  options: unknown,
+  ownOptions: OwnOptions = {},
+  traits: AuthenticatorTraits = {},
+): Authenticator {
+  const authenticator = resolveAuthenticatorOptions(options, ownOptions, traits)
   announceCopy((request) => AuthStates.get(request) !== undefined)
   return {
+    verifier: authenticator.verifier,
+    resource: authenticator.resource,
     own: authenticator.own,
     authenticate(handle, request) {
       try {

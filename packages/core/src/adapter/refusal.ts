@@ -21,7 +21,7 @@ export function refuse(
 ): Answer {
   try {
     const scopes = [...(policy ? [policy.requiredScopes] : []), ...scopesOfRoute(handle)]
-    const refusal = withContextOf(authenticator, asError(error), scopes)
+    const refusal = withContextOf(authenticator, asError(error), scopes, handle)
     if (authenticator.throws) throw refusal
     const response = toResponse(refusal)
     clearForAnswer(handle.responseHeaders(), response.headers)
@@ -37,9 +37,10 @@ export function withContextOf(
   { policy, resource }: ResolvedAuthenticatorOptions,
   error: Error,
   scopes: readonly (readonly string[])[],
+  handle?: RequestHandle,
 ): unknown {
   return withChallengeContext(error, {
-    requiredScopes: unionOfScopes([policy.requiredScopes, ...scopes]),
+    requiredScopes: handle?.challengeScopes?.(error) ?? unionOfScopes([policy.requiredScopes, ...scopes]),
     resourceMetadata: resource?.url,
   })
 }

@@ -50,6 +50,11 @@ export interface RequestHandle {
    */
   routePolicies(): readonly RoutePolicy[]
   /**
+   * The scopes that the challenge of a refusal names, in place of those that are required. `undefined`: the required ones.
+   * Called for refused requests only.
+   */
+  challengeScopes?(error: Error): readonly string[] | undefined
+  /**
    * Where the framework keeps the headers of the response. Before an answer, core removes what earlier middleware has set
    * about the body; before an error, what frames or encodes it. Called for answers and errors only.
    */

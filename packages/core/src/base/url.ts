@@ -51,3 +51,16 @@ export function isSecureUrlOf(issuer: string, value: unknown): value is string {
   if (!isSecureUrl(value)) return false
   return new URL(value).protocol === 'https:' || LOOPBACK_HOST.test(new URL(issuer).hostname)
 }
+
+/**
+ * The other spelling of a URL without a path: with or without the slash after its host, which makes no other URL (RFC 3986
+ * §6.2.3).
+ *
+ * @returns `undefined` for a URL with a path, and for what is no URL
+ * @example
+ * otherSpellingOfHost('https://mcp.example.com') // 'https://mcp.example.com/'
+ */
+export function otherSpellingOfHost(url: string): string | undefined {
+  const [, host, slash] = /^(https?:\/\/[^/?#]+)(\/?)$/i.exec(url) ?? []
+  return host && (slash ? host : `${host}/`)
+}

@@ -1,7 +1,9 @@
 import { deepFreeze } from '../base/deep-freeze.js'
+import { otherSpellingOfHost } from '../base/url.js'
 import { ConfigurationError } from '../errors/errors.js'
 import type { CompiledPolicy } from '../policy/policy.js'
 import { type AuthenticatableRequest, isPreflight } from '../request/authorization-header.js'
+import { requestedUrl } from '../request/requested-url.js'
 import { type CheckedProtectedResource, isResourceIdentifier } from './protected-resource-options.js'
 
 /** The metadata document (RFC 9728 §2). */
@@ -125,22 +127,13 @@ class ProtectedResource implements ProtectedResourceMetadata {
   }
 
   #isRequestedBy(request: AuthenticatableRequest): boolean {
-    const url = urlOf(request)
+    const url = requestedUrl(request)
     // Runs before every request is authenticated, and few requests are for the document.
     if (!url?.includes(WELL_KNOWN)) return false
     const [, path = '', query = ''] = /^(?:https?:\/\/[^/?#]*)?([^?#]*)([^#]*)/i.exec(url) ?? []
     if (this.#query !== '' && this.#query !== query) return false
     return withoutSlash(path) === withoutSlash(this.path)
   }
-}
-
-/** The requested URL, with the mount path that a framework removed from `url`. */
-function urlOf(request: AuthenticatableRequest): string | undefined {
-  if (!('originalUrl' in request)) return request.url
-  // Express copies a polluted one from `Object.prototype` onto each request, as an own member.
-  if (!('originalUrl' in Object.prototype)) return request.originalUrl ?? request.url
-  const base = 'baseUrl' in Object.prototype ? undefined : request.baseUrl
-  return `${base ?? ''}${request.url ?? ''}`
 }
 
 /** Some clients remove the slash at the end of an identifier, others keep it. */
@@ -152,6 +145,7 @@ function withoutSlash(path: string): string {
 function audienceAsIdentifier(
   rules: readonly { readonly audience: ReadonlySet<string> | null }[],
 ): string | undefined {
-  const [only, ...others] = new Set(rules.flatMap(({ audience }) => [...(audience ?? [undefined])]))
+  const [only, ...rest] = new Set(rules.flatMap(({ audience }) => [...(audience ?? [undefined])]))
+  const others = rest.filter((audience) => audience === undefined || otherSpellingOfHost(audience) !== only)
   return others.length === 0 && isResourceIdentifier(only) && only.startsWith('https:') ? only : undefined
 }

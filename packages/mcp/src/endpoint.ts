@@ -1,0 +1,189 @@
+import {
+  type Auth,
+  type AuthenticatableRequest,
+  ConfigurationError,
+  isTelnyxAuthError,
+  type WebRequest,
+} from '@telnyx-auth/core'
+import {
+  type Answer,
+  type Authenticator,
+  type Authorize,
+  type Awaitable,
+  createAuthenticator,
+  createGuards,
+  type Decision,
+  isPreflight,
+  type RequestHandle,
+  requestedUrl,
+} from '@telnyx-auth/core/adapter'
+import { type AuthInfo, toAuthInfo } from './auth-info.js'
+import { type Body, refuseBatch, scopesNeeded, tooLarge } from './body.js'
+import { Cors, type HeaderTarget } from './cors.js'
+import { isAtOrBelow, normalPath, pathOf } from './endpoint-path.js'
+import { type ResolvedEndpoint, resolveEndpoint } from './options.js'
+
+/** What a request is for: the metadata of the resource, or the endpoint. */
+export type Purpose = 'metadata' | 'endpoint'
+
+const WELL_KNOWN = '/.well-known/oauth-protected-resource'
+
+/** A guard as a function. */
+const guards = createGuards<Authorize>((authorize) => authorize)
+
+/** An MCP endpoint: decides about each of its requests. Each framework's `mcpAuth()` is written on top of it. */
+export class McpEndpoint {
+  readonly #authenticator: Authenticator
+  readonly #options: ResolvedEndpoint
+  readonly #cors: Cors
+  readonly #path: string
+  readonly #metadataPaths: ReadonlySet<string>
+
+  /** @throws {ConfigurationError} */
+  constructor(options: unknown) {
+    const { endpoint, others } = resolveEndpoint(options)
+    this.#options = endpoint
+    this.#authenticator = createAuthenticator(others, {}, { slashAfterHost: true })
+    this.#cors = new Cors(endpoint.cors)
+    const { resource } = this.#authenticator
+    const path = endpoint.path ?? (resource && pathOf(resource.document.resource))
+    if (path === undefined)
+      throw new ConfigurationError(
+        'The path of the MCP endpoint is not known: set the option "audience" to the https URL of this server, or "protectedResource.resource", or "path"',
+      )
+    this.#path = normalPath(path)
+    // The root is where clients look that read no challenge. Behind a proxy, the path here may be another one than outside.
+    const own = resource ? ['', resource.path.slice(WELL_KNOWN.length), path === '/' ? '' : path] : []
+    this.#metadataPaths = new Set(own.map((each) => withoutSlash(`${WELL_KNOWN}${each}`)))
+  }
+
+  get maxBodyBytes(): number {
+    return this.#options.maxBodyBytes
+  }
+
+  /** What a request is for; `undefined` when it is neither for the endpoint nor for its metadata. */
+  purposeOf(request: AuthenticatableRequest): Purpose | undefined {
+    const url = requestedUrl(request)
+    if (this.#metadataPaths.has(withoutSlash(pathOf(url)))) return 'metadata'
+    return isAtOrBelow(url, this.#path) ? 'endpoint' : undefined
+  }
+
+  /** Whether the body of a request is read before it may run. */
+  readsBody(request: AuthenticatableRequest): boolean {
+    return this.#options.scopesOf !== undefined && request.method === 'POST'
+  }
+
+  /**
+   * Decides about a request.
+   *
+   * @param readBody reads the body, and keeps it for the transport; `undefined` for one that is too large
+   * @returns the answer to write, or `undefined` to continue
+   */
+  decide(
+    purpose: Purpose,
+    handle: RequestHandle,
+    request: AuthenticatableRequest,
+    readBody: () => Promise<Body | undefined>,
+  ): Awaitable<Decision> {
+    if (purpose === 'metadata') return this.respondWithMetadata(request)
+    return (
+      this.respondToPreflight(request) ??
+      (this.readsBody(request)
+        ? this.#decideWithBody(handle, request, readBody)
+        : this.authenticate(handle, request))
+    )
+  }
+
+  /** The metadata, wherever the request asked for them. */
+  respondWithMetadata(request: AuthenticatableRequest): Decision {
+    const { resource } = this.#authenticator
+    const { method } = request
+    const url = resource?.url
+    const response = isWebRequest(request)
+      ? resource?.respond({ headers: request.headers, method, url })
+      : resource?.respond({ headers: request.headers, method, url })
+    return response && { ...response, body: response.body && JSON.stringify(response.body) }
+  }
+
+  /** The answer to a preflight request of the endpoint, which has no token. */
+  respondToPreflight(request: AuthenticatableRequest): Decision {
+    return isPreflight(request) ? this.#cors.preflight(headerOf(request, 'origin')) : undefined
+  }
+
+  authenticate(handle: RequestHandle, request: AuthenticatableRequest): Awaitable<Decision> {
+    return this.#authenticator.authenticate(handle, request)
+  }
+
+  /** Refuses a request whose messages need scopes that the token lacks. */
+  async authorize(handle: RequestHandle, body: Body | undefined): Promise<Decision> {
+    const { scopesOf, maxBodyBytes } = this.#options
+    if (!scopesOf) return undefined
+    if (!body) return tooLarge(maxBodyBytes)
+    const refusal = refuseBatch(body.value)
+    if (refusal) return refusal
+    const [first, ...others] = await scopesNeeded(body.value, scopesOf)
+    return first === undefined ? undefined : guards.requireScopes(first, ...others)(handle)
+  }
+
+  async #decideWithBody(
+    handle: RequestHandle,
+    request: AuthenticatableRequest,
+    readBody: () => Promise<Body | undefined>,
+  ): Promise<Decision> {
+    const outcome = await settled(() => this.authenticate(handle, request))
+    if (!isForOperation(outcome)) return unwrap(outcome)
+    // A token that lacks scopes of the endpoint is told about those of the tool as well: then one new token is enough.
+    return (await this.authorize(handle, await readBody())) ?? unwrap(outcome)
+  }
+
+  /** The scopes that a challenge names in place of the required ones. */
+  challengeScopes(error: Error): readonly string[] | undefined {
+    return isTelnyxAuthError(error) && error.status === 401 ? this.#options.initialScopes : undefined
+  }
+
+  /** The caller, in the form of the MCP SDK. */
+  authInfoOf(auth: Auth | undefined | null): AuthInfo | undefined {
+    return auth ? toAuthInfo(auth, this.#authenticator.resource) : undefined
+  }
+
+  /** Lets scripts of other origins read the response of the endpoint. */
+  allowScripts(request: AuthenticatableRequest, response: HeaderTarget): void {
+    this.#cors.addTo(response, headerOf(request, 'origin'))
+  }
+}
+
+/** An outcome that may be thrown later. */
+export type Outcome = { readonly decision: Decision } | { readonly error: unknown }
+
+export async function settled(work: () => Awaitable<Decision>): Promise<Outcome> {
+  try {
+    return { decision: await work() }
+  } catch (error) {
+    return { error }
+  }
+}
+
+/** Whether the token was accepted, or lacks scopes only: then the operation decides. */
+export function isForOperation(outcome: Outcome): boolean {
+  if ('error' in outcome) return isTelnyxAuthError(outcome.error) && outcome.error.status === 403
+  return outcome.decision === undefined || outcome.decision.status === 403
+}
+
+export function unwrap(outcome: Outcome): Answer | undefined {
+  if ('error' in outcome) throw outcome.error
+  return outcome.decision
+}
+
+function isWebRequest(request: AuthenticatableRequest): request is WebRequest {
+  return request.headers instanceof Headers
+}
+
+function headerOf(request: AuthenticatableRequest, name: string): string | undefined {
+  if (isWebRequest(request)) return request.headers.get(name) ?? undefined
+  const value = Object.hasOwn(request.headers, name) ? request.headers[name] : undefined
+  return typeof value === 'string' ? value : undefined
+}
+
+function withoutSlash(path: string): string {
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
+}

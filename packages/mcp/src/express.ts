@@ -1,0 +1,67 @@
+import type { ServerResponse } from 'node:http'
+import type { JwtClaims } from '@telnyx-auth/core'
+import * as core from '@telnyx-auth/core/adapter'
+import { type Body, handOn, type NodeBodyRequest, readNodeBody } from './body.js'
+import { McpEndpoint } from './endpoint.js'
+import type { McpAuthOptions } from './options.js'
+
+export type { AuthInfo } from './auth-info.js'
+export type { McpAuthOptions } from './options.js'
+
+/** An Express middleware, in a form that suits every version of Express's types. */
+export type Middleware = (
+  request: NodeBodyRequest,
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => void
+
+/**
+ * Guards the MCP endpoint, and serves the metadata of its resource. Sets `req.auth` to what the transports of the MCP SDK read.
+ * Every other request passes.
+ *
+ * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
+ * @example
+ * app.use(mcpAuth({ audience: 'https://api.example.com/mcp' }))
+ */
+export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOptions<Claims>): Middleware {
+  const endpoint = new McpEndpoint(options)
+  return (request, response, next) => {
+    const purpose = endpoint.purposeOf(request)
+    if (!purpose) {
+      next()
+      return
+    }
+    if (purpose === 'endpoint') endpoint.allowScripts(request, headersOf(response))
+    core.respondOrNext(
+      (handle, asked) =>
+        endpoint.decide(purpose, handle, asked, () => readBody(request, endpoint.maxBodyBytes)),
+      request,
+      {
+        requestKey: request,
+        setAuth: (auth) => core.setProperty(request, 'auth', endpoint.authInfoOf(auth)),
+        routePolicies: () => [],
+        challengeScopes: (error) => endpoint.challengeScopes(error),
+        responseHeaders: () => [response],
+        write: (answer) => core.writeAnswer(response, answer),
+        next,
+      },
+    )
+  }
+}
+
+/** Where Node keeps the headers of a response. */
+export function headersOf(response: Pick<ServerResponse, 'getHeader' | 'setHeader'>) {
+  return {
+    get: (name: string): unknown => response.getHeader(name),
+    set: (name: string, value: string): unknown => response.setHeader(name, value),
+  }
+}
+
+async function readBody(request: NodeBodyRequest, maxBytes: number): Promise<Body | undefined> {
+  const body = await readNodeBody(request, request.body, maxBytes)
+  if (!body) return undefined
+  handOn(request, body)
+  // Where it is not JSON, nothing is set: the transport reads it, and refuses it.
+  if (body.isNew && body.value !== undefined) request.body = body.value
+  return body
+}

@@ -1,0 +1,92 @@
+import type { NodeRequest } from '@telnyx-auth/core'
+import * as core from '@telnyx-auth/core/adapter'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import { type Body, handOn, readNodeBody } from './body.js'
+import { isForOperation, McpEndpoint, type Outcome, settled, unwrap } from './endpoint.js'
+import { headersOf } from './express.js'
+import type { McpAuthOptions } from './options.js'
+
+export type { AuthInfo } from './auth-info.js'
+export type { McpAuthOptions } from './options.js'
+
+/**
+ * Guards the MCP endpoint, and serves the metadata of its resource. Sets `request.raw.auth` to what the transports of the MCP SDK
+ * read. Every other request passes.
+ *
+ * @throws {ConfigurationError} when it is registered, for any option that is missing, contradictory, unknown or of the wrong type
+ * @example
+ * await app.register(mcpAuth, { audience: 'https://api.example.com/mcp' })
+ */
+export const mcpAuth: FastifyPluginAsync<McpAuthOptions> = fastifyPlugin(protect, {
+  name: '@telnyx-auth/mcp',
+  fastify: '5.x',
+})
+
+async function protect(fastify: FastifyInstance, options: McpAuthOptions): Promise<void> {
+  const endpoint = new McpEndpoint(options)
+  /** Outcomes of authentication that wait for the body, which Fastify parses later. */
+  const waiting = new WeakMap<object, Outcome>()
+
+  const run = (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    done: (error?: Error) => void,
+    decide: (handle: core.RequestHandle, asked: NodeRequest) => core.Awaitable<core.Decision>,
+  ) =>
+    core.respondOrNext(decide, request.raw, {
+      requestKey: request.raw,
+      context: request,
+      setAuth: (auth) => core.setProperty(request.raw, 'auth', endpoint.authInfoOf(auth)),
+      routePolicies: () => [],
+      challengeScopes: (error) => endpoint.challengeScopes(error),
+      responseHeaders: () => [reply, reply.raw],
+      write(answer) {
+        if (reply.sent) return
+        reply.headers(answer.headers)
+        reply.code(answer.status)
+        reply.send(answer.body === undefined ? undefined : Buffer.from(answer.body))
+      },
+      next: done,
+    })
+
+  fastify.addHook('onRequest', (request, reply, done) => {
+    const purpose = endpoint.purposeOf(request.raw)
+    if (!purpose) {
+      done()
+      return
+    }
+    // On Node's response: transports write to it without Fastify.
+    if (purpose === 'endpoint') endpoint.allowScripts(request.raw, headersOf(reply.raw))
+    run(request, reply, done, async (handle, asked) => {
+      if (purpose === 'metadata') return endpoint.respondWithMetadata(asked)
+      const preflight = endpoint.respondToPreflight(asked)
+      if (preflight) return preflight
+      const outcome = await settled(() => endpoint.authenticate(handle, asked))
+      if (!endpoint.readsBody(asked) || !isForOperation(outcome)) return unwrap(outcome)
+      waiting.set(request.raw, outcome)
+      return undefined
+    })
+  })
+
+  fastify.addHook('preValidation', (request, reply, done) => {
+    const outcome = waiting.get(request.raw)
+    if (!outcome) {
+      done()
+      return
+    }
+    waiting.delete(request.raw)
+    run(request, reply, done, async (handle) => {
+      const body = await readBody(request, endpoint.maxBodyBytes)
+      return (await endpoint.authorize(handle, body)) ?? unwrap(outcome)
+    })
+  })
+}
+
+async function readBody(request: FastifyRequest, maxBytes: number): Promise<Body | undefined> {
+  const body = await readNodeBody(request.raw, request.body, maxBytes)
+  if (!body) return undefined
+  handOn(request.raw, body)
+  if (body.isNew && body.value !== undefined) request.body = body.value
+  return body
+}

@@ -1,0 +1,72 @@
+import type { JwtClaims, WebRequest } from '@telnyx-auth/core'
+import * as core from '@telnyx-auth/core/adapter'
+import type { Context, MiddlewareHandler } from 'hono'
+import type { AuthInfo } from './auth-info.js'
+import { type Body, parsedBody, readWebBody } from './body.js'
+import { McpEndpoint } from './endpoint.js'
+import type { McpAuthOptions } from './options.js'
+
+export type { AuthInfo } from './auth-info.js'
+export type { McpAuthOptions } from './options.js'
+
+declare module 'hono' {
+  interface ContextVariableMap {
+    authInfo: AuthInfo | undefined
+  }
+}
+
+/**
+ * Guards the MCP endpoint, and serves the metadata of its resource. Sets `c.var.authInfo`, and `c.var.parsedBody` where it has
+ * read the body: pass both to the transport. Every other request passes.
+ *
+ * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
+ * @example
+ * app.use(mcpAuth({ audience: 'https://api.example.com/mcp' }))
+ * app.all('/mcp', (c) => handler.fetch(c.req.raw, { authInfo: c.var.authInfo, parsedBody: c.get('parsedBody') }))
+ */
+export function mcpAuth<Claims extends object = JwtClaims>(
+  options?: McpAuthOptions<Claims, WebRequest>,
+): MiddlewareHandler {
+  const endpoint = new McpEndpoint(options)
+  return async (c, next) => {
+    const request = c.req?.raw ?? core.throwWrongFramework()
+    const purpose = endpoint.purposeOf(request)
+    if (!purpose) return next()
+    const outcome = await core.respondOrContinue<WebRequest, void>(
+      (handle, asked) => endpoint.decide(purpose, handle, asked, () => readBody(c, endpoint.maxBodyBytes)),
+      request,
+      {
+        requestKey: c,
+        setAuth: (auth) => c.set('authInfo', endpoint.authInfoOf(auth)),
+        routePolicies: () => [],
+        challengeScopes: (error) => endpoint.challengeScopes(error),
+        responseHeaders: () => [{ hasHeader: () => true, removeHeader: c.header }, c.env?.outgoing],
+        write(answer) {
+          core.cancelStream(c.res) // reading c.res also keeps the headers of earlier middleware
+          c.res = new Response(answer.body, answer)
+        },
+        next,
+      },
+    )
+    // Afterwards: the transport returns a response of its own.
+    if (purpose === 'endpoint')
+      endpoint.allowScripts(request, {
+        get: (name) => c.res.headers.get(name) ?? undefined,
+        set: (name, value) => c.header(name, value),
+      })
+    return outcome
+  }
+}
+
+/** Reads the body, and puts it back in all places where a transport looks for it. */
+async function readBody(c: Context, maxBytes: number): Promise<Body | undefined> {
+  const { raw } = c.req
+  // Where other middleware has read it, Hono has kept it.
+  const body = raw.bodyUsed ? parsedBody(await c.req.text(), maxBytes) : await readWebBody(raw, maxBytes)
+  if (!body) return undefined
+  const { method, headers, signal } = raw
+  c.req.raw = new Request(raw.url, { method, headers, signal, body: body.text })
+  c.req.bodyCache = {}
+  c.set('parsedBody', body.value)
+  return body
+}

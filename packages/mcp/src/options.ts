@@ -1,0 +1,120 @@
+import type { AuthenticatableRequest } from '@telnyx-auth/core'
+import { ConfigurationError, type JwtClaims, type NodeRequest } from '@telnyx-auth/core'
+import type { AdapterOptions } from '@telnyx-auth/core/adapter'
+import type { CorsOption } from './cors.js'
+import { isRecord, resolveToolScopes, type ScopesOf, type ToolScopes } from './tool-scopes.js'
+
+/** What an MCP endpoint has beside the options of `telnyxAuth()`. */
+export interface McpEndpointOptions {
+  /**
+   * Where the endpoint is in this application, where a proxy changes the path: `'/mcp'`.
+   *
+   * @default the path of the resource
+   */
+  readonly path?: string | undefined
+  /**
+   * The scopes that single tools, prompts and resources need beside those of the endpoint. A call without them is answered with
+   * 403 before the tool runs, and the challenge names all scopes that it needs.
+   *
+   * @default none
+   */
+  readonly toolScopes?: ToolScopes | undefined
+  /**
+   * The scopes that the challenge of a 401 names. Clients register with them, and some issuers let a client never ask for more.
+   *
+   * @default the option `scopes`
+   */
+  readonly initialScopes?: readonly string[] | undefined
+  /**
+   * The largest body that is read for `toolScopes`, in bytes, 1 to 67108864. A larger one is answered with 413.
+   *
+   * @default 4194304
+   */
+  readonly maxBodyBytes?: number | undefined
+  /**
+   * Which scripts of other origins may use the endpoint: `'*'` for all, a list of origins, or `false` for none of this. Preflight
+   * requests are then answered without a token.
+   *
+   * @default '*'
+   */
+  readonly cors?: CorsOption | undefined
+}
+
+/**
+ * The options of `mcpAuth()`: those of `telnyxAuth()`, and those of an MCP endpoint.
+ *
+ * @example
+ * mcpAuth({ audience: 'https://api.example.com/mcp', toolScopes: { send_message: ['messaging.write'] } })
+ */
+export type McpAuthOptions<
+  Claims extends object = JwtClaims,
+  Request extends AuthenticatableRequest = NodeRequest,
+> = AdapterOptions<Claims, Request> & McpEndpointOptions
+
+/** The options of an endpoint, checked and copied, with defaults. */
+export interface ResolvedEndpoint {
+  readonly path: string | undefined
+  readonly scopesOf: ScopesOf | undefined
+  readonly initialScopes: readonly string[] | undefined
+  readonly maxBodyBytes: number
+  readonly cors: CorsOption
+}
+
+const MAX_BODY_BYTES = 4 * 1024 * 1024
+
+/**
+ * Checks the options of an endpoint, and separates them from those of the authenticator.
+ *
+ * @throws {ConfigurationError}
+ */
+export function resolveEndpoint(options: unknown): { endpoint: ResolvedEndpoint; others: unknown } {
+  if (options === undefined) return { endpoint: resolve({}), others: undefined }
+  // What is no object of options is refused by core, with a message that names the mistake.
+  if (!isRecord(options)) return { endpoint: resolve({}), others: options }
+  const { path, toolScopes, initialScopes, maxBodyBytes, cors, ...others } = options
+  return { endpoint: resolve({ path, toolScopes, initialScopes, maxBodyBytes, cors }), others }
+}
+
+function resolve(given: Readonly<Partial<Record<keyof McpEndpointOptions, unknown>>>): ResolvedEndpoint {
+  const { path, toolScopes, initialScopes, maxBodyBytes = MAX_BODY_BYTES, cors = '*' } = given
+  if (path !== undefined && !(typeof path === 'string' && /^\/[^?#]*$/.test(path)))
+    throw new ConfigurationError('Option "path" must be a path that begins with a slash, such as "/mcp"')
+  if (!isScopes(initialScopes))
+    throw new ConfigurationError('Option "initialScopes" must be an array of scopes')
+  if (
+    !(
+      typeof maxBodyBytes === 'number' &&
+      Number.isInteger(maxBodyBytes) &&
+      maxBodyBytes >= 1 &&
+      maxBodyBytes <= 2 ** 26
+    )
+  )
+    throw new ConfigurationError('Option "maxBodyBytes" must be a whole number from 1 to 67108864')
+  if (!isCors(cors))
+    throw new ConfigurationError(
+      'Option "cors" must be "*", false, or an array of origins, such as "https://app.example.com"',
+    )
+  return {
+    path,
+    scopesOf: resolveToolScopes(toolScopes),
+    initialScopes: initialScopes && [...initialScopes],
+    maxBodyBytes,
+    cors: Array.isArray(cors) ? [...cors] : cors,
+  }
+}
+
+function isScopes(value: unknown): value is readonly string[] | undefined {
+  return (
+    value === undefined ||
+    (Array.isArray(value) &&
+      value.every((each) => typeof each === 'string' && /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(each)))
+  )
+}
+
+function isCors(value: unknown): value is CorsOption {
+  return value === '*' || value === false || (Array.isArray(value) && value.every(isOrigin))
+}
+
+function isOrigin(value: unknown): boolean {
+  return typeof value === 'string' && URL.canParse(value) && new URL(value).origin === value
+}
