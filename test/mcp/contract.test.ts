@@ -1,10 +1,15 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { expectNothingUnhandled, settle } from '../support/event-loop.js'
 import { shareServers } from '../support/http.js'
 import type { HttpResponse } from '../support/http-client.js'
 import { type Call, harnesses } from './harness.js'
 
 /** How an MCP server behind `mcpAuth` answers, in every framework and with both generations of the SDK. */
+
+expectNothingUnhandled()
 
 const AUDIENCE = 'https://api.example.com/mcp'
 const METADATA = 'https://api.example.com/.well-known/oauth-protected-resource/mcp'
@@ -267,6 +272,43 @@ describe.each(harnesses)('%s', (_, harness) => {
       'Access-Control-Request-Headers: mcp-protocol-version',
     ])
     expect(preflight.status).toBe(204)
+  })
+
+  it.each(['POST', 'PUT', 'DELETE'])('%s to the metadata: no tool runs', async (method) => {
+    for (const path of ['', '/mcp']) {
+      const url = `/.well-known/oauth-protected-resource${path}`
+      await request(method, url, [JSON_TYPE, ACCEPT], READ)
+      expect(tools()).toEqual([])
+    }
+  })
+
+  it.each(['ftp://h/mcp', 'x://h/mcp', 'http://h/mcp', 'HTTPS://u:p@h:1/mcp', '//h/mcp'])(
+    'the request target %s without a token: no tool runs',
+    async (target) => {
+      await request('POST', target, [JSON_TYPE, ACCEPT], READ)
+      expect(tools()).toEqual([])
+    },
+  )
+
+  it('a caller who closes the connection early: no tool runs, and the server goes on', async () => {
+    const { port, client } = await start()
+    const socket = connect(port, '127.0.0.1')
+    const lines = [
+      'POST /mcp HTTP/1.1',
+      'Host: h',
+      JSON_TYPE,
+      ACCEPT,
+      bearer('writer'),
+      'Content-Length: 1000',
+    ]
+    socket.write([...lines, '', '{"a"'].join('\r\n'))
+    await once(socket, 'connect')
+    await settle()
+    socket.destroy()
+    await once(socket, 'close')
+    await settle()
+    const response = await client.request('POST', '/mcp', [JSON_TYPE, ACCEPT, bearer('reader')], READ)
+    expect([response.status, tools()]).toEqual([200, ['read_messages']])
   })
 
   it('a preflight request of the endpoint needs no token', async () => {

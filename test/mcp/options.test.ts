@@ -100,6 +100,12 @@ describe('toolScopes', () => {
       message('resources/read', { uri: 'https://h/a/c' }),
       undefined,
     ],
+    [
+      'a list of subscriptions',
+      { resources: { 'x://a/b': ['b'] } },
+      message('subscriptions/listen', { notifications: { resourceSubscriptions: ['x://a/c', 'x://a/b'] } }),
+      'read b',
+    ],
     ['another method', { send: ['b'] }, message('tools/list', { name: 'send' }), undefined],
     ['a name that is no text', { send: ['b'] }, message('tools/call', { name: ['send'] }), undefined],
     [
@@ -157,6 +163,8 @@ describe('the path', () => {
     ['/mcp', '/mcp/', true],
     ['/mcp', '/mcp/x/y', true],
     ['/mcp', '/MCP', true],
+    ['/mcp', 'ftp://h/mcp', true],
+    ['/mcp', '//h/mcp', true],
     ['/mcp', '/mcp2', false],
     ['/mcp', '/mc', false],
     ['/mcp', '/', false],
@@ -191,7 +199,13 @@ describe('other options', () => {
   it('optional: an anonymous caller passes, and cannot call a tool that needs a scope', async () => {
     const gate = create({ optional: true, toolScopes: { send: ['b'] } })
     const post = (body: unknown) =>
-      gate.handle(new Request(AUDIENCE, { method: 'POST', body: JSON.stringify(body) }))
+      gate.handle(
+        new Request(AUDIENCE, {
+          method: 'POST',
+          headers: { 'Content-Type': 'application/json' },
+          body: JSON.stringify(body),
+        }),
+      )
     expect(await post({ method: 'ping' })).toMatchObject({ authInfo: undefined, body: { method: 'ping' } })
     expect((await post({ method: 'tools/call', params: { name: 'send' } }))?.answer?.status).toBe(401)
   })
@@ -206,7 +220,7 @@ describe('other options', () => {
   })
 
   it('the request can still be read by the transport', async () => {
-    const headers = { Authorization: `Bearer ${token}` }
+    const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }
     const request = new Request(AUDIENCE, { method: 'POST', headers, body: '{"method":"ping"}' })
     const result = await create({ toolScopes: {} }).handle(request)
     expect(result).toMatchObject({ body: { method: 'ping' } })
@@ -214,16 +228,50 @@ describe('other options', () => {
   })
 
   it('without toolScopes, no body is read', async () => {
-    const headers = { Authorization: `Bearer ${token}` }
+    const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }
     const request = new Request(AUDIENCE, { method: 'POST', headers, body: 'x' })
     const result = await create().handle(request)
     expect(result && 'body' in result).toBe(false)
     expect(request.bodyUsed).toBe(false)
   })
 
+  it('a body that other code has read, and did not hand over: a programming error', async () => {
+    const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }
+    const request = new Request(AUDIENCE, { method: 'POST', headers, body: '{}' })
+    await request.text()
+    await expect(create({ toolScopes: {} }).handle(request)).rejects.toMatchObject({
+      code: 'ERR_CONFIGURATION',
+    })
+  })
+
+  it('a polluted Object.prototype does not move the guard', async () => {
+    const polluted = { path: '/elsewhere', cors: false, initialScopes: ['x'], maxBodyBytes: 1 }
+    for (const [name, value] of Object.entries(polluted))
+      Object.defineProperty(Object.prototype, name, { value, configurable: true, writable: true })
+    let gate: McpGate
+    try {
+      gate = create()
+    } finally {
+      for (const name of Object.keys(polluted)) Reflect.deleteProperty(Object.prototype, name)
+    }
+    const result = await gate.handle(new Request(AUDIENCE))
+    expect(result?.answer?.status).toBe(401)
+    const headers = new Headers(result?.answer?.headers)
+    expect(headers.get('www-authenticate')).toContain('scope="read"')
+    expect(headers.get('access-control-allow-origin')).toBe('*')
+  })
+
+  it('origins of extensions and desktop applications', async () => {
+    for (const origin of ['chrome-extension://abcdef', 'vscode-webview://1b2c', 'tauri://localhost']) {
+      const gate = create({ cors: [origin] })
+      const result = await gate.handle(new Request(AUDIENCE, { headers: { Origin: origin } }))
+      expect(new Headers(result?.answer?.headers).get('access-control-allow-origin')).toBe(origin)
+    }
+  })
+
   it('a body that other code has read is checked', async () => {
     const gate = create({ toolScopes: { send: ['b'] } })
-    const headers = { Authorization: `Bearer ${token}` }
+    const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }
     const body = { method: 'tools/call', params: { name: 'send' } }
     const request = new Request(AUDIENCE, { method: 'POST', headers, body: JSON.stringify(body) })
     const parsed = await request.json()

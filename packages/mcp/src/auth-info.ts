@@ -28,8 +28,7 @@ export interface AuthInfo {
 /**
  * The result of a verification in the form of the MCP SDK: what tools get as `authInfo`.
  *
- * A subject never stands in for a client id: a token without a client id has the empty text, and no caller may be told from
- * another by it.
+ * A subject never stands in for a client id. The `clientId` of a token without one is empty, so it identifies no client.
  *
  * @param metadata the metadata of this server, as `verifier.protectedResourceMetadata()` returns it. Without it, `resource` is
  *   the only audience that is a URL.
@@ -50,18 +49,20 @@ export function toAuthInfo(
     ...(expiresAt !== undefined && { expiresAt }),
     ...(resource && { resource }),
     ...(metadata && { resourceMetadataUrl: metadata.url }),
-    extra: { ...(subject !== undefined && { subject }), issuer, claims: { ...claims } },
+    extra: { ...(subject !== undefined && { subject }), issuer, claims: Object.freeze({ ...claims }) },
   }
 }
 
 /** The audience that is this server. */
 function resourceOf(audience: readonly string[], identifier: string | undefined): URL | undefined {
-  const urls = audience
-    .filter((each) => /^https?:/i.test(each) && URL.canParse(each))
-    .map((each) => new URL(each))
-  if (identifier !== undefined) {
-    const { href } = new URL(identifier)
-    return urls.find((url) => url.href === href)
+  if (identifier === undefined) {
+    const [only, ...others] = audience.filter((each) => /^https?:/i.test(each) && URL.canParse(each))
+    return only !== undefined && others.length === 0 ? new URL(only) : undefined
   }
-  return urls.length === 1 ? urls[0] : undefined
+  const resource = new URL(identifier)
+  const isNamed = (each: string) => each === identifier || each === resource.href
+  // Without a path, the identifier may lack the slash that the token has, or the other way round.
+  return audience.some((each) => isNamed(each) || (resource.pathname === '/' && isNamed(`${each}/`)))
+    ? resource
+    : undefined
 }

@@ -1,12 +1,16 @@
 import type { IncomingMessage } from 'node:http'
+import { ConfigurationError } from '@telnyx-auth/core'
 import type { Answer } from '@telnyx-auth/core/adapter'
 import { isRecord, type ScopesOf } from './tool-scopes.js'
 
-/** A body, decoded as the transports of the MCP SDK do it. */
+/** A body, read as the transports of the MCP SDK read it; or why there is none. */
+export type BodyResult = Body | 'too-large' | 'gone'
+
 export interface Body {
-  readonly text: string
   /** The JSON value; `undefined` where the text is not JSON. */
   readonly value: unknown
+  /** The text. It is made when it is first needed, from the value where other middleware has parsed it. */
+  readonly text: () => string
   /** Whether it was read here, so that nothing else has its value yet. */
   readonly isNew: boolean
 }
@@ -15,53 +19,52 @@ export interface Body {
 const MAX_BATCH_SIZE = 100
 
 /**
- * Decodes a body: UTF-8 without a byte order mark, whatever charset or encoding the request names; of repeated members, the
- * last one counts. What the transport would read otherwise could be a way around the check.
+ * Decodes a body as the transports do: UTF-8 without a byte order mark, whatever charset or encoding the request names. Of repeated
+ * members, the last one counts.
  */
-export function decodeBody(bytes: Uint8Array, isNew: boolean): Body {
+function decodeBody(bytes: Uint8Array, isNew: boolean): Body {
   const text = new TextDecoder().decode(bytes)
+  return { value: parse(text), text: () => text, isNew }
+}
+
+function parse(text: string): unknown {
   try {
-    return { text, value: JSON.parse(text), isNew }
+    return JSON.parse(text)
   } catch {
-    return { text, value: undefined, isNew }
+    return undefined
   }
 }
 
-/**
- * A body that other middleware has read: its bytes, its text, or the value that it parsed.
- *
- * @returns `undefined` for one that is too large
- */
-export function parsedBody(value: unknown, maxBytes: number): Body | undefined {
-  if (value instanceof Uint8Array) return value.length > maxBytes ? undefined : decodeBody(value, false)
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
-  const bytes = Buffer.from(text)
-  if (bytes.length > maxBytes) return undefined
-  return typeof value === 'string' ? decodeBody(bytes, false) : { text, value, isNew: false }
+/** A body that other middleware has read: its bytes, its text, or the value that it parsed. */
+export function bodyOf(read: unknown): Body {
+  if (read instanceof Uint8Array) return decodeBody(read, false)
+  if (typeof read === 'string') return { value: parse(read), text: () => read, isNew: false }
+  return { value: read, text: () => JSON.stringify(read) ?? '', isNew: false }
 }
 
 /** All scopes that the messages in a body need, without repetition. Of a batch, all of its messages. */
 export async function scopesNeeded(value: unknown, scopesOf: ScopesOf): Promise<readonly string[]> {
-  const scopes = new Set<string>()
-  for (const message of Array.isArray(value) ? value : [value])
-    if (isRecord(message)) for (const scope of (await scopesOf(message)) ?? []) scopes.add(scope)
-  return [...scopes]
+  const all = new Set<string>()
+  for (const message of Array.isArray(value) ? value : [value]) {
+    if (!isRecord(message)) continue
+    const scopes = scopesOf(message)
+    for (const scope of (scopes instanceof Promise ? await scopes : scopes) ?? []) all.add(scope)
+  }
+  return [...all]
 }
 
-/** The answer to a body that is not looked at; `undefined` for every other one. */
-export function refuseBatch(value: unknown): Answer | undefined {
-  if (!Array.isArray(value) || value.length <= MAX_BATCH_SIZE) return undefined
+/** The answer to a body whose messages are not looked at; `undefined` for every other one. */
+export function refuseBody(body: BodyResult, maxBytes: number, isHttp1: boolean): Answer | undefined {
+  // The caller closed the connection. Nobody reads the answer.
+  if (body === 'gone') return jsonRpcError(400, -32700, 'Parse error: the request body is not complete')
+  if (body === 'too-large') {
+    const message = `Payload Too Large: Request body must not exceed ${maxBytes} bytes`
+    const answer = jsonRpcError(413, -32000, message)
+    // The rest of the body is not read, so the connection cannot be used again.
+    return isHttp1 ? { ...answer, headers: { ...answer.headers, Connection: 'close' } } : answer
+  }
+  if (!Array.isArray(body.value) || body.value.length <= MAX_BATCH_SIZE) return undefined
   return jsonRpcError(400, -32600, `Invalid Request: Batch must not exceed ${MAX_BATCH_SIZE} messages`)
-}
-
-export function tooLarge(maxBytes: number): Answer {
-  const answer = jsonRpcError(
-    413,
-    -32000,
-    `Payload Too Large: Request body must not exceed ${maxBytes} bytes`,
-  )
-  // The rest of the body is not read.
-  return { ...answer, headers: { ...answer.headers, Connection: 'close' } }
 }
 
 /** As the MCP SDK answers, which knows no id where it has not read the message. */
@@ -84,70 +87,86 @@ export interface NodeBodyRequest extends IncomingMessage {
  * Reads the body of Node's request, unless other middleware has read it.
  *
  * @param parsed what other middleware made of the body
- * @returns `undefined` for a body that is too large
+ * @throws {ConfigurationError} when it was read, and is not where this function looks for it
  */
 export async function readNodeBody(
   request: NodeBodyRequest,
   parsed: unknown,
   maxBytes: number,
-): Promise<Body | undefined> {
-  // Not by `parsed`: a parser that passes a body by leaves it unread, and still sets an empty object.
-  const isUnread = !request.readableDidRead && !request.readableEnded && !request.destroyed
-  if (isUnread) {
+): Promise<BodyResult> {
+  const declared = Number(request.headers['content-length'])
+  if (declared > maxBytes) return 'too-large'
+  const isStream = isRecord(parsed) && typeof parsed.pipe === 'function'
+  const known = isStream ? undefined : parsed
+  // Not by `known`: a parser that does not know the media type leaves the body unread, and may still set an empty object.
+  if (!request.readableEnded) {
+    if (request.destroyed) return 'gone'
     const bytes = await collect(request, maxBytes)
-    if (!bytes) return undefined
-    if (bytes.length > 0 || parsed === undefined) return decodeBody(bytes, true)
+    if (typeof bytes === 'string') return bytes
+    if (bytes.length > 0 || known === undefined) return decodeBody(bytes, true)
   }
-  return parsedBody(parsed ?? request.rawBody, maxBytes)
+  const read = known === undefined ? request.rawBody : known
+  if (read !== undefined) return bodyOf(read)
+  if (declared > 0 || request.headers['transfer-encoding'] !== undefined)
+    throw new ConfigurationError(
+      'The body was read before mcpAuth(), and is not in "body" or "rawBody" of the request: mcpAuth() must come before what reads it, or createMcpGate() be given the parsed body',
+    )
+  return decodeBody(new Uint8Array(), true)
 }
 
 /**
- * Puts a body back in all places where a transport or a body parser looks for it, so that all of them see what was checked.
- * `rawBody` is read by the transports of the SDK, the iterator by its handler for Node.
+ * Puts a body back wherever a transport or a body parser looks for it, so that all of them see what was checked. `rawBody` is read
+ * by the transports of the SDK, the iterator by its handler for Node.
  */
-export function handOn(request: NodeBodyRequest, { text }: Body): void {
-  const bytes = Buffer.from(text)
-  Object.assign(request, {
-    // Tells the parser of Express 4 that there is nothing left to read.
-    _body: true,
-    rawBody: bytes,
-    async *[Symbol.asyncIterator]() {
-      yield bytes
+export function handOn(request: NodeBodyRequest, body: Body): void {
+  let bytes: Buffer | undefined
+  const read = () => {
+    bytes ??= Buffer.from(body.text())
+    return bytes
+  }
+  // Tells the parser of Express 4 that there is nothing left to read.
+  request._body = true
+  Object.defineProperties(request, {
+    rawBody: { configurable: true, enumerable: true, get: read, set: () => undefined },
+    [Symbol.asyncIterator]: {
+      configurable: true,
+      writable: true,
+      async *value() {
+        yield read()
+      },
     },
   })
 }
 
-function collect(request: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
-  if (Number(request.headers['content-length']) > maxBytes) return Promise.resolve(undefined)
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
+function collect(request: IncomingMessage, maxBytes: number): Promise<Buffer | 'too-large' | 'gone'> {
+  return new Promise((resolve) => {
+    const chunks: Uint8Array[] = []
     let size = 0
     const onData = (chunk: Buffer | string) => {
-      chunks.push(Buffer.from(chunk))
-      size += Buffer.byteLength(chunk)
-      if (size > maxBytes) finish(() => resolve(undefined))
+      const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+      chunks.push(bytes)
+      size += bytes.length
+      if (size > maxBytes) settle('too-large')
     }
-    const onEnd = () => finish(() => resolve(Buffer.concat(chunks)))
-    const onError = (error: unknown) => finish(() => reject(error))
-    const onClose = () => onError(new Error('The caller closed the connection before the body was complete'))
-    const finish = (settle: () => void) => {
-      request.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose)
-      request.pause()
-      settle()
+    const onEnd = () => settle(Buffer.concat(chunks))
+    const onGone = () => settle('gone')
+    const settle = (outcome: Buffer | 'too-large' | 'gone') => {
+      request.off('data', onData).off('end', onEnd).off('close', onGone)
+      // In HTTP/2, the rest is thrown away: the connection serves other requests too.
+      if (request.httpVersionMajor >= 2) request.resume()
+      else request.pause()
+      resolve(outcome)
     }
-    request.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose)
+    // Stays: an error of the connection is not an error of the application.
+    request.on('error', onGone)
+    request.on('data', onData).on('end', onEnd).on('close', onGone)
   })
 }
 
-/**
- * Reads the body of a web request from a copy, so that the request can still be read.
- *
- * @returns `undefined` for a body that is too large
- */
-export async function readWebBody(request: Request, maxBytes: number): Promise<Body | undefined> {
-  if (Number(request.headers.get('content-length')) > maxBytes) return undefined
-  if (!request.body) return decodeBody(new Uint8Array(), true)
-  const reader = request.clone().body?.getReader()
+/** Reads the body of a web request from a copy, so that the request can still be read. */
+export async function readWebBody(request: Request, maxBytes: number): Promise<BodyResult> {
+  if (Number(request.headers.get('content-length')) > maxBytes) return 'too-large'
+  const reader = request.body && request.clone().body?.getReader()
   const chunks: Uint8Array[] = []
   let size = 0
   for (;;) {
@@ -158,6 +177,6 @@ export async function readWebBody(request: Request, maxBytes: number): Promise<B
     if (size <= maxBytes) continue
     // Not awaited: it waits until the request itself is cancelled too.
     reader?.cancel().catch(() => undefined)
-    return undefined
+    return 'too-large'
   }
 }

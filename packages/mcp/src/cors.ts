@@ -27,7 +27,7 @@ export class Cors {
     this.#origins = option === false ? undefined : option === '*' ? option : new Set(option)
   }
 
-  /** The answer to a preflight request of the endpoint, which has no token. `undefined` when this is off. */
+  /** The answer to a preflight request of the endpoint, which has no token. `undefined` when the option is `false`. */
   preflight(origin: string | undefined): Answer | undefined {
     if (!this.#origins) return undefined
     const headers = {
@@ -45,10 +45,8 @@ export class Cors {
     if (!response.get('Access-Control-Allow-Origin'))
       for (const [name, value] of Object.entries(this.#origin(origin)))
         response.set(name, joined(response.get(name), [value]))
-    response.set(
-      'Access-Control-Expose-Headers',
-      joined(response.get('Access-Control-Expose-Headers'), EXPOSED),
-    )
+    const exposed = 'Access-Control-Expose-Headers'
+    response.set(exposed, joined(response.get(exposed), EXPOSED))
   }
 
   #origin(origin: string | undefined): Record<string, string> {

@@ -1,15 +1,15 @@
 /**
- * Whether a request is for the endpoint, whichever way its path is spelled. Frameworks ignore case, a last slash or repeated
- * slashes, decode percent-encoding, or resolve dot segments, each in another way. So every reading counts: a request that one
- * framework would route to the endpoint is never let past, and one too many is guarded.
+ * Whether a request is for the endpoint, by any reading of its path. Frameworks differ: some ignore case, a last slash or repeated
+ * slashes, some decode percent-encoding or resolve dot segments. If one reading leads to the endpoint, the request is guarded.
  *
+ * @param url the request target as Node has it, or a URL
  * @param path the path of the endpoint, as {@link normalPath} returns it
  */
-export function isAtOrBelow(url: string | undefined, path: string): boolean {
+export function isAtOrBelow(url: string, path: string): boolean {
   const asked = pathOf(url)
   // Mostly, there is only one reading.
-  if (!/[%\\]|\/[/.]/.test(asked)) return isPrefix(normalPath(asked), path)
-  return readingsOf(asked).some((reading) => isPrefix(reading, path))
+  if (/^\/(?!\/)/.test(url) && !/[%\\]|\/[/.]/.test(asked)) return isPrefix(normalPath(asked), path)
+  return readingsOf(url).some((reading) => isPrefix(reading, path))
 }
 
 /** Whether the first segments of a path are those of another one. Some frameworks end a segment at a semicolon. */
@@ -17,9 +17,9 @@ function isPrefix(reading: string, path: string): boolean {
   return reading.startsWith(path) && (path === '/' || ['', '/', ';'].includes(reading.charAt(path.length)))
 }
 
-/** The path of a URL, or of the part of it that Node has. */
-export function pathOf(url: string | undefined): string {
-  const [, path = ''] = /^(?:https?:\/\/[^/?#]*)?([^?#]*)/i.exec(url ?? '') ?? []
+/** The path of a URL, or of the part of it that Node has. A request target may have any scheme (RFC 9112 §3.2.2). */
+export function pathOf(url: string): string {
+  const [, path = ''] = /^(?:[a-z][a-z\d+.-]*:\/\/[^/?#]*)?([^?#]*)/i.exec(url) ?? []
   return path === '' ? '/' : path
 }
 
@@ -32,9 +32,12 @@ export function normalPath(path: string): string {
   return plain.length > 1 && plain.endsWith('/') ? plain.slice(0, -1) : plain
 }
 
-function readingsOf(path: string): string[] {
+function readingsOf(url: string): string[] {
+  const path = pathOf(url)
   const once = decode(path)
   const readings = new Set([path, once, decode(once)])
+  // `//host/mcp` is a path to some, and a host with a path to others.
+  if (URL.canParse(url, 'http://x')) readings.add(new URL(url, 'http://x').pathname)
   return [...readings].flatMap((reading) => [normalPath(reading), normalPath(withoutDotSegments(reading))])
 }
 

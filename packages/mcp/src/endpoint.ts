@@ -18,7 +18,7 @@ import {
   requestedUrl,
 } from '@telnyx-auth/core/adapter'
 import { type AuthInfo, toAuthInfo } from './auth-info.js'
-import { type Body, refuseBatch, scopesNeeded, tooLarge } from './body.js'
+import { type BodyResult, refuseBody, scopesNeeded } from './body.js'
 import { Cors, type HeaderTarget } from './cors.js'
 import { isAtOrBelow, normalPath, pathOf } from './endpoint-path.js'
 import { type ResolvedEndpoint, resolveEndpoint } from './options.js'
@@ -27,6 +27,9 @@ import { type ResolvedEndpoint, resolveEndpoint } from './options.js'
 export type Purpose = 'metadata' | 'endpoint'
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'
+
+/** Methods whose bodies no transport reads. */
+const WITHOUT_BODY: readonly string[] = ['GET', 'HEAD', 'DELETE', 'OPTIONS']
 
 /** A guard as a function. */
 const guards = createGuards<Authorize>((authorize) => authorize)
@@ -61,29 +64,44 @@ export class McpEndpoint {
     return this.#options.maxBodyBytes
   }
 
-  /** What a request is for; `undefined` when it is neither for the endpoint nor for its metadata. */
-  purposeOf(request: AuthenticatableRequest): Purpose | undefined {
-    const url = requestedUrl(request)
-    if (this.#metadataPaths.has(withoutSlash(pathOf(url)))) return 'metadata'
-    return isAtOrBelow(url, this.#path) ? 'endpoint' : undefined
+  /**
+   * What a request is for; `undefined` when it is neither for the endpoint nor for its metadata.
+   *
+   * @param urls further URLs by which the framework may route the request
+   */
+  purposeOf(request: AuthenticatableRequest, ...urls: readonly unknown[]): Purpose | undefined {
+    const asked = requestedUrl(request)
+    if (this.#metadataPaths.has(withoutSlash(pathOf(asked ?? ''))) && this.respondWithMetadata(request))
+      return 'metadata'
+    // Middleware may have changed the URL before the framework routes the request.
+    const all = new Set([asked, request.url, ...urls])
+    for (const url of all) if (typeof url === 'string' && isAtOrBelow(url, this.#path)) return 'endpoint'
+    return undefined
   }
 
-  /** Whether the body of a request is read before it may run. */
+  /**
+   * Whether the body of a request is read before it may run. Not by `POST` alone, which middleware may make of another method. The
+   * transports of the SDK refuse bodies of other media types.
+   */
   readsBody(request: AuthenticatableRequest): boolean {
-    return this.#options.scopesOf !== undefined && request.method === 'POST'
+    return (
+      this.#options.scopesOf !== undefined &&
+      !WITHOUT_BODY.includes(request.method ?? 'GET') &&
+      /json/i.test(headerOf(request, 'content-type') ?? '')
+    )
   }
 
   /**
    * Decides about a request.
    *
-   * @param readBody reads the body, and keeps it for the transport; `undefined` for one that is too large
+   * @param readBody reads the body, and keeps it for the transport
    * @returns the answer to write, or `undefined` to continue
    */
   decide(
     purpose: Purpose,
     handle: RequestHandle,
     request: AuthenticatableRequest,
-    readBody: () => Promise<Body | undefined>,
+    readBody: () => Promise<BodyResult>,
   ): Awaitable<Decision> {
     if (purpose === 'metadata') return this.respondWithMetadata(request)
     return (
@@ -115,12 +133,16 @@ export class McpEndpoint {
   }
 
   /** Refuses a request whose messages need scopes that the token lacks. */
-  async authorize(handle: RequestHandle, body: Body | undefined): Promise<Decision> {
+  async authorize(
+    handle: RequestHandle,
+    request: AuthenticatableRequest,
+    body: BodyResult,
+  ): Promise<Decision> {
     const { scopesOf, maxBodyBytes } = this.#options
     if (!scopesOf) return undefined
-    if (!body) return tooLarge(maxBodyBytes)
-    const refusal = refuseBatch(body.value)
-    if (refusal) return refusal
+    const isHttp1 = 'httpVersionMajor' in request && request.httpVersionMajor === 1
+    const refusal = refuseBody(body, maxBodyBytes, isHttp1)
+    if (refusal || typeof body === 'string') return refusal
     const [first, ...others] = await scopesNeeded(body.value, scopesOf)
     return first === undefined ? undefined : guards.requireScopes(first, ...others)(handle)
   }
@@ -128,12 +150,12 @@ export class McpEndpoint {
   async #decideWithBody(
     handle: RequestHandle,
     request: AuthenticatableRequest,
-    readBody: () => Promise<Body | undefined>,
+    readBody: () => Promise<BodyResult>,
   ): Promise<Decision> {
     const outcome = await settled(() => this.authenticate(handle, request))
     if (!isForOperation(outcome)) return unwrap(outcome)
     // A token that lacks scopes of the endpoint is told about those of the tool as well: then one new token is enough.
-    return (await this.authorize(handle, await readBody())) ?? unwrap(outcome)
+    return (await this.authorize(handle, request, await readBody())) ?? unwrap(outcome)
   }
 
   /** The scopes that a challenge names in place of the required ones. */
@@ -144,6 +166,13 @@ export class McpEndpoint {
   /** The caller, in the form of the MCP SDK. */
   authInfoOf(auth: Auth | undefined | null): AuthInfo | undefined {
     return auth ? toAuthInfo(auth, this.#authenticator.resource) : undefined
+  }
+
+  /** The headers of {@link allowScripts}, for a response that has none yet. */
+  scriptHeaders(request: AuthenticatableRequest): Record<string, string> {
+    const headers = new Headers()
+    this.allowScripts(request, headers)
+    return Object.fromEntries(headers)
   }
 
   /** Lets scripts of other origins read the response of the endpoint. */

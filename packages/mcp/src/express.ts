@@ -1,19 +1,21 @@
 import type { ServerResponse } from 'node:http'
 import type { JwtClaims } from '@telnyx-auth/core'
 import * as core from '@telnyx-auth/core/adapter'
-import { type Body, handOn, type NodeBodyRequest, readNodeBody } from './body.js'
+import { type BodyResult, handOn, type NodeBodyRequest, readNodeBody } from './body.js'
 import { McpEndpoint } from './endpoint.js'
 import type { McpAuthOptions } from './options.js'
 
 export type { AuthInfo } from './auth-info.js'
 export type { McpAuthOptions } from './options.js'
 
+/** The part of a request that Express adds. */
+interface Request extends NodeBodyRequest {
+  readonly baseUrl?: string
+  readonly route?: unknown
+}
+
 /** An Express middleware, in a form that suits every version of Express's types. */
-export type Middleware = (
-  request: NodeBodyRequest,
-  response: ServerResponse,
-  next: (error?: unknown) => void,
-) => void
+export type Middleware = (request: Request, response: ServerResponse, next: (error?: unknown) => void) => void
 
 /**
  * Guards the MCP endpoint, and serves the metadata of its resource. Sets `req.auth` to what the transports of the MCP SDK read.
@@ -26,7 +28,10 @@ export type Middleware = (
 export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOptions<Claims>): Middleware {
   const endpoint = new McpEndpoint(options)
   return (request, response, next) => {
-    const purpose = endpoint.purposeOf(request)
+    const { baseUrl = '', url = '' } = request
+    // In a route, it guards what comes after it, whatever the path of that route is.
+    const purpose =
+      endpoint.purposeOf(request, `${baseUrl}${url}`) ?? (request.route ? 'endpoint' : undefined)
     if (!purpose) {
       next()
       return
@@ -57,9 +62,9 @@ export function headersOf(response: Pick<ServerResponse, 'getHeader' | 'setHeade
   }
 }
 
-async function readBody(request: NodeBodyRequest, maxBytes: number): Promise<Body | undefined> {
+async function readBody(request: NodeBodyRequest, maxBytes: number): Promise<BodyResult> {
   const body = await readNodeBody(request, request.body, maxBytes)
-  if (!body) return undefined
+  if (typeof body === 'string') return body
   handOn(request, body)
   // Where it is not JSON, nothing is set: the transport reads it, and refuses it.
   if (body.isNew && body.value !== undefined) request.body = body.value

@@ -2,9 +2,8 @@ import type { NodeRequest } from '@telnyx-auth/core'
 import * as core from '@telnyx-auth/core/adapter'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { type Body, handOn, readNodeBody } from './body.js'
+import { type BodyResult, handOn, readNodeBody } from './body.js'
 import { isForOperation, McpEndpoint, type Outcome, settled, unwrap } from './endpoint.js'
-import { headersOf } from './express.js'
 import type { McpAuthOptions } from './options.js'
 
 export type { AuthInfo } from './auth-info.js'
@@ -51,13 +50,23 @@ async function protect(fastify: FastifyInstance, options: McpAuthOptions): Promi
     })
 
   fastify.addHook('onRequest', (request, reply, done) => {
-    const purpose = endpoint.purposeOf(request.raw)
+    const { url = '' } = request.raw
+    const { prefix } = fastify
+    // By the path that is routed, too, and without the prefix of the scope in which this plugin was registered.
+    const purpose = endpoint.purposeOf(request.raw, url.startsWith(prefix) ? url.slice(prefix.length) : url)
     if (!purpose) {
       done()
       return
     }
-    // On Node's response: transports write to it without Fastify.
-    if (purpose === 'endpoint') endpoint.allowScripts(request.raw, headersOf(reply.raw))
+    if (purpose === 'endpoint')
+      endpoint.allowScripts(request.raw, {
+        get: (name) => reply.getHeader(name) ?? reply.raw.getHeader(name),
+        // On Node's response as well: transports write to it without Fastify.
+        set(name, value) {
+          reply.header(name, value)
+          reply.raw.setHeader(name, value)
+        },
+      })
     run(request, reply, done, async (handle, asked) => {
       if (purpose === 'metadata') return endpoint.respondWithMetadata(asked)
       const preflight = endpoint.respondToPreflight(asked)
@@ -76,16 +85,16 @@ async function protect(fastify: FastifyInstance, options: McpAuthOptions): Promi
       return
     }
     waiting.delete(request.raw)
-    run(request, reply, done, async (handle) => {
+    run(request, reply, done, async (handle, asked) => {
       const body = await readBody(request, endpoint.maxBodyBytes)
-      return (await endpoint.authorize(handle, body)) ?? unwrap(outcome)
+      return (await endpoint.authorize(handle, asked, body)) ?? unwrap(outcome)
     })
   })
 }
 
-async function readBody(request: FastifyRequest, maxBytes: number): Promise<Body | undefined> {
+async function readBody(request: FastifyRequest, maxBytes: number): Promise<BodyResult> {
   const body = await readNodeBody(request.raw, request.body, maxBytes)
-  if (!body) return undefined
+  if (typeof body === 'string') return body
   handOn(request.raw, body)
   if (body.isNew && body.value !== undefined) request.body = body.value
   return body

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import type { JwtClaims, NodeRequest, WebRequest } from '@telnyx-auth/core'
+import { ConfigurationError, type JwtClaims, type NodeRequest, type WebRequest } from '@telnyx-auth/core'
 import type { Answer } from '@telnyx-auth/core/adapter'
 import type { AuthInfo } from './auth-info.js'
-import { type Body, handOn, parsedBody, readNodeBody, readWebBody } from './body.js'
+import { type BodyResult, bodyOf, handOn, readNodeBody, readWebBody } from './body.js'
 import { McpEndpoint } from './endpoint.js'
 import type { McpAuthOptions } from './options.js'
 
@@ -32,7 +32,8 @@ export interface McpGate {
    * @throws what the option `errors: 'throw'`, `toolScopes` or `validate` throw
    * @example
    * const result = await gate.handle(request)
-   * if (result?.answer) return new Response(result.answer.body, result.answer)
+   * if (!result) return new Response(null, { status: 404 })
+   * if (result.answer) return new Response(result.answer.body, result.answer)
    */
   handle(request: IncomingMessage | Request, body?: unknown): Promise<McpGateResult | undefined>
 }
@@ -43,13 +44,16 @@ export interface McpGate {
  * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
  * @example
  * const gate = createMcpGate({ audience: 'https://api.example.com/mcp' })
- * createServer(async (req, res) => {
+ * createServer((req, res) => {
+ *   serve(req, res).catch(() => res.writeHead(500).end())
+ * })
+ * async function serve(req, res) {
  *   const result = await gate.handle(req)
- *   if (!result) return void res.writeHead(404).end()
- *   if (result.answer) return void res.writeHead(result.answer.status, result.answer.headers).end(result.answer.body)
+ *   if (!result) return res.writeHead(404).end() // not the endpoint: nobody was authenticated
+ *   if (result.answer) return res.writeHead(result.answer.status, result.answer.headers).end(result.answer.body)
  *   for (const [name, value] of Object.entries(result.headers)) res.setHeader(name, value)
  *   await transport.handleRequest(req, res, result.body)
- * })
+ * }
  */
 export function createMcpGate<Claims extends object = JwtClaims>(
   options?: McpAuthOptions<Claims, NodeRequest> | McpAuthOptions<Claims, WebRequest>,
@@ -59,10 +63,9 @@ export function createMcpGate<Claims extends object = JwtClaims>(
     async handle(request, given) {
       const purpose = endpoint.purposeOf(request)
       if (!purpose) return undefined
-      const headers = new Headers()
-      if (purpose === 'endpoint') endpoint.allowScripts(request, headers)
+      const headers = new Headers(purpose === 'endpoint' ? endpoint.scriptHeaders(request) : undefined)
       let authInfo: AuthInfo | undefined
-      let body: Body | undefined
+      let body: BodyResult | undefined
       const answer = await endpoint.decide(
         purpose,
         {
@@ -85,7 +88,7 @@ export function createMcpGate<Claims extends object = JwtClaims>(
         for (const [name, value] of Object.entries(answer.headers)) headers.set(name, value)
         return { answer: { ...answer, headers: Object.fromEntries(headers) } }
       }
-      const value = body ? body.value : given
+      const value = typeof body === 'object' ? body.value : given
       return { authInfo, ...(value !== undefined && { body: value }), headers: Object.fromEntries(headers) }
     },
   }
@@ -95,10 +98,15 @@ async function readBody(
   request: IncomingMessage | Request,
   given: unknown,
   maxBytes: number,
-): Promise<Body | undefined> {
-  if (request instanceof Request)
-    return request.bodyUsed ? parsedBody(given, maxBytes) : readWebBody(request, maxBytes)
+): Promise<BodyResult> {
+  if (request instanceof Request) {
+    if (!request.bodyUsed) return readWebBody(request, maxBytes)
+    if (given !== undefined) return bodyOf(given)
+    throw new ConfigurationError(
+      'The body was read before the gate: give the parsed body to handle(request, body)',
+    )
+  }
   const body = await readNodeBody(request, given, maxBytes)
-  if (body) handOn(request, body)
+  if (typeof body === 'object') handOn(request, body)
   return body
 }

@@ -2,8 +2,8 @@ import type { JwtClaims, WebRequest } from '@telnyx-auth/core'
 import * as core from '@telnyx-auth/core/adapter'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { AuthInfo } from './auth-info.js'
-import { type Body, parsedBody, readWebBody } from './body.js'
-import { McpEndpoint } from './endpoint.js'
+import { type BodyResult, bodyOf, readWebBody } from './body.js'
+import { McpEndpoint, type Purpose } from './endpoint.js'
 import type { McpAuthOptions } from './options.js'
 
 export type { AuthInfo } from './auth-info.js'
@@ -28,10 +28,17 @@ export function mcpAuth<Claims extends object = JwtClaims>(
   options?: McpAuthOptions<Claims, WebRequest>,
 ): MiddlewareHandler {
   const endpoint = new McpEndpoint(options)
-  return async (c, next) => {
+  const self: MiddlewareHandler = async (c, next) => {
     const request = c.req?.raw ?? core.throwWrongFramework()
-    const purpose = endpoint.purposeOf(request)
+    const purpose = purposeOf(endpoint, c, self)
     if (!purpose) return next()
+    const allowScripts = () =>
+      endpoint.allowScripts(request, {
+        get: (name) => c.res.headers.get(name) ?? undefined,
+        set: (name, value) => c.header(name, value),
+      })
+    // Before: for the answer to an error. Afterwards: the transport returns a response of its own.
+    if (purpose === 'endpoint') allowScripts()
     const outcome = await core.respondOrContinue<WebRequest, void>(
       (handle, asked) => endpoint.decide(purpose, handle, asked, () => readBody(c, endpoint.maxBodyBytes)),
       request,
@@ -48,24 +55,31 @@ export function mcpAuth<Claims extends object = JwtClaims>(
         next,
       },
     )
-    // Afterwards: the transport returns a response of its own.
-    if (purpose === 'endpoint')
-      endpoint.allowScripts(request, {
-        get: (name) => c.res.headers.get(name) ?? undefined,
-        set: (name, value) => c.header(name, value),
-      })
+    if (purpose === 'endpoint') allowScripts()
     return outcome
   }
+  return self
+}
+
+/** Of a mounted application, also the path within it. In a route, it guards what comes after it, whatever the path is. */
+function purposeOf(endpoint: McpEndpoint, c: Context, self: MiddlewareHandler): Purpose | undefined {
+  const routed = c.req.matchedRoutes.find(({ handler }) => handler === self)?.path ?? '*'
+  const [, base = '', wildcard] = /^(.*?)\/?(\*)?$/.exec(routed) ?? []
+  const { path } = c.req
+  return (
+    endpoint.purposeOf(c.req.raw, path.startsWith(base) ? path.slice(base.length) : path) ??
+    (wildcard ? undefined : 'endpoint')
+  )
 }
 
 /** Reads the body, and puts it back in all places where a transport looks for it. */
-async function readBody(c: Context, maxBytes: number): Promise<Body | undefined> {
+async function readBody(c: Context, maxBytes: number): Promise<BodyResult> {
   const { raw } = c.req
   // Where other middleware has read it, Hono has kept it.
-  const body = raw.bodyUsed ? parsedBody(await c.req.text(), maxBytes) : await readWebBody(raw, maxBytes)
-  if (!body) return undefined
+  const body = raw.bodyUsed ? bodyOf(await c.req.text()) : await readWebBody(raw, maxBytes)
+  if (typeof body === 'string') return body
   const { method, headers, signal } = raw
-  c.req.raw = new Request(raw.url, { method, headers, signal, body: body.text })
+  c.req.raw = new Request(raw.url, { method, headers, signal, body: body.text() })
   c.req.bodyCache = {}
   c.set('parsedBody', body.value)
   return body

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
-import type { JwtClaims } from '@telnyx-auth/core'
+import { isTelnyxAuthError, type JwtClaims } from '@telnyx-auth/core'
 import * as core from '@telnyx-auth/core/adapter'
-import { type Body, handOn, type NodeBodyRequest, readNodeBody } from './body.js'
+import { type BodyResult, handOn, type NodeBodyRequest, readNodeBody } from './body.js'
 import { McpEndpoint } from './endpoint.js'
 import { headersOf } from './express.js'
 import type { McpAuthOptions } from './options.js'
@@ -16,6 +16,9 @@ interface Context {
   readonly request: { body?: unknown; rawBody?: unknown }
   readonly method: string
   readonly originalUrl: string
+  readonly url: string
+  /** The layers of a router whose paths match. */
+  readonly matched?: readonly { readonly methods?: readonly string[]; readonly stack?: readonly unknown[] }[]
   status: number
   body: unknown
   set(headers: Record<string, string>): void
@@ -34,14 +37,15 @@ export type Middleware = (ctx: Context, next: () => Promise<unknown>) => Promise
  */
 export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOptions<Claims>): Middleware {
   const endpoint = new McpEndpoint(options)
-  return async (ctx, next) => {
+  const self: Middleware = async (ctx, next) => {
     if (!ctx.req) core.throwWrongFramework()
     const { req, method, originalUrl: url } = ctx
     const request = { headers: req.headers, rawHeaders: req.rawHeaders, method, url }
-    const purpose = endpoint.purposeOf(request)
+    // In a route, it guards what comes after it, whatever the path of that route is.
+    const purpose = endpoint.purposeOf(request, ctx.url) ?? (isInRoute(self, ctx) ? 'endpoint' : undefined)
     if (!purpose) return next()
     if (purpose === 'endpoint') endpoint.allowScripts(request, headersOf(ctx.res))
-    return core.respondOrContinue(
+    const outcome = core.respondOrContinue(
       (handle, asked) => endpoint.decide(purpose, handle, asked, () => readBody(ctx, endpoint.maxBodyBytes)),
       request,
       {
@@ -61,12 +65,24 @@ export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOpti
         next,
       },
     )
+    return outcome.catch((error: unknown) => {
+      // Koa removes the headers of the response before it answers an error.
+      if (isTelnyxAuthError(error) && purpose === 'endpoint')
+        error.headers = { ...error.headers, ...endpoint.scriptHeaders(request) }
+      throw error
+    })
   }
+  return self
 }
 
-async function readBody(ctx: Context, maxBytes: number): Promise<Body | undefined> {
+/** A layer without methods is one that `router.use()` made: it is for a part of the paths, not for a route. */
+function isInRoute(self: Middleware, { matched = [] }: Context): boolean {
+  return matched.some(({ methods = [], stack = [] }) => methods.length > 0 && stack.includes(self))
+}
+
+async function readBody(ctx: Context, maxBytes: number): Promise<BodyResult> {
   const body = await readNodeBody(ctx.req, ctx.request.body, maxBytes)
-  if (!body) return undefined
+  if (typeof body === 'string') return body
   handOn(ctx.req, body)
   if (body.isNew && body.value !== undefined) ctx.request.body = body.value
   return body

@@ -7,7 +7,7 @@ import { isRecord, resolveToolScopes, type ScopesOf, type ToolScopes } from './t
 /** What an MCP endpoint has beside the options of `telnyxAuth()`. */
 export interface McpEndpointOptions {
   /**
-   * Where the endpoint is in this application, where a proxy changes the path: `'/mcp'`.
+   * The path of the endpoint in this application, if a proxy changes it on the way: `'/mcp'`.
    *
    * @default the path of the resource
    */
@@ -32,8 +32,8 @@ export interface McpEndpointOptions {
    */
   readonly maxBodyBytes?: number | undefined
   /**
-   * Which scripts of other origins may use the endpoint: `'*'` for all, a list of origins, or `false` for none of this. Preflight
-   * requests are then answered without a token.
+   * Which scripts of other origins may use the endpoint: `'*'` for all, or a list of origins. Preflight requests are then
+   * answered without a token. `false`: none, and a preflight request is refused like every request without a token.
    *
    * @default '*'
    */
@@ -68,11 +68,13 @@ const MAX_BODY_BYTES = 4 * 1024 * 1024
  * @throws {ConfigurationError}
  */
 export function resolveEndpoint(options: unknown): { endpoint: ResolvedEndpoint; others: unknown } {
-  if (options === undefined) return { endpoint: resolve({}), others: undefined }
+  if (options === undefined) return { endpoint: resolve(Object.create(null)), others: undefined }
   // What is no object of options is refused by core, with a message that names the mistake.
-  if (!isRecord(options)) return { endpoint: resolve({}), others: options }
-  const { path, toolScopes, initialScopes, maxBodyBytes, cors, ...others } = options
-  return { endpoint: resolve({ path, toolScopes, initialScopes, maxBodyBytes, cors }), others }
+  if (!isRecord(options)) return { endpoint: resolve(Object.create(null)), others: options }
+  // Without a prototype: a member that is left out must not come from a polluted `Object.prototype`.
+  const own: Record<string, unknown> = Object.assign(Object.create(null), options)
+  const { path, toolScopes, initialScopes, maxBodyBytes, cors, ...others } = own
+  return { endpoint: resolve(own), others }
 }
 
 function resolve(given: Readonly<Partial<Record<keyof McpEndpointOptions, unknown>>>): ResolvedEndpoint {
@@ -115,6 +117,8 @@ function isCors(value: unknown): value is CorsOption {
   return value === '*' || value === false || (Array.isArray(value) && value.every(isOrigin))
 }
 
+/** Also of browser extensions and desktop applications, whose schemes `URL` does not know. */
 function isOrigin(value: unknown): boolean {
-  return typeof value === 'string' && URL.canParse(value) && new URL(value).origin === value
+  if (typeof value !== 'string' || !/^[a-z][a-z\d+.-]*:\/\/[^\s/?#,*]+$/.test(value)) return false
+  return !/^https?:/.test(value) || (URL.canParse(value) && new URL(value).origin === value)
 }

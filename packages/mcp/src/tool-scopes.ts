@@ -49,9 +49,9 @@ export function resolveToolScopes(option: unknown): ScopesOf | undefined {
   if (option === undefined) return undefined
   if (typeof option === 'function')
     return async (message) => checkScopes(await option(message), 'the function')
-  if (!isRecord(option) || Array.isArray(option))
+  if (!isRecord(option))
     throw new ConfigurationError('Option "toolScopes" must be an object with lists of scopes, or a function')
-  const nested = KINDS.some((kind) => isRecord(option[kind]) && !Array.isArray(option[kind]))
+  const nested = KINDS.some((kind) => isRecord(option[kind]))
   const scopes: Record<string, unknown> = nested ? option : { tools: option }
   const unknown = Object.keys(scopes).find((name) => !KINDS.some((kind) => kind === name))
   if (unknown !== undefined)
@@ -65,6 +65,7 @@ export function resolveToolScopes(option: unknown): ScopesOf | undefined {
   }
   return (message) => {
     const { method, params } = message
+    if (method === 'subscriptions/listen') return scopesOfSubscriptions(params, maps.resources)
     const operation =
       typeof method === 'string' && Object.hasOwn(OPERATIONS, method) ? OPERATIONS[method] : undefined
     const name = operation && isRecord(params) ? params[operation.member] : undefined
@@ -73,13 +74,23 @@ export function resolveToolScopes(option: unknown): ScopesOf | undefined {
   }
 }
 
+/** A subscription names its resources in a list (MCP 2026-07-28). */
+function scopesOfSubscriptions(
+  params: unknown,
+  resources: ReadonlyMap<string, readonly string[]>,
+): readonly string[] | undefined {
+  const notifications = isRecord(params) ? params.notifications : undefined
+  const uris = isRecord(notifications) ? notifications.resourceSubscriptions : undefined
+  if (!Array.isArray(uris)) return undefined
+  return uris.flatMap((uri) => (typeof uri === 'string' ? (resources.get(normalUri(uri) ?? uri) ?? []) : []))
+}
+
 function byName(
   option: unknown,
   normal: (name: string) => string | undefined,
 ): ReadonlyMap<string, readonly string[]> {
   if (option === undefined) return new Map()
-  if (!isRecord(option) || Array.isArray(option))
-    throw new ConfigurationError('Option "toolScopes" must have lists of scopes by name')
+  if (!isRecord(option)) throw new ConfigurationError('Option "toolScopes" must have lists of scopes by name')
   return new Map(
     Object.entries(option).map(([name, scopes]) => {
       const key = normal(name)
@@ -107,6 +118,7 @@ function checkScopes(scopes: unknown, source: string): readonly string[] | undef
   return [...scopes]
 }
 
+/** Whether a value is an object, and no array. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
