@@ -24,7 +24,7 @@ export interface McpHarness {
   build(setup: McpSetup): Promise<RequestListener>
 }
 
-export interface McpSetup {
+interface McpSetup {
   readonly options: Omit<VerifierOptions, 'getToken'> & McpEndpointOptions
   /** What the tools were called with. */
   readonly calls: Call[]
@@ -186,16 +186,19 @@ function serveWeb(handle: (request: Request) => Promise<Response>): RequestListe
       index % 2 === 0 ? [[header, rawHeaders[index + 1] ?? '']] : [],
     )
     const hasBody = method !== 'GET' && method !== 'HEAD'
+    // The caller may close the connection.
+    const body = await buffer(incoming).catch(() => undefined)
+    if (!body) return
     const request = new Request(`http://${headers.host}${url}`, {
       method,
       headers: lines.filter(([name]) => !/^(connection|transfer-encoding|content-length)$/i.test(name)),
-      ...(hasBody && { body: await buffer(incoming) }),
+      ...(hasBody && { body }),
     })
     const response = await handle(request)
-    const body = Buffer.from(await response.arrayBuffer())
+    const answer = Buffer.from(await response.arrayBuffer())
     for (const [name, value] of response.headers) outgoing.setHeader(name, value)
-    if (response.status !== 204) outgoing.setHeader('Content-Length', body.length)
-    outgoing.writeHead(response.status).end(body)
+    if (response.status !== 204) outgoing.setHeader('Content-Length', answer.length)
+    outgoing.writeHead(response.status).end(answer)
   }
 }
 
