@@ -1,6 +1,6 @@
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
-import { getAuth, telnyxAuth } from '@telnyx-auth/express'
+import { mcpAuth } from '@telnyx-auth/mcp/express'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import express from 'express'
 import { onTestFinished } from 'vitest'
@@ -17,7 +17,7 @@ export interface Place {
   readonly settled: Promise<void>
 }
 
-/** Starts the mock issuer and, on a port of its own, an MCP server that `telnyxAuth()` protects. */
+/** Starts the mock issuer and, on a port of its own, an MCP server that `mcpAuth()` guards. */
 export async function startPlace(): Promise<Place> {
   const issuer = await createMockIssuer({ algorithm: 'ES256', clients: [] })
   onTestFinished(() => issuer.close())
@@ -26,8 +26,7 @@ export async function startPlace(): Promise<Place> {
   const { url } = await serve(app)
   const audience = `${url}/mcp`
   app.use(
-    ['/mcp', '/.well-known/oauth-protected-resource/mcp'],
-    telnyxAuth({
+    mcpAuth({
       issuer: issuerUrl,
       audience,
       scopes: [SCOPE],
@@ -43,9 +42,7 @@ export async function startPlace(): Promise<Place> {
     const transport = new StreamableHTTPServerTransport({})
     response.on('close', () => void server.close())
     await server.connect(transport)
-    const { token, clientId = '', scopes, expiresAt = 0 } = getAuth(request)
-    const authInfo = { token, clientId, scopes: [...scopes], expiresAt }
-    await transport.handleRequest(Object.assign(request, { auth: authInfo }), response, request.body)
+    await transport.handleRequest(request, response, request.body)
   })
   // The client asks for a stream that the server can send in; there is none.
   const stream = createSignal()

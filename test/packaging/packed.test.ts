@@ -436,6 +436,15 @@ describe('npx @telnyx-auth/mock-issuer', () => {
   })
 })
 
+it('mcp/demo.js prints what its README shows: the way from a URL to a tool, and to one that needs more', async () => {
+  for (const name of ['server.js', 'demo.js'])
+    await consumer.write(name, await readFile(join(ROOT, 'examples/mcp', name), 'utf8'))
+  const { code, output } = await consumer.run(consumer.path('demo.js'))
+  const [, transcript] =
+    /```text\n(.*?)```/s.exec(await readFile(join(ROOT, 'examples/mcp/README.md'), 'utf8')) ?? []
+  expect([code, output]).toEqual([0, transcript])
+})
+
 /** The adapters, what each one needs beside core, and the most lines that it may have. */
 const ADAPTERS: readonly [string, string[], Record<string, string>, number][] = [
   ['express', [], { express: '^4.18.0 || ^5.0.0' }, 99],

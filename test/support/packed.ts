@@ -26,6 +26,7 @@ const DEPENDENCIES = {
   fastify: 'test',
   'light-my-request': 'test',
   vitest: 'test',
+  '@modelcontextprotocol/client': 'test',
   '@modelcontextprotocol/sdk': 'test',
   '@modelcontextprotocol/server': 'test',
   'prom-client': 'test',

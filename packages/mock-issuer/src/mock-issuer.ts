@@ -157,15 +157,17 @@ class EmbeddedIssuer implements MockIssuer {
   #closing = new AbortController()
 
   constructor(options: ResolvedOptions, key: SigningKey) {
-    const { scopes, now, apiKey } = options
+    const { scopes, mcp, now, apiKey } = options
     this.apiKey = apiKey
     this.audience = options.audience
     this.#issuer = options.issuer ?? TELNYX_ISSUER
     this.#issuerIsFixed = options.issuer !== undefined
-    this.#clients = new Clients(options.clients, scopes, now)
+    this.#clients = new Clients(options.clients, scopes, now, mcp)
     this.#grants = new Grants(now)
     for (const seed of options.grants) this.#seedGrant(seed)
-    this.#authorization = new Authorization(this.#clients, this.#grants, now)
+    this.#authorization = new Authorization(this.#clients, this.#grants, now, () =>
+      mcp ? this.#issuer : undefined,
+    )
 
     const state = { issuer: () => this.#issuer, clients: this.#clients, grants: this.#grants }
     this.#tokens = new AccessTokens(options, key, state)
@@ -173,6 +175,7 @@ class EmbeddedIssuer implements MockIssuer {
       {
         ...state,
         scopes,
+        mcp,
         apiKey,
         account: this.#account,
         authorization: this.#authorization,

@@ -59,6 +59,13 @@ export interface MockIssuerOptions {
    */
   readonly scopes?: readonly string[] | undefined
   /**
+   * Whether the issuer does what MCP authorization 2026-07-28 asks of authorization servers, and Telnyx does not document: `iss` in
+   * redirects (RFC 9207), and clients may ask for more scopes than they registered with, as MCP clients do when a tool needs more.
+   *
+   * @default false
+   */
+  readonly mcp?: boolean | undefined
+  /**
    * The clock of the issuer: milliseconds since the epoch. Tokens, codes and consents expire by it.
    *
    * @default Date.now
@@ -77,6 +84,7 @@ export interface ResolvedOptions {
   readonly clients: readonly ClientSeed[]
   readonly grants: readonly GrantSeed[]
   readonly scopes: readonly string[]
+  readonly mcp: boolean
   readonly now: () => number
 }
 
@@ -121,6 +129,7 @@ const OPTION_NAMES: readonly string[] = [
   'clients',
   'grants',
   'scopes',
+  'mcp',
   'now',
 ] satisfies (keyof MockIssuerOptions)[]
 
@@ -144,6 +153,7 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
     clients = [{ name: 'Test client' }],
     grants = [],
     scopes = TELNYX_SCOPES,
+    mcp = false,
     now = Date.now,
   } = options
   check(SIGNING_ALGORITHMS.includes(algorithm), 'algorithm', `one of ${SIGNING_ALGORITHMS.join(', ')}`)
@@ -159,6 +169,7 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
   check(Array.isArray(clients), 'clients', 'an array')
   check(Array.isArray(grants), 'grants', 'an array')
   check(areScopes(scopes), 'scopes', 'an array of scopes')
+  check(typeof mcp === 'boolean', 'mcp', 'true or false')
   return {
     issuer,
     algorithm,
@@ -168,6 +179,7 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
     clients: clients.map(parseSeed),
     grants: grants.map(parseGrantSeed),
     scopes: Object.freeze([...scopes]),
+    mcp,
     now,
   }
 }

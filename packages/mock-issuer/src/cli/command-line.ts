@@ -28,6 +28,8 @@ tokens to every caller.
                         ${SIGNING_ALGORITHMS.slice(6).join(', ')}
   --typ <name>          the typ of tokens (at+jwt); none for no typ
   --audience <uri>      the audience of tokens requested without a resource (https://api.example.com)
+  --mcp                 what MCP asks of authorization servers, beyond what Telnyx documents: iss in
+                        redirects, and clients may ask for more scopes than they registered with
   --api-key <word>      the API key for managing clients and grants (random)
   --clients <file>      a JSON file with an array of clients (one random client). Each may have
                         clientId, clientSecret, clientType, name, grantTypes, scopes, redirectUris,
@@ -44,6 +46,7 @@ const OPTIONS = {
   typ: { type: 'string' },
   audience: { type: 'string' },
   'api-key': { type: 'string' },
+  mcp: { type: 'boolean' },
   clients: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' },
@@ -74,6 +77,7 @@ export async function runCommand(args: readonly string[]): Promise<CommandOutcom
       typ: values.typ === 'none' ? null : values.typ,
       audience: values.audience,
       apiKey: values['api-key'],
+      mcp: values.mcp,
     }),
   )
   const url = await withCommandError(() => issuer.listen({ port, host: values.host }))

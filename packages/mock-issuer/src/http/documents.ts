@@ -1,5 +1,5 @@
 /** The metadata of the authorization server (RFC 8414 §2), with the members that Telnyx listed in October 2026. */
-export function serverMetadata(issuer: string, scopes: readonly string[]): object {
+export function serverMetadata(issuer: string, scopes: readonly string[], mcp: boolean): object {
   const base = withoutTrailingSlash(issuer)
   return {
     issuer,
@@ -15,6 +15,8 @@ export function serverMetadata(issuer: string, scopes: readonly string[]): objec
     protected_resources: [base, `${base}/v2/mcp`],
     scopes_supported: scopes,
     agent_auth: { auth_md: 'https://telnyx.com/auth.md' },
+    // RFC 9207 §3
+    ...(mcp && { authorization_response_iss_parameter_supported: true }),
   }
 }
 

@@ -10,6 +10,7 @@ export interface IssuerState {
   /** The current issuer identifier. */
   issuer(): string
   readonly scopes: readonly string[]
+  readonly mcp: boolean
   readonly apiKey: string
   readonly account: Account
   readonly clients: Clients

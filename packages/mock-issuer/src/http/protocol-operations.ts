@@ -30,7 +30,7 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
       method: 'get',
       paths: wellKnown('oauth-authorization-server'),
       crossOrigin: true,
-      work: () => document(serverMetadata(state.issuer(), state.scopes)),
+      work: () => document(serverMetadata(state.issuer(), state.scopes, state.mcp)),
     },
     {
       endpoint: 'protectedResource',

@@ -32,11 +32,19 @@ export class Authorization {
   )
   readonly #clients: Clients
   readonly #grants: Grants
+  readonly #iss: () => string | undefined
   readonly #now: () => number
 
-  constructor(clients: Clients, grants: Grants, now: () => number) {
+  /** @param iss the issuer identifier that redirects name (RFC 9207 §2), or `undefined` */
+  constructor(
+    clients: Clients,
+    grants: Grants,
+    now: () => number,
+    iss: () => string | undefined = () => undefined,
+  ) {
     this.#clients = clients
     this.#grants = grants
+    this.#iss = iss
     this.#now = now
   }
 
@@ -55,7 +63,7 @@ export class Authorization {
       return { kind: 'consent', consentToken, request }
     } catch (error) {
       if (!(error instanceof OAuthError)) throw error
-      const answer = { error: error.error, error_description: error.message, state }
+      const answer = { error: error.error, error_description: error.message, state, iss: this.#iss() }
       return { kind: 'redirect', location: withQuery(redirectUri, answer) }
     }
   }
@@ -83,11 +91,13 @@ export class Authorization {
   decide(consentToken: string, allowed: boolean, subject: string): string {
     const { client, redirectUri, scopes, resources, codeChallenge, state } = this.pending(consentToken)
     this.#pending.delete(consentToken)
-    if (!allowed) return withQuery(redirectUri, { error: 'access_denied', state })
+    const iss = this.#iss()
+    if (!allowed) return withQuery(redirectUri, { error: 'access_denied', state, iss })
     const grant = this.#grants.create({ clientId: client.clientId, subject, scopes, resources })
     return withQuery(redirectUri, {
       code: this.#grants.issueCode(grant, redirectUri, codeChallenge),
       state,
+      iss,
     })
   }
 

@@ -10,10 +10,13 @@ export class Clients {
   readonly #seeded = new Map<string, Client>()
   readonly #others = new BoundedMap<string, Client>(MAX_CLIENTS)
   readonly #scopes: readonly string[]
+  readonly #mcp: boolean
   readonly #now: () => number
 
-  constructor(seeds: readonly ClientSeed[], scopes: readonly string[], now: () => number) {
+  /** @param mcp whether registered clients may ask for scopes that they did not register with */
+  constructor(seeds: readonly ClientSeed[], scopes: readonly string[], now: () => number, mcp = false) {
     this.#scopes = scopes
+    this.#mcp = mcp
     this.#now = now
     for (const seed of seeds) {
       const client = this.#build(seed)
@@ -36,7 +39,8 @@ export class Clients {
       name: metadata.client_name,
       clientType: metadata.token_endpoint_auth_method === 'none' ? 'public' : 'confidential',
       grantTypes: metadata.grant_types,
-      scopes: metadata.scope?.split(' '),
+      // MCP clients register with the scopes of the first challenge, and may need others later.
+      scopes: this.#mcp ? undefined : metadata.scope?.split(' '),
       redirectUris: metadata.redirect_uris ?? [],
       logoUri: metadata.logo_uri,
       policyUri: metadata.policy_uri,
