@@ -581,6 +581,24 @@ describe('TypeScript', () => {
     // @ts-expect-error -- scopes are a list
     mcpAuth({ toolScopes: { send: 'messaging.write' } })
   `
+  /** The types of SDK v2 need none of browsers, and exclude those of v1. */
+  const MCP_V2 = `
+    import { requireBearerAuth } from '@modelcontextprotocol/express'
+    import { createMcpHandler, McpServer } from '@modelcontextprotocol/server'
+    import { getAuth } from '@telnyx-auth/express'
+    import { createTokenVerifier, toAuthInfo } from '@telnyx-auth/mcp'
+    import { mcpAuth } from '@telnyx-auth/mcp/express'
+    import express from 'express'
+
+    const app = express()
+    app.use(mcpAuth({ audience: 'https://api.example.com/mcp' }))
+    app.use(requireBearerAuth({ verifier: createTokenVerifier({ audience: 'https://api.example.com/mcp' }) }))
+    export const handler = createMcpHandler(() => new McpServer({ name: 'x', version: '1' }))
+    app.get('/', async (req, res) => {
+      await handler.fetch(new Request('https://x'), { authInfo: toAuthInfo(getAuth(req)) })
+      res.json({})
+    })
+  `
   const BESIDE_MCP = `
     import './mcp-sdk.js'
     import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js'
@@ -617,7 +635,12 @@ describe('TypeScript', () => {
       'mock-issuer-right': RIGHT['mock-issuer'] ?? '',
     })
     const errorsWithBrowser = await consumer.compile({ ...programsOf('hono'), ...mcp }, browser)
-    errors = (program) => [...errorsWithoutBrowser(program), ...errorsWithBrowser(program)]
+    const errorsWithV2 = await consumer.compile({ 'mcp-v2': MCP_V2 })
+    errors = (program) => [
+      ...errorsWithoutBrowser(program),
+      ...errorsWithBrowser(program),
+      ...errorsWithV2(program),
+    ]
   })
 
   describe.each(ADAPTERS.map(([name]) => name))('%s', (name) => {
@@ -668,7 +691,7 @@ describe('TypeScript', () => {
   })
 
   it('beside the MCP SDK, which declares req.auth too', () => {
-    for (const program of Object.keys(mcp)) expect(errors(program)).toEqual([])
+    for (const program of [...Object.keys(mcp), 'mcp-v2']) expect(errors(program)).toEqual([])
   })
 
   it('core compiles without the types of Node', async () => {

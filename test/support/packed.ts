@@ -27,6 +27,7 @@ const DEPENDENCIES = {
   'light-my-request': 'test',
   vitest: 'test',
   '@modelcontextprotocol/client': 'test',
+  '@modelcontextprotocol/express': 'test',
   '@modelcontextprotocol/sdk': 'test',
   '@modelcontextprotocol/server': 'test',
   'prom-client': 'test',
