@@ -208,14 +208,16 @@ describe.each(harnesses)('%s', (_, harness) => {
     ['a media type with parameters that do not parse', SEND, ['charset=']],
     ['a media type with an empty parameter', SEND, ['']],
     ['a prototype', SEND.replace('"params":{', '"params":{"__proto__":{"name":"read_messages"},'), []],
+    ['two media types', SEND, ['text/plain']],
     ['chunks', SEND, ['Transfer-Encoding: chunked']],
   ])('no way around: %s', async (_name, body, lines) => {
     const parameter = lines.find((line) => line === '' || line.startsWith('charset'))
-    const others = lines.filter((line) => line !== parameter)
+    const others = lines.filter((line) => line !== parameter && line !== 'text/plain')
+    const first = lines.includes('text/plain') ? ['Content-Type: text/plain'] : []
     const type = parameter === undefined ? JSON_TYPE : `${JSON_TYPE}; ${parameter}`
     const chunked = others.includes('Transfer-Encoding: chunked')
     const { client } = await start()
-    const sent = [type, ACCEPT, bearer('reader'), ...others]
+    const sent = [...first, type, ACCEPT, bearer('reader'), ...others]
     const response = chunked
       ? await client.request('POST', '/mcp', [...sent, '', `${body.length.toString(16)}`, body, '0', ''])
       : await client.request('POST', '/mcp', sent, body)

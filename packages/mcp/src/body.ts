@@ -60,7 +60,7 @@ export function refuseBody(body: BodyResult, maxBytes: number, isHttp1: boolean)
   if (body === 'too-large') {
     const message = `Payload Too Large: Request body must not exceed ${maxBytes} bytes`
     const answer = jsonRpcError(413, -32000, message)
-    // The rest of the body is not read, so the connection cannot be used again.
+    // The rest of the body is not read.
     return isHttp1 ? { ...answer, headers: { ...answer.headers, Connection: 'close' } } : answer
   }
   if (!Array.isArray(body.value) || body.value.length <= MAX_BATCH_SIZE) return undefined
@@ -115,6 +115,24 @@ export async function readNodeBody(
 }
 
 /**
+ * Reads the body, and puts it back.
+ *
+ * @param holder the object in whose `body` the framework keeps a parsed body
+ */
+export async function readBody(
+  request: NodeBodyRequest,
+  holder: { body?: unknown },
+  maxBytes: number,
+): Promise<BodyResult> {
+  const body = await readNodeBody(request, holder.body, maxBytes)
+  if (typeof body === 'string') return body
+  handOn(request, body)
+  // Where it is not JSON, nothing is set: the transport reads it, and refuses it.
+  if (body.isNew && body.value !== undefined) holder.body = body.value
+  return body
+}
+
+/**
  * Puts a body back wherever a transport or a body parser looks for it, so that all of them see what was checked. `rawBody` is read
  * by the transports of the SDK, the iterator by its handler for Node.
  */
@@ -127,6 +145,7 @@ export function handOn(request: NodeBodyRequest, body: Body): void {
   // Tells the parser of Express 4 that there is nothing left to read.
   request._body = true
   Object.defineProperties(request, {
+    // A parser that comes later must not replace what was checked.
     rawBody: { configurable: true, enumerable: true, get: read, set: () => undefined },
     [Symbol.asyncIterator]: {
       configurable: true,
@@ -160,6 +179,8 @@ function collect(request: IncomingMessage, maxBytes: number): Promise<Buffer | '
     // Stays: an error of the connection is not an error of the application.
     request.on('error', onGone)
     request.on('data', onData).on('end', onEnd).on('close', onGone)
+    // Other middleware may have paused it.
+    request.resume()
   })
 }
 
@@ -170,7 +191,9 @@ export async function readWebBody(request: Request, maxBytes: number): Promise<B
   const chunks: Uint8Array[] = []
   let size = 0
   for (;;) {
-    const { done, value } = (await reader?.read()) ?? { done: true }
+    const part = await reader?.read().catch(() => 'gone' as const)
+    if (part === 'gone') return part
+    const { done, value } = part ?? { done: true }
     if (done || !value) return decodeBody(Buffer.concat(chunks), true)
     chunks.push(value)
     size += value.byteLength

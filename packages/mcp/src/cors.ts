@@ -42,9 +42,10 @@ export class Cors {
   /** Adds the headers to a response. Those that other middleware has set stay. */
   addTo(response: HeaderTarget, origin: string | undefined): void {
     if (!this.#origins) return
+    const { Vary: vary, ...allowed } = this.#origin(origin)
+    if (vary !== undefined) response.set('Vary', joined(response.get('Vary'), [vary]))
     if (!response.get('Access-Control-Allow-Origin'))
-      for (const [name, value] of Object.entries(this.#origin(origin)))
-        response.set(name, joined(response.get(name), [value]))
+      for (const [name, value] of Object.entries(allowed)) response.set(name, value)
     const exposed = 'Access-Control-Expose-Headers'
     response.set(exposed, joined(response.get(exposed), EXPOSED))
   }

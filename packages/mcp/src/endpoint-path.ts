@@ -1,20 +1,45 @@
 /**
- * Whether a request is for the endpoint, by any reading of its path. Frameworks differ: some ignore case, a last slash or repeated
- * slashes, some decode percent-encoding or resolve dot segments. If one reading leads to the endpoint, the request is guarded.
- *
- * @param url the request target as Node has it, or a URL
- * @param path the path of the endpoint, as {@link normalPath} returns it
+ * The paths of an endpoint. Frameworks read a path in different ways: some ignore case, a last slash or repeated slashes, some
+ * decode percent-encoding or resolve dot segments. If any reading of a request is any reading of the endpoint, the request is guarded.
  */
-export function isAtOrBelow(url: string, path: string): boolean {
-  const asked = pathOf(url)
-  // Mostly, there is only one reading.
-  if (/^\/(?!\/)/.test(url) && !/[%\\]|\/[/.]/.test(asked)) return isPrefix(normalPath(asked), path)
-  return readingsOf(url).some((reading) => isPrefix(reading, path))
+export class EndpointPath {
+  readonly #readings: readonly string[]
+
+  /** @param path the path of the endpoint, as it is configured */
+  constructor(path: string) {
+    this.#readings = readingsOf(path)
+  }
+
+  /**
+   * Whether a request is for the endpoint, or for a path below it.
+   *
+   * @param url the request target as Node has it, or a URL
+   * @param isMounted whether the application is mounted below a path that may be any: then the path of the endpoint counts wherever
+   *   it stands
+   */
+  leadsHere(url: string, isMounted: boolean): boolean {
+    const asked = isPlain(url) ? [normalPath(pathOf(url))] : readingsOf(url)
+    return asked.some((reading) =>
+      this.#readings.some((path) => (isMounted ? contains(reading, path) : isPrefix(reading, path))),
+    )
+  }
+}
+
+/** Whether there is only one reading, but for case and slashes. */
+function isPlain(url: string): boolean {
+  return /^\/(?!\/)/.test(url) && !/[%\\]|\/[/.]/.test(pathOf(url))
 }
 
 /** Whether the first segments of a path are those of another one. Some frameworks end a segment at a semicolon. */
 function isPrefix(reading: string, path: string): boolean {
   return reading.startsWith(path) && (path === '/' || ['', '/', ';'].includes(reading.charAt(path.length)))
+}
+
+/** Whether the segments of a path are somewhere in another one. */
+function contains(reading: string, path: string): boolean {
+  for (let start = reading.indexOf(path); start >= 0; start = reading.indexOf(path, start + 1))
+    if (isPrefix(reading.slice(start), path)) return true
+  return false
 }
 
 /** The path of a URL, or of the part of it that Node has. A request target may have any scheme (RFC 9112 §3.2.2). */
@@ -24,7 +49,7 @@ export function pathOf(url: string): string {
 }
 
 /** A path in lower case, without repeated slashes and without one at the end. */
-export function normalPath(path: string): string {
+function normalPath(path: string): string {
   const plain = path
     .replaceAll('\\', '/')
     .replaceAll(/\/{2,}/g, '/')
@@ -35,21 +60,18 @@ export function normalPath(path: string): string {
 function readingsOf(url: string): string[] {
   const path = pathOf(url)
   const once = decode(path)
-  const readings = new Set([path, once, decode(once)])
+  const readings = [path, once, decode(once)]
   // `//host/mcp` is a path to some, and a host with a path to others.
-  if (URL.canParse(url, 'http://x')) readings.add(new URL(url, 'http://x').pathname)
-  return [...readings].flatMap((reading) => [normalPath(reading), normalPath(withoutDotSegments(reading))])
+  if (URL.canParse(url, 'http://x')) readings.push(new URL(url, 'http://x').pathname)
+  const normal = readings.flatMap((reading) => [normalPath(reading), normalPath(withoutDotSegments(reading))])
+  return [...new Set(normal)]
 }
 
+/** Not `decodeURIComponent`: it throws for bytes that are not UTF-8, and callers can send thousands of them. */
 function decode(path: string): string {
-  // Not the whole path at once: one bad sequence would leave all others as they are.
-  return path.replaceAll(/(?:%[\da-f]{2})+/gi, (sequence) => {
-    try {
-      return decodeURIComponent(sequence)
-    } catch {
-      return sequence
-    }
-  })
+  return path.replaceAll(/(?:%[\da-f]{2})+/gi, (bytes) =>
+    Buffer.from(bytes.replaceAll('%', ''), 'hex').toString(),
+  )
 }
 
 /** RFC 3986 §5.2.4 */

@@ -20,11 +20,21 @@ import {
 import { type AuthInfo, toAuthInfo } from './auth-info.js'
 import { type BodyResult, refuseBody, scopesNeeded } from './body.js'
 import { Cors, type HeaderTarget } from './cors.js'
-import { isAtOrBelow, normalPath, pathOf } from './endpoint-path.js'
+import { EndpointPath, pathOf } from './endpoint-path.js'
 import { type ResolvedEndpoint, resolveEndpoint } from './options.js'
 
 /** What a request is for: the metadata of the resource, or the endpoint. */
 export type Purpose = 'metadata' | 'endpoint'
+
+/** Where the middleware stands, as far as the framework tells. */
+export interface Place {
+  /** The URL by which the framework routes the request, where it may be another one than in the request. */
+  readonly url?: string | undefined
+  /** Whether the middleware is part of an application or a router that is mounted below some path. */
+  readonly isMounted?: boolean | undefined
+  /** Whether the middleware is part of a route. Then it guards the route, whatever its path is. */
+  readonly isInRoute?: boolean | undefined
+}
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'
 
@@ -39,7 +49,7 @@ export class McpEndpoint {
   readonly #authenticator: Authenticator
   readonly #options: ResolvedEndpoint
   readonly #cors: Cors
-  readonly #path: string
+  readonly #path: EndpointPath
   readonly #metadataPaths: ReadonlySet<string>
 
   /** @throws {ConfigurationError} */
@@ -54,7 +64,7 @@ export class McpEndpoint {
       throw new ConfigurationError(
         'The path of the MCP endpoint is not known: set the option "audience" to the https URL of this server, or "protectedResource.resource", or "path"',
       )
-    this.#path = normalPath(path)
+    this.#path = new EndpointPath(path)
     // The root is where clients look that read no challenge. Behind a proxy, the path here may be another one than outside.
     const own = resource ? ['', resource.path.slice(WELL_KNOWN.length), path === '/' ? '' : path] : []
     this.#metadataPaths = new Set(own.map((each) => withoutSlash(`${WELL_KNOWN}${each}`)))
@@ -64,30 +74,31 @@ export class McpEndpoint {
     return this.#options.maxBodyBytes
   }
 
-  /**
-   * What a request is for; `undefined` when it is neither for the endpoint nor for its metadata.
-   *
-   * @param urls further URLs by which the framework may route the request
-   */
-  purposeOf(request: AuthenticatableRequest, ...urls: readonly unknown[]): Purpose | undefined {
+  /** What a request is for; `undefined` when it is neither for the endpoint nor for its metadata. */
+  purposeOf(request: AuthenticatableRequest, place: Place = {}): Purpose | undefined {
     const asked = requestedUrl(request)
-    if (this.#metadataPaths.has(withoutSlash(pathOf(asked ?? ''))) && this.respondWithMetadata(request))
+    const { method } = request
+    if (
+      this.#metadataPaths.has(withoutSlash(pathOf(asked ?? ''))) &&
+      (method === 'GET' || method === 'HEAD' || isPreflight(request))
+    )
       return 'metadata'
+    if (place.isInRoute) return 'endpoint'
     // Middleware may have changed the URL before the framework routes the request.
-    const all = new Set([asked, request.url, ...urls])
-    for (const url of all) if (typeof url === 'string' && isAtOrBelow(url, this.#path)) return 'endpoint'
+    for (const url of new Set([asked, request.url, place.url]))
+      if (url !== undefined && this.#path.leadsHere(url, place.isMounted ?? false)) return 'endpoint'
     return undefined
   }
 
   /**
-   * Whether the body of a request is read before it may run. Not by `POST` alone, which middleware may make of another method. The
-   * transports of the SDK refuse bodies of other media types.
+   * Whether the body of a request is read before it may run: JSON, which is all that the transports of the SDK take. With every method
+   * that can have a body, because middleware that runs later may change the method to `POST`.
    */
   readsBody(request: AuthenticatableRequest): boolean {
     return (
       this.#options.scopesOf !== undefined &&
       !WITHOUT_BODY.includes(request.method ?? 'GET') &&
-      /json/i.test(headerOf(request, 'content-type') ?? '')
+      contentTypesOf(request).some((type) => /json/i.test(type))
     )
   }
 
@@ -211,6 +222,17 @@ function headerOf(request: AuthenticatableRequest, name: string): string | undef
   if (isWebRequest(request)) return request.headers.get(name) ?? undefined
   const value = Object.hasOwn(request.headers, name) ? request.headers[name] : undefined
   return typeof value === 'string' ? value : undefined
+}
+
+/** Of each header line: Node keeps the first one only, and some transports see all of them. */
+function contentTypesOf(request: AuthenticatableRequest): string[] {
+  const types = [headerOf(request, 'content-type') ?? '']
+  const { rawHeaders = [] }: { rawHeaders?: readonly string[] | undefined } = isWebRequest(request)
+    ? {}
+    : request
+  for (let index = 0; index < rawHeaders.length; index += 2)
+    if (rawHeaders[index]?.toLowerCase() === 'content-type') types.push(rawHeaders[index + 1] ?? '')
+  return types
 }
 
 function withoutSlash(path: string): string {

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { JwtClaims } from '@telnyx-auth/core'
 import * as core from '@telnyx-auth/core/adapter'
-import { type BodyResult, handOn, type NodeBodyRequest, readNodeBody } from './body.js'
+import { type NodeBodyRequest, readBody } from './body.js'
 import { McpEndpoint } from './endpoint.js'
 import type { McpAuthOptions } from './options.js'
 
@@ -11,7 +11,7 @@ export type { McpAuthOptions } from './options.js'
 /** The part of a request that Express adds. */
 interface Request extends NodeBodyRequest {
   readonly baseUrl?: string
-  readonly route?: unknown
+  readonly route?: { readonly stack?: readonly { readonly handle?: unknown }[] }
 }
 
 /** An Express middleware, in a form that suits every version of Express's types. */
@@ -27,11 +27,14 @@ export type Middleware = (request: Request, response: ServerResponse, next: (err
  */
 export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOptions<Claims>): Middleware {
   const endpoint = new McpEndpoint(options)
-  return (request, response, next) => {
-    const { baseUrl = '', url = '' } = request
-    // In a route, it guards what comes after it, whatever the path of that route is.
-    const purpose =
-      endpoint.purposeOf(request, `${baseUrl}${url}`) ?? (request.route ? 'endpoint' : undefined)
+  const self: Middleware = (request, response, next) => {
+    const { baseUrl = '', url = '', route } = request
+    const purpose = endpoint.purposeOf(request, {
+      url: `${baseUrl}${url}`,
+      isMounted: baseUrl !== '',
+      // Express leaves the route on a request that has left it.
+      isInRoute: route?.stack?.some(({ handle }) => handle === self),
+    })
     if (!purpose) {
       next()
       return
@@ -39,7 +42,7 @@ export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOpti
     if (purpose === 'endpoint') endpoint.allowScripts(request, headersOf(response))
     core.respondOrNext(
       (handle, asked) =>
-        endpoint.decide(purpose, handle, asked, () => readBody(request, endpoint.maxBodyBytes)),
+        endpoint.decide(purpose, handle, asked, () => readBody(request, request, endpoint.maxBodyBytes)),
       request,
       {
         requestKey: request,
@@ -52,6 +55,7 @@ export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOpti
       },
     )
   }
+  return self
 }
 
 /** Where Node keeps the headers of a response. */
@@ -60,13 +64,4 @@ export function headersOf(response: Pick<ServerResponse, 'getHeader' | 'setHeade
     get: (name: string): unknown => response.getHeader(name),
     set: (name: string, value: string): unknown => response.setHeader(name, value),
   }
-}
-
-async function readBody(request: NodeBodyRequest, maxBytes: number): Promise<BodyResult> {
-  const body = await readNodeBody(request, request.body, maxBytes)
-  if (typeof body === 'string') return body
-  handOn(request, body)
-  // Where it is not JSON, nothing is set: the transport reads it, and refuses it.
-  if (body.isNew && body.value !== undefined) request.body = body.value
-  return body
 }

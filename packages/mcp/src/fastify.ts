@@ -2,7 +2,7 @@ import type { NodeRequest } from '@telnyx-auth/core'
 import * as core from '@telnyx-auth/core/adapter'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { type BodyResult, handOn, readNodeBody } from './body.js'
+import { readBody } from './body.js'
 import { isForOperation, McpEndpoint, type Outcome, settled, unwrap } from './endpoint.js'
 import type { McpAuthOptions } from './options.js'
 
@@ -50,10 +50,7 @@ async function protect(fastify: FastifyInstance, options: McpAuthOptions): Promi
     })
 
   fastify.addHook('onRequest', (request, reply, done) => {
-    const { url = '' } = request.raw
-    const { prefix } = fastify
-    // By the path that is routed, too, and without the prefix of the scope in which this plugin was registered.
-    const purpose = endpoint.purposeOf(request.raw, url.startsWith(prefix) ? url.slice(prefix.length) : url)
+    const purpose = endpoint.purposeOf(request.raw, { isMounted: fastify.prefix !== '' })
     if (!purpose) {
       done()
       return
@@ -86,16 +83,8 @@ async function protect(fastify: FastifyInstance, options: McpAuthOptions): Promi
     }
     waiting.delete(request.raw)
     run(request, reply, done, async (handle, asked) => {
-      const body = await readBody(request, endpoint.maxBodyBytes)
+      const body = await readBody(request.raw, request, endpoint.maxBodyBytes)
       return (await endpoint.authorize(handle, asked, body)) ?? unwrap(outcome)
     })
   })
-}
-
-async function readBody(request: FastifyRequest, maxBytes: number): Promise<BodyResult> {
-  const body = await readNodeBody(request.raw, request.body, maxBytes)
-  if (typeof body === 'string') return body
-  handOn(request.raw, body)
-  if (body.isNew && body.value !== undefined) request.body = body.value
-  return body
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { ConfigurationError, type JwtClaims, type NodeRequest, type WebRequest } from '@telnyx-auth/core'
-import type { Answer } from '@telnyx-auth/core/adapter'
+import { type Answer, setProperty } from '@telnyx-auth/core/adapter'
 import type { AuthInfo } from './auth-info.js'
 import { type BodyResult, bodyOf, handOn, readNodeBody, readWebBody } from './body.js'
 import { McpEndpoint } from './endpoint.js'
@@ -72,7 +72,7 @@ export function createMcpGate<Claims extends object = JwtClaims>(
           requestKey: request,
           setAuth(auth) {
             authInfo = endpoint.authInfoOf(auth)
-            if (!(request instanceof Request)) Reflect.set(request, 'auth', authInfo)
+            if (!(request instanceof Request)) setProperty(request, 'auth', authInfo)
           },
           routePolicies: () => [],
           challengeScopes: (error) => endpoint.challengeScopes(error),

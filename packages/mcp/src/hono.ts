@@ -1,9 +1,9 @@
-import type { JwtClaims, WebRequest } from '@telnyx-auth/core'
+import { ConfigurationError, isTelnyxAuthError, type JwtClaims, type WebRequest } from '@telnyx-auth/core'
 import * as core from '@telnyx-auth/core/adapter'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { AuthInfo } from './auth-info.js'
-import { type BodyResult, bodyOf, readWebBody } from './body.js'
-import { McpEndpoint, type Purpose } from './endpoint.js'
+import { type Body, type BodyResult, bodyOf, readWebBody } from './body.js'
+import { McpEndpoint, type Place } from './endpoint.js'
 import type { McpAuthOptions } from './options.js'
 
 export type { AuthInfo } from './auth-info.js'
@@ -12,6 +12,7 @@ export type { McpAuthOptions } from './options.js'
 declare module 'hono' {
   interface ContextVariableMap {
     authInfo: AuthInfo | undefined
+    parsedBody: unknown
   }
 }
 
@@ -28,18 +29,11 @@ export function mcpAuth<Claims extends object = JwtClaims>(
   options?: McpAuthOptions<Claims, WebRequest>,
 ): MiddlewareHandler {
   const endpoint = new McpEndpoint(options)
-  const self: MiddlewareHandler = async (c, next) => {
+  return async (c, next) => {
     const request = c.req?.raw ?? core.throwWrongFramework()
-    const purpose = purposeOf(endpoint, c, self)
+    const purpose = endpoint.purposeOf(request, placeOf(c))
     if (!purpose) return next()
-    const allowScripts = () =>
-      endpoint.allowScripts(request, {
-        get: (name) => c.res.headers.get(name) ?? undefined,
-        set: (name, value) => c.header(name, value),
-      })
-    // Before: for the answer to an error. Afterwards: the transport returns a response of its own.
-    if (purpose === 'endpoint') allowScripts()
-    const outcome = await core.respondOrContinue<WebRequest, void>(
+    const outcome = core.respondOrContinue<WebRequest, void>(
       (handle, asked) => endpoint.decide(purpose, handle, asked, () => readBody(c, endpoint.maxBodyBytes)),
       request,
       {
@@ -55,32 +49,44 @@ export function mcpAuth<Claims extends object = JwtClaims>(
         next,
       },
     )
-    if (purpose === 'endpoint') allowScripts()
-    return outcome
+    try {
+      await outcome
+    } catch (error) {
+      if (isTelnyxAuthError(error) && purpose === 'endpoint')
+        error.headers = { ...error.headers, ...endpoint.scriptHeaders(request) }
+      throw error
+    }
+    // Afterwards: the transport returns a response of its own.
+    if (purpose === 'endpoint')
+      endpoint.allowScripts(request, {
+        get: (name) => c.res.headers.get(name) ?? undefined,
+        set: (name, value) => c.header(name, value),
+      })
   }
-  return self
 }
 
-/** Of a mounted application, also the path within it. In a route, it guards what comes after it, whatever the path is. */
-function purposeOf(endpoint: McpEndpoint, c: Context, self: MiddlewareHandler): Purpose | undefined {
-  const routed = c.req.matchedRoutes.find(({ handler }) => handler === self)?.path ?? '*'
-  const [, base = '', wildcard] = /^(.*?)\/?(\*)?$/.exec(routed) ?? []
-  const { path } = c.req
-  return (
-    endpoint.purposeOf(c.req.raw, path.startsWith(base) ? path.slice(base.length) : path) ??
-    (wildcard ? undefined : 'endpoint')
-  )
+/** By the layer that runs now. Its path has a wildcard at the end, unless it is a route. */
+function placeOf(c: Context): Place {
+  const layer = c.req.matchedRoutes[c.req.routeIndex]?.path ?? '/unknown/*'
+  return { url: c.req.path, isMounted: !/^\/?\*?$/.test(layer), isInRoute: !layer.endsWith('*') }
 }
 
 /** Reads the body, and puts it back in all places where a transport looks for it. */
 async function readBody(c: Context, maxBytes: number): Promise<BodyResult> {
   const { raw } = c.req
   // Where other middleware has read it, Hono has kept it.
-  const body = raw.bodyUsed ? bodyOf(await c.req.text()) : await readWebBody(raw, maxBytes)
+  const body = raw.bodyUsed ? await keptBody(c) : await readWebBody(raw, maxBytes)
   if (typeof body === 'string') return body
   const { method, headers, signal } = raw
   c.req.raw = new Request(raw.url, { method, headers, signal, body: body.text() })
   c.req.bodyCache = {}
   c.set('parsedBody', body.value)
   return body
+}
+
+async function keptBody(c: Context): Promise<Body> {
+  const text = await c.req.text().catch(() => {
+    throw new ConfigurationError('The body was read before mcpAuth(), and not with c.req')
+  })
+  return bodyOf(text)
 }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { isTelnyxAuthError, type JwtClaims } from '@telnyx-auth/core'
 import * as core from '@telnyx-auth/core/adapter'
-import { type BodyResult, handOn, type NodeBodyRequest, readNodeBody } from './body.js'
+import { type NodeBodyRequest, readBody } from './body.js'
 import { McpEndpoint } from './endpoint.js'
 import { headersOf } from './express.js'
 import type { McpAuthOptions } from './options.js'
@@ -13,7 +13,7 @@ export type { McpAuthOptions } from './options.js'
 interface Context {
   readonly req: NodeBodyRequest
   readonly res: ServerResponse
-  readonly request: { body?: unknown; rawBody?: unknown }
+  readonly request: { body?: unknown }
   readonly method: string
   readonly originalUrl: string
   readonly url: string
@@ -40,13 +40,18 @@ export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOpti
   const self: Middleware = async (ctx, next) => {
     if (!ctx.req) core.throwWrongFramework()
     const { req, method, originalUrl: url } = ctx
-    const request = { headers: req.headers, rawHeaders: req.rawHeaders, method, url }
-    // In a route, it guards what comes after it, whatever the path of that route is.
-    const purpose = endpoint.purposeOf(request, ctx.url) ?? (isInRoute(self, ctx) ? 'endpoint' : undefined)
+    const { headers, rawHeaders, httpVersionMajor } = req
+    const request = { headers, rawHeaders, httpVersionMajor, method, url }
+    const purpose = endpoint.purposeOf(request, {
+      url: ctx.url,
+      isMounted: ctx.matched !== undefined || ctx.url !== url,
+      isInRoute: isInRoute(self, ctx),
+    })
     if (!purpose) return next()
     if (purpose === 'endpoint') endpoint.allowScripts(request, headersOf(ctx.res))
     const outcome = core.respondOrContinue(
-      (handle, asked) => endpoint.decide(purpose, handle, asked, () => readBody(ctx, endpoint.maxBodyBytes)),
+      (handle, asked) =>
+        endpoint.decide(purpose, handle, asked, () => readBody(req, ctx.request, endpoint.maxBodyBytes)),
       request,
       {
         requestKey: req,
@@ -76,14 +81,6 @@ export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOpti
 }
 
 /** A layer without methods is one that `router.use()` made: it is for a part of the paths, not for a route. */
-function isInRoute(self: Middleware, { matched = [] }: Context): boolean {
-  return matched.some(({ methods = [], stack = [] }) => methods.length > 0 && stack.includes(self))
-}
-
-async function readBody(ctx: Context, maxBytes: number): Promise<BodyResult> {
-  const body = await readNodeBody(ctx.req, ctx.request.body, maxBytes)
-  if (typeof body === 'string') return body
-  handOn(ctx.req, body)
-  if (body.isNew && body.value !== undefined) ctx.request.body = body.value
-  return body
+function isInRoute(self: Middleware, { matched = [], method }: Context): boolean {
+  return matched.some(({ methods = [], stack = [] }) => methods.includes(method) && stack.includes(self))
 }

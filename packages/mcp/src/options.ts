@@ -1,8 +1,12 @@
-import type { AuthenticatableRequest } from '@telnyx-auth/core'
-import { ConfigurationError, type JwtClaims, type NodeRequest } from '@telnyx-auth/core'
+import {
+  type AuthenticatableRequest,
+  ConfigurationError,
+  type JwtClaims,
+  type NodeRequest,
+} from '@telnyx-auth/core'
 import type { AdapterOptions } from '@telnyx-auth/core/adapter'
 import type { CorsOption } from './cors.js'
-import { isRecord, resolveToolScopes, type ScopesOf, type ToolScopes } from './tool-scopes.js'
+import { isRecord, isScopeList, resolveToolScopes, type ScopesOf, type ToolScopes } from './tool-scopes.js'
 
 /** What an MCP endpoint has beside the options of `telnyxAuth()`. */
 export interface McpEndpointOptions {
@@ -79,9 +83,11 @@ export function resolveEndpoint(options: unknown): { endpoint: ResolvedEndpoint;
 
 function resolve(given: Readonly<Partial<Record<keyof McpEndpointOptions, unknown>>>): ResolvedEndpoint {
   const { path, toolScopes, initialScopes, maxBodyBytes = MAX_BODY_BYTES, cors = '*' } = given
-  if (path !== undefined && !(typeof path === 'string' && /^\/[^?#]*$/.test(path)))
-    throw new ConfigurationError('Option "path" must be a path that begins with a slash, such as "/mcp"')
-  if (!isScopes(initialScopes))
+  if (path !== undefined && !isPath(path))
+    throw new ConfigurationError(
+      'Option "path" must be a path that begins with a slash, such as "/mcp": without wildcards, parameters and dot segments',
+    )
+  if (initialScopes !== undefined && !isScopeList(initialScopes))
     throw new ConfigurationError('Option "initialScopes" must be an array of scopes')
   if (
     !(
@@ -105,11 +111,10 @@ function resolve(given: Readonly<Partial<Record<keyof McpEndpointOptions, unknow
   }
 }
 
-function isScopes(value: unknown): value is readonly string[] | undefined {
+/** A pattern would be compared as it is written, and never be the path of a request. */
+function isPath(value: unknown): value is string {
   return (
-    value === undefined ||
-    (Array.isArray(value) &&
-      value.every((each) => typeof each === 'string' && /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(each)))
+    typeof value === 'string' && /^\/[^\s?#:*{}()\\]*$/.test(value) && !/\/(?:\.{0,2}\/|\.{1,2}$)/.test(value)
   )
 }
 

@@ -109,9 +109,13 @@ function normalUri(uri: string): string | undefined {
 /** RFC 6749 §3.3: `scope-token`. */
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/
 
+export function isScopeList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((scope) => typeof scope === 'string' && SCOPE.test(scope))
+}
+
 function checkScopes(scopes: unknown, source: string): readonly string[] | undefined {
   if (scopes === undefined) return undefined
-  if (!Array.isArray(scopes) || !scopes.every((scope) => typeof scope === 'string' && SCOPE.test(scope)))
+  if (!isScopeList(scopes))
     throw new ConfigurationError(
       `Option "toolScopes" must have an array of scopes for ${source}, each without white space and quotes`,
     )
