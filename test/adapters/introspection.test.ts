@@ -16,6 +16,7 @@ import { parseChallenge } from '../support/forge.js'
 import { createSignal, serve } from '../support/http.js'
 import { singleHeaders } from '../support/http-client.js'
 import { AUDIENCE, thrownBy } from '../support/outcome.js'
+import { scale } from '../support/scale.js'
 import { harnesses } from './contract/all.js'
 import type { Demand, Harness, Route, Setup } from './contract/harness.js'
 
@@ -25,12 +26,12 @@ const ALWAYS: Demand = { introspection: 'always' }
 const OPAQUE = 'opaque-token-0123456789'
 
 let issuer: MockIssuer
-/** The tokens of 100 callers, of which every second one is revoked. */
+/** The tokens of many callers, of which every second one is revoked. */
 let crowd: readonly string[]
 beforeAll(async () => {
   issuer = await createMockIssuer({ algorithm: 'ES256' })
   crowd = await Promise.all(
-    Array.from({ length: 100 }, (_, n) => issuer.issueToken({ subject: `user-${n}` })),
+    Array.from({ length: scale(40, 100) }, (_, n) => issuer.issueToken({ subject: `user-${n}` })),
   )
   for (const [n, token] of crowd.entries()) if (n % 2 === 1) issuer.revoke(token)
 })
@@ -417,7 +418,7 @@ describe.each(harnesses)('%s', (_, harness) => {
     expect(parseChallenge(headers['www-authenticate'] ?? '')).toMatchObject({ error: 'invalid_token' })
   })
 
-  it('100 requests at once each get their own answer', async () => {
+  it('many requests at once each get their own answer', async () => {
     const { ask, asked } = await createApi({})
     const replies = await Promise.all(crowd.map((token) => ask('/pay', token)))
     for (const [n, reply] of replies.entries())
@@ -426,7 +427,7 @@ describe.each(harnesses)('%s', (_, harness) => {
           ? { status: 401, code: 'ERR_TOKEN_INACTIVE' }
           : { status: 200, body: { verifiedBy: 'both', subject: `user-${n}` } },
       )
-    expect(asked()).toBe(100)
+    expect(asked()).toBe(crowd.length)
   })
 })
 
