@@ -66,6 +66,7 @@ describe('the snippets of the README', () => {
     const names = [
       ...['express', 'koa', 'fastify', 'hono', 'mcp'].map((framework) => `${framework}/server.js`),
       ...['express', 'koa', 'fastify'].map((framework) => `${framework}/custom.js`),
+      'mcp/hono.js',
     ]
     askOf = await serveSnippets(
       names.map((name) => `examples/${name}`),
@@ -118,6 +119,26 @@ describe('the snippets of the README', () => {
       expect(response.headers.get('www-authenticate')).toMatch(/^Bearer realm="api".*resource_metadata=/)
       expect(await response.json()).toEqual({ status: 401, title: code })
     }
+  })
+
+  it('mcp/hono.js runs unchanged', async () => {
+    const ask = askOf('examples/mcp/hono.js')
+    const token = await issuer.issueToken({
+      audience: 'https://api.example.com/mcp',
+      scopes: ['messaging.read'],
+      clientId: 'client-1',
+    })
+    const call = async (name: string) => {
+      const response = await ask('/mcp', token, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', Accept: 'application/json, text/event-stream' },
+        body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name } }),
+      })
+      return [response.status, await response.text()]
+    }
+    expect((await ask('/mcp', undefined, { method: 'POST' })).status).toBe(401)
+    expect(await call('whoami')).toEqual([200, expect.stringContaining('client-1 may messaging.read')])
+    expect(await call('send_message')).toEqual([403, expect.stringContaining('insufficient_scope')])
   })
 
   it('mcp/server.js runs unchanged: a client that knows only the URL finds everything', async () => {
