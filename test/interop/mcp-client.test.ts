@@ -11,9 +11,9 @@ import {
 } from '@modelcontextprotocol/client'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { rejectionOf } from '../support/oauth-requests.js'
-import { type Place, SCOPE, startPlace } from './protected-mcp-server.js'
+import { MORE, type Place, SCOPE, startPlace } from './protected-mcp-server.js'
 
-/** The MCP client of 2026 (`@modelcontextprotocol/client` 2), unmodified, at a server that telnyxAuth() protects. */
+/** The MCP client of 2026 (`@modelcontextprotocol/client` 2), unmodified, at a server that mcpAuth() guards. */
 
 const CALLBACK = 'http://127.0.0.1/callback'
 
@@ -142,4 +142,20 @@ it('a registration with malformed metadata is refused, and the client says so', 
   const { connected } = connect(place, agent)
   expect(await rejectionOf(connected)).toBeInstanceOf(RegistrationRejectedError)
   expect([agent.client, agent.visited, place.issuer.clients]).toEqual([undefined, [], []])
+})
+
+it('a tool that needs another scope: the client asks for it beside those that it has, and calls it again', async () => {
+  const place = await startPlace({ mcp: true })
+  const agent = new Agent({ token_endpoint_auth_method: 'none' })
+  const client = await signIn(place, agent)
+  expect(agent.stored?.refresh_token).toBeDefined()
+  expect(await rejectionOf(client.callTool({ name: 'send' }))).toBeInstanceOf(UnauthorizedError)
+  expect(agent.visited.at(-1)?.searchParams.get('scope')).toBe(`${SCOPE} ${MORE}`)
+  const callback = new URL(await place.issuer.authorize(agent.visited.at(-1) ?? '', { subject: 'user-1' }))
+  const again = connect(place, agent)
+  await again.connected
+  await again.transport.finishAuth(callback.searchParams)
+  expect(await again.client.callTool({ name: 'send' })).toMatchObject({
+    content: [{ type: 'text', text: 'sent' }],
+  })
 })

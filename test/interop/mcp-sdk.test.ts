@@ -23,9 +23,9 @@ import type {
 import { decodeJwt } from 'jose'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { rejectionOf } from '../support/oauth-requests.js'
-import { type Place, SCOPE, startPlace } from './protected-mcp-server.js'
+import { MORE, type Place, SCOPE, startPlace } from './protected-mcp-server.js'
 
-/** The official MCP SDK signs in at the mock issuer, at an MCP server that telnyxAuth() protects. */
+/** The official MCP SDK signs in at the mock issuer, at an MCP server that mcpAuth() guards. */
 
 const CALLBACK = 'http://127.0.0.1/callback'
 
@@ -454,5 +454,30 @@ describe('step by step', () => {
     })
     expect(response.status).toBe(401)
     expect(response.headers.get('www-authenticate')).toMatch(/error="invalid_token"/)
+  })
+})
+
+describe('a tool that needs another scope', () => {
+  const send = (client: Client) => client.callTool({ name: 'send' }).then(({ content }) => content)
+
+  it('without a refresh token: the client asks for all scopes of the challenge, and calls it again', async () => {
+    const place = await startPlace({ mcp: true })
+    const agent = new Agent({ grant_types: ['authorization_code'] })
+    const client = await signIn(place, agent)
+    if (agent.kept) delete agent.kept.refresh_token
+    expect(await rejectionOf(send(client))).toBeInstanceOf(UnauthorizedError)
+    expect(agent.visited.at(-1)?.searchParams.get('scope')).toBe(`${SCOPE} ${MORE}`)
+    const { transport } = connect(place.endpoint, agent)
+    await transport.finishAuth((await decide(place, agent)).get('code') ?? '')
+    const again = connect(place.endpoint, agent)
+    await again.client.connect(again.transport)
+    expect(await send(again.client)).toEqual([{ type: 'text', text: 'sent' }])
+  })
+
+  // Not ours to change: it refreshes, gets the same scopes, and ends.
+  it('with a refresh token: the client gives up, and nothing runs', async () => {
+    const place = await startPlace({ mcp: true })
+    const client = await signIn(place, new Agent())
+    await expect(send(client)).rejects.toThrow('Server returned 403 after trying upscoping')
   })
 })

@@ -17,9 +17,16 @@ export interface Place {
   readonly settled: Promise<void>
 }
 
-/** Starts the mock issuer and, on a port of its own, an MCP server that `mcpAuth()` guards. */
-export async function startPlace(): Promise<Place> {
-  const issuer = await createMockIssuer({ algorithm: 'ES256', clients: [] })
+/** The scope that its tool `send` requires beside it. */
+export const MORE = 'messaging.write'
+
+/**
+ * Starts the mock issuer and, on a port of its own, an MCP server that `mcpAuth()` guards.
+ *
+ * @param mcp the option of the mock issuer; the server then has the tool `send`
+ */
+export async function startPlace({ mcp = false }: { mcp?: boolean } = {}): Promise<Place> {
+  const issuer = await createMockIssuer({ algorithm: 'ES256', clients: [], mcp })
   onTestFinished(() => issuer.close())
   const issuerUrl = await issuer.listen()
   const app = express()
@@ -30,6 +37,7 @@ export async function startPlace(): Promise<Place> {
       issuer: issuerUrl,
       audience,
       scopes: [SCOPE],
+      toolScopes: { send: [MORE] },
       profile: 'rfc9068',
       protectedResource: { resource: audience },
     }),
@@ -39,6 +47,10 @@ export async function startPlace(): Promise<Place> {
     server.registerTool('whoami', { description: 'Who calls' }, ({ authInfo }) => ({
       content: [{ type: 'text', text: `${authInfo?.clientId} may ${authInfo?.scopes.join(' and ')}` }],
     }))
+    if (mcp)
+      server.registerTool('send', { description: 'Sends' }, () => ({
+        content: [{ type: 'text', text: 'sent' }],
+      }))
     const transport = new StreamableHTTPServerTransport({})
     response.on('close', () => void server.close())
     await server.connect(transport)
