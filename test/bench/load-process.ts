@@ -1,6 +1,7 @@
 import { createHistogram } from 'node:perf_hooks'
 import autocannon from 'autocannon'
 import { answerQuestions } from './helper-process.js'
+import type { Call } from './server.js'
 
 const CONNECTIONS = 50
 
@@ -10,6 +11,8 @@ export interface Order {
   readonly tokens: 'one' | 'thousand' | 'new'
   /** A fixed number: CPU time per request is then comparable between servers. */
   readonly requests: number
+  /** What each request is, where it is not a `GET`. */
+  readonly call?: Call
 }
 
 /** What came back. */
@@ -32,7 +35,7 @@ answerQuestions(async (question) => {
   return {}
 })
 
-async function load({ url, tokens: kind, requests: amount }: Order): Promise<Load> {
+async function load({ url, tokens: kind, requests: amount, call }: Order): Promise<Load> {
   const tokens = supply[kind]
   let connected = 0
   const options = {
@@ -42,7 +45,7 @@ async function load({ url, tokens: kind, requests: amount }: Order): Promise<Loa
     // How often it looks whether all is done. By default, it waits for the next whole second.
     sampleInt: 20,
     setupClient: (client: autocannon.Client) => {
-      client.setRequests(share(tokens, connected++))
+      client.setRequests(share(tokens, connected++, call))
     },
   }
   // In microseconds: autocannon's own latencies are whole milliseconds.
@@ -70,8 +73,8 @@ async function load({ url, tokens: kind, requests: amount }: Order): Promise<Loa
 }
 
 /** The tokens of one connection: each connection has others, where there are enough. */
-function share(tokens: readonly string[], connection: number): autocannon.Request[] {
+function share(tokens: readonly string[], connection: number, call: Call | undefined): autocannon.Request[] {
   const own = tokens.filter((_, index) => index % CONNECTIONS === connection % CONNECTIONS)
   const sent = own.length > 0 ? own : tokens
-  return sent.map((token) => ({ headers: { authorization: `Bearer ${token}` } }))
+  return sent.map((token) => ({ ...call, headers: { ...call?.headers, authorization: `Bearer ${token}` } }))
 }

@@ -8,6 +8,7 @@ export const SECTIONS: Readonly<Record<string, () => Promise<(plan: Plan) => Pro
   'in-flight': async () => (await import('./sections/in-flight.js')).measureInFlight,
   refusals: async () => (await import('./sections/refusals.js')).measureRefusals,
   servers: async () => (await import('./sections/servers.js')).measureServers,
+  mcp: async () => (await import('./sections/mcp.js')).measureMcp,
   growth: async () => (await import('./sections/growth.js')).measureGrowth,
   flood: async () => (await import('./sections/flood.js')).measureFlood,
   start: async () => (await import('./sections/start.js')).measureStart,

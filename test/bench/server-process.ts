@@ -20,6 +20,7 @@ const FRAMEWORKS: Readonly<
 > = {
   express: async () => (await import('./servers/express.js')).createExpress,
   koa: async () => (await import('./servers/koa.js')).createKoa,
+  mcp: async () => (await import('./servers/mcp.js')).createMcp,
   fastify: async () => (await import('./servers/fastify.js')).createFastify,
 }
 

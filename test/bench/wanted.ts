@@ -61,6 +61,12 @@ const WANTED: readonly Wanted[] = [
   { name: 'servers/koa/floor', what: 'for comparison: Koa with an empty middleware / bare' },
   { name: 'servers/fastify/bare', what: 'Fastify with ours / bare', atMost: 1.25 },
   { name: 'servers/fastify/floor', what: 'for comparison: Fastify with an empty hook / bare' },
+  {
+    name: 'mcp/ours',
+    what: "a tool call, CPU: `mcpAuth` / the SDK's `requireBearerAuth` without a check",
+    atMost: 1.1,
+  },
+  { name: 'mcp/toolScopes', what: 'the same, with `toolScopes`', atMost: 1.1 },
   { name: 'growth/issuers/first', what: '1,000 issuers / one, first check', atMost: 1.3 },
   { name: 'growth/issuers/repeated', what: '1,000 issuers / one, repeated token', atMost: 1.3 },
   { name: 'growth/keys', what: '100 keys / one', atMost: 1.3 },
