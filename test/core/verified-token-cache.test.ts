@@ -313,6 +313,18 @@ describe('attack 43: the limits', () => {
     expect(fates.filter((each) => each === 'checked')).toHaveLength(1)
   })
 
+  it('expired tokens hold no places: as many live ones as fit are soon known, in any order', async () => {
+    const { clock, fate } = createService(key, { cache: { maxEntries: 1000 } })
+    for (let n = 0; n < 1000; n++) expect(await fate(newToken({ exp: NOW + 100 }))).toBe('checked')
+    clock.advance(200)
+    const live = Array.from({ length: 500 }, () => newToken())
+    for (const each of live) expect(await fate(each)).toBe('checked')
+    const fates: string[] = []
+    for (let round = 0; round < 2; round++) for (const each of live) fates.push(await fate(each))
+    // At most two checks of each.
+    expect(fates.slice(500)).toEqual(live.map(() => 'known'))
+  })
+
   it('a cache that is full by bytes does the same', async () => {
     const { fate } = createService(key, { cache: { maxEntries: 1000 } })
     // Each takes about 12 KB of itself and 9 KB of claims, where 4 KB are allowed for an entry.

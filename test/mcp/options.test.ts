@@ -1,3 +1,4 @@
+import { type Authenticator, createAuthenticator } from '@telnyx-auth/core/adapter'
 import { createMcpGate, type McpGate } from '@telnyx-auth/mcp'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -266,6 +267,18 @@ describe('other options', () => {
     const headers = new Headers(result?.answer?.headers)
     expect(headers.get('www-authenticate')).toContain('scope="read"')
     expect(headers.get('access-control-allow-origin')).toBe('*')
+  })
+
+  it('a polluted Object.prototype accepts no other audience in other adapters', async () => {
+    Object.defineProperty(Object.prototype, 'slashAfterHost', { value: true, configurable: true })
+    let verifier: Authenticator['verifier']
+    try {
+      verifier = createAuthenticator({ ...base, audience: 'https://api.example.com' }).verifier
+    } finally {
+      Reflect.deleteProperty(Object.prototype, 'slashAfterHost')
+    }
+    const other = await issuer.issueToken({ audience: 'https://api.example.com/', scopes: ['read'] })
+    await expect(verifier.verify(other)).rejects.toMatchObject({ code: 'ERR_AUDIENCE_NOT_ALLOWED' })
   })
 
   it('origins of extensions and desktop applications', async () => {

@@ -15,7 +15,7 @@ export const VARIABLES: readonly string[] =
   )
 /** Members of documents of the issuer, of errors and of internal objects. */
 export const OTHERS: readonly string[] =
-  'jwks_uri introspection_endpoint use kty crv claim message reason hint cause error description errorDescription resourceMetadata requiredScopes retryAfterSeconds status code cached if-none-match authorization body form loaded waitMs redirected'.split(
+  'jwks_uri introspection_endpoint use kty crv claim message reason hint cause error description errorDescription resourceMetadata requiredScopes retryAfterSeconds status code cached if-none-match authorization body form loaded waitMs redirected slashAfterHost challengeScopes'.split(
     ' ',
   )
 

@@ -72,8 +72,8 @@ const MIN_TOTAL_BYTES = 1024 * 1024
 const MIN_ENTRIES_FOR_DOORKEEPER = 1000
 
 /**
- * How many of a token's last characters are its key: 192 bits of the signature. So many bits are not guessed, and no two tokens
- * share them by chance.
+ * How many of a token's last characters are its key: about 190 bits of the signature. So many bits are not guessed, and no two
+ * tokens share them by chance.
  */
 const KEY_LENGTH = 32
 
@@ -116,7 +116,9 @@ export class VerifiedTokenCache {
     const until = Math.min(exp * 1000, now * 1000 + this.#maxAgeMs)
     // Not of the token that the caller presented: this part would keep its whole header in memory.
     const key = keyOf(token)
-    if (!(until > now * 1000) || !this.#admits(key)) return
+    if (!(until > now * 1000)) return
+    this.#entries.removeExpired(now * 1000)
+    if (!this.#admits(key)) return
     const bytes =
       this.#sizes.of(token) + this.#sizes.of(claims) + this.#sizes.of(scopes) + this.#sizes.of(audience)
     this.#entries.set(key, verified, ENTRY_BYTES + bytes, until)

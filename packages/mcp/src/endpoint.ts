@@ -26,14 +26,14 @@ import { type ResolvedEndpoint, resolveEndpoint } from './options.js'
 /** What a request is for: the metadata of the resource, or the endpoint. */
 export type Purpose = 'metadata' | 'endpoint'
 
-/** Where the middleware stands, as far as the framework tells. */
+/** Where the middleware stands, as far as the framework tells. With every member: none may come from a polluted prototype. */
 export interface Place {
   /** The URL by which the framework routes the request, where it may be another one than in the request. */
-  readonly url?: string | undefined
+  readonly url: string | undefined
   /** Whether the middleware is part of an application or a router that is mounted below some path. */
-  readonly isMounted?: boolean | undefined
+  readonly isMounted: boolean
   /** Whether the middleware is part of a route. Then it guards the route, whatever its path is. */
-  readonly isInRoute?: boolean | undefined
+  readonly isInRoute: boolean
 }
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'
@@ -75,7 +75,7 @@ export class McpEndpoint {
   }
 
   /** What a request is for; `undefined` when it is neither for the endpoint nor for its metadata. */
-  purposeOf(request: AuthenticatableRequest, place: Place = {}): Purpose | undefined {
+  purposeOf(request: AuthenticatableRequest, place: Place): Purpose | undefined {
     const asked = requestedUrl(request)
     const { method } = request
     if (
@@ -86,7 +86,7 @@ export class McpEndpoint {
     if (place.isInRoute) return 'endpoint'
     // Middleware may have changed the URL before the framework routes the request.
     for (const url of new Set([asked, request.url, place.url]))
-      if (url !== undefined && this.#path.leadsHere(url, place.isMounted ?? false)) return 'endpoint'
+      if (url !== undefined && this.#path.leadsHere(url, place.isMounted)) return 'endpoint'
     return undefined
   }
 

@@ -33,7 +33,7 @@ export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOpti
       url: `${baseUrl}${url}`,
       isMounted: baseUrl !== '',
       // Express leaves the route on a request that has left it.
-      isInRoute: route?.stack?.some(({ handle }) => handle === self),
+      isInRoute: route?.stack?.some(({ handle }) => handle === self) ?? false,
     })
     if (!purpose) {
       next()

@@ -50,7 +50,11 @@ async function protect(fastify: FastifyInstance, options: McpAuthOptions): Promi
     })
 
   fastify.addHook('onRequest', (request, reply, done) => {
-    const purpose = endpoint.purposeOf(request.raw, { isMounted: fastify.prefix !== '' })
+    const purpose = endpoint.purposeOf(request.raw, {
+      url: undefined,
+      isMounted: fastify.prefix !== '',
+      isInRoute: false,
+    })
     if (!purpose) {
       done()
       return

@@ -61,7 +61,7 @@ export function createMcpGate<Claims extends object = JwtClaims>(
   const endpoint = new McpEndpoint(options)
   return {
     async handle(request, given) {
-      const purpose = endpoint.purposeOf(request)
+      const purpose = endpoint.purposeOf(request, { url: undefined, isMounted: false, isInRoute: false })
       if (!purpose) return undefined
       const headers = new Headers(purpose === 'endpoint' ? endpoint.scriptHeaders(request) : undefined)
       let authInfo: AuthInfo | undefined

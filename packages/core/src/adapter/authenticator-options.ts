@@ -1,5 +1,5 @@
 import { systemClock } from '../base/clock.js'
-import { ownMembers } from '../base/own-members.js'
+import { ownMember, ownMembers } from '../base/own-members.js'
 import { otherSpellingOfHost } from '../base/url.js'
 import { isVerifierOfAnotherCopy, TokenVerifier, type Verifier } from '../create-verifier.js'
 import { checkNames, describe, isPlainObject } from '../errors/check-options.js'
@@ -146,7 +146,8 @@ export function resolveAuthenticatorOptions(
 type Protection = Pick<ResolvedAuthenticatorOptions, 'verifier' | 'policy' | 'resource'>
 
 /** A verifier for this adapter alone: its default policy and its resource are those of the adapter. */
-function protect(options: unknown, { slashAfterHost }: AuthenticatorTraits): Protection {
+function protect(options: unknown, traits: AuthenticatorTraits): Protection {
+  const slashAfterHost = ownMember(traits, 'slashAfterHost') === true
   const resolved = resolveOptions(options, process.env)
   const verifier = new TokenVerifier(slashAfterHost ? withSlashAfterHost(resolved) : resolved, systemClock)
   return { verifier, policy: verifier.compile(undefined), resource: verifier.protectedResourceMetadata() }

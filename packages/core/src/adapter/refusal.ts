@@ -1,4 +1,4 @@
-import { ownMembers } from '../base/own-members.js'
+import { isPollution, ownMembers } from '../base/own-members.js'
 import { asError, withChallengeContext } from '../errors/challenge-context.js'
 import { toResponse } from '../errors/error-response.js'
 import type { CompiledPolicy } from '../policy/policy.js'
@@ -40,9 +40,18 @@ export function withContextOf(
   handle?: RequestHandle,
 ): unknown {
   return withChallengeContext(error, {
-    requiredScopes: handle?.challengeScopes?.(error) ?? unionOfScopes([policy.requiredScopes, ...scopes]),
+    requiredScopes:
+      (handle && challengeScopesOf(handle, error)) ?? unionOfScopes([policy.requiredScopes, ...scopes]),
     resourceMetadata: resource?.url,
   })
+}
+
+/** A copy: the adapter keeps its list. */
+function challengeScopesOf(handle: RequestHandle, error: Error): readonly string[] | undefined {
+  // Most handles have no such member, and must not inherit one from a polluted `Object.prototype`.
+  if (isPollution(handle, 'challengeScopes')) return undefined
+  const scopes = handle.challengeScopes?.(error)
+  return scopes && [...scopes]
 }
 
 function scopesOfRoute(handle: RequestHandle): readonly (readonly string[])[] {

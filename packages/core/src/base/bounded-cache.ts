@@ -2,12 +2,16 @@ interface Entry<V> {
   readonly value: V
   readonly bytes: number
   readonly until: number
+  /** Counted from 1, in the order of insertion. */
+  readonly number: number
   /** Whether the entry was read since the sweep pointer last passed it. */
   visited: boolean
 }
 
 /** The most visited entries that one eviction passes. No single caller pays for a sweep over the whole cache. */
 const MAX_SWEEP = 100
+/** How many entries each insertion looks at, and removes if they are expired: they must not take the place of others. */
+const EXPIRY_STEPS = 2
 
 /**
  * A cache with limits of number, size and time. Eviction is SIEVE (NSDI 2024): a pointer sweeps from old to new, clears
@@ -23,8 +27,13 @@ export class BoundedCache<V> {
   readonly #maxBytes: number
   /** In the order of insertion. */
   readonly #entries = new Map<string, Entry<V>>()
+  #inserted = 0
   #pointer: Iterator<string> | undefined
-  /** The number of entries that were deleted since the pointer last moved. */
+  /** The newest entry when the sweep began. It ends there: it would never get back to the old entries if it followed new ones. */
+  #sweepEnd = 0
+  /** Looks for expired entries, from old to new. */
+  #expiry: Iterator<string> | undefined
+  /** The number of entries that were deleted since the pointers last moved. */
   #deletedSinceMove = 0
   #bytes = 0
 
@@ -59,7 +68,7 @@ export class BoundedCache<V> {
     const replaces = this.delete(key)
     if (bytes > this.#maxBytes || this.#maxEntries < 1) return
     while (this.#entries.size > 0 && !this.#hasRoomFor(bytes)) this.#evictOne()
-    this.#entries.set(key, { value, bytes, until, visited: replaces })
+    this.#entries.set(key, { value, bytes, until, number: ++this.#inserted, visited: replaces })
     this.#bytes += bytes
   }
 
@@ -70,8 +79,23 @@ export class BoundedCache<V> {
     this.#entries.delete(key)
     this.#bytes -= entry.bytes
     // An iterator that does not move keeps every earlier table of its map in memory, with the deleted entries.
-    if (++this.#deletedSinceMove > this.#entries.size) this.#pointer = undefined
+    if (++this.#deletedSinceMove > this.#entries.size) this.#pointer = this.#expiry = undefined
     return true
+  }
+
+  /**
+   * Removes a few expired entries, if it finds some. All are found in time if it is called with every insertion.
+   *
+   * @param now milliseconds, by the clock of `until`
+   */
+  removeExpired(now: number): void {
+    for (let step = 0; step < EXPIRY_STEPS; step++) {
+      this.#expiry ??= this.#entries.keys()
+      const { value: key, done } = this.#expiry.next()
+      const entry = done ? undefined : this.#entries.get(key)
+      if (!entry) this.#expiry = undefined
+      else if (!(entry.until > now)) this.delete(key)
+    }
   }
 
   #hasRoomFor(bytes: number): boolean {
@@ -80,11 +104,14 @@ export class BoundedCache<V> {
 
   #evictOne(): void {
     for (let passed = 0; ; passed++) {
-      this.#pointer ??= this.#entries.keys()
+      if (!this.#pointer) {
+        this.#pointer = this.#entries.keys()
+        this.#sweepEnd = this.#inserted
+      }
       this.#deletedSinceMove = 0
       const { value: key, done } = this.#pointer.next()
       const entry = done ? undefined : this.#entries.get(key)
-      if (!entry) this.#pointer = undefined
+      if (!entry || entry.number > this.#sweepEnd) this.#pointer = undefined
       else if (entry.visited && passed < MAX_SWEEP) entry.visited = false
       else {
         this.delete(key)
