@@ -90,7 +90,7 @@ describe.each<[string, Create, (verifier: ReturnType<Create>) => express.Request
     expect(JSON.parse(response.body).error).toBe('insufficient_scope')
   })
 
-  it('an outage: 500 without a challenge, so that nobody is sent to sign in', async () => {
+  it('an outage: 500 without a challenge, so that users are not sent to sign in', async () => {
     const down = 'http://127.0.0.1:9'
     const response = await get(await issue({ claims: { iss: down } }), { issuer: down, timeoutMs: 1000 })
     expect(response.status).toBe(500)

@@ -19,7 +19,7 @@ export interface Body {
 const MAX_BATCH_SIZE = 100
 
 /**
- * Decodes a body as the transports do: UTF-8 without a byte order mark, whatever charset or encoding the request names. Of repeated
+ * Decodes a body as the transports do: UTF-8 without a byte order mark. The charset and the encoding that the request names make no difference. Of repeated
  * members, the last one counts.
  */
 function decodeBody(bytes: Uint8Array, isNew: boolean): Body {
@@ -55,7 +55,7 @@ export async function scopesNeeded(value: unknown, scopesOf: ScopesOf): Promise<
 
 /** The answer to a body whose messages are not looked at; `undefined` for every other one. */
 export function refuseBody(body: BodyResult, maxBytes: number, isHttp1: boolean): Answer | undefined {
-  // The caller closed the connection. Nobody reads the answer.
+  // The caller closed the connection, and does not read the answer.
   if (body === 'gone') return jsonRpcError(400, -32700, 'Parse error: the request body is not complete')
   if (body === 'too-large') {
     const message = `Payload Too Large: Request body must not exceed ${maxBytes} bytes`

@@ -32,7 +32,7 @@ export interface Place {
   readonly url: string | undefined
   /** Whether the middleware is part of an application or a router that is mounted below some path. */
   readonly isMounted: boolean
-  /** Whether the middleware is part of a route. Then it guards the route, whatever its path is. */
+  /** Whether the middleware is part of a route. Then it guards the route with any path. */
   readonly isInRoute: boolean
 }
 
@@ -205,12 +205,17 @@ export async function settled(work: () => Awaitable<Decision>): Promise<Outcome>
 
 /** Whether the token was accepted, or lacks scopes only: then the operation decides. */
 export function isForOperation(outcome: Outcome): boolean {
-  if ('error' in outcome) return isTelnyxAuthError(outcome.error) && outcome.error.status === 403
+  if (isError(outcome)) return isTelnyxAuthError(outcome.error) && outcome.error.status === 403
   return outcome.decision === undefined || outcome.decision.status === 403
 }
 
+/** Its own member: `Object.prototype` may be polluted with one of that name. */
+function isError(outcome: Outcome): outcome is Extract<Outcome, { readonly error: unknown }> {
+  return Object.hasOwn(outcome, 'error')
+}
+
 export function unwrap(outcome: Outcome): Answer | undefined {
-  if ('error' in outcome) throw outcome.error
+  if (isError(outcome)) throw outcome.error
   return outcome.decision
 }
 

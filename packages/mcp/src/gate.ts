@@ -49,7 +49,7 @@ export interface McpGate {
  * })
  * async function serve(req, res) {
  *   const result = await gate.handle(req)
- *   if (!result) return res.writeHead(404).end() // not the endpoint: nobody was authenticated
+ *   if (!result) return res.writeHead(404).end() // not the endpoint: the caller is unknown
  *   if (result.answer) return res.writeHead(result.answer.status, result.answer.headers).end(result.answer.body)
  *   for (const [name, value] of Object.entries(result.headers)) res.setHeader(name, value)
  *   await transport.handleRequest(req, res, result.body)

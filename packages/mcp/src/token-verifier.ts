@@ -13,7 +13,7 @@ export interface TokenVerifier {
    * Verifies an access token.
    *
    * @throws the error class of the SDK: for a token that is refused, one that `requireBearerAuth` answers with 401 or 403; while
-   *   the issuer cannot be reached, one that it answers with 500, so that nobody is sent to sign in again
+   *   the issuer cannot be reached, one that it answers with 500, so that users are not sent to sign in again
    */
   verifyAccessToken(token: string): Promise<AuthInfo>
 }
