@@ -22,7 +22,7 @@ it('the verified-token cache takes no more memory than promised, with any conten
   const core = await compileCore()
   // Machine code of V8 and threads that collect garbage would distort the result, differently in each run.
   const flags = ['--expose-gc', '--single-threaded', '--no-opt', '--no-sparkplug']
-  const argv = [...flags, PROBE, core, String(scale(256, 600))]
+  const argv = [...flags, PROBE, core, String(scale(160, 600))]
   const { stdout } = await promisify(execFile)(process.execPath, argv, { timeout: scale(50_000, 600_000) })
   const results: Result[] = JSON.parse(stdout)
   const inMiB = (bytes: number) => (bytes / 1024 / 1024).toFixed(2)
