@@ -45,6 +45,7 @@ export class IntrospectionCache {
   set(digest: string, response: IntrospectionResponse, bytes: number, isVerified: boolean): void {
     const { cacheMs, inactiveCacheMs } = this.#options
     const now = this.#clock.monotonic()
+    for (const cache of [this.#inactive, this.#active, this.#wasActive]) cache.removeExpired(now)
     if (response.state !== 'active') {
       // The other lane may have cached that the token is active.
       this.#active.delete(digest)
