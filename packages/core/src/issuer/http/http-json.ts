@@ -80,6 +80,9 @@ function isTransient({ reason, status, retryAfterSeconds }: IssuerFailure): bool
   return reason === 'network' || (reason === 'status' && [500, 502, 503, 504].includes(status ?? 0))
 }
 
+/** The same error for each request: to create one, with its stack trace, takes longer than the rest of an abort. */
+const NOT_NEEDED = new DOMException('The response is not needed any more', 'AbortError')
+
 /** Sends one request and reads its response, within the limits. */
 async function sendOnce(
   request: JsonRequest,
@@ -142,7 +145,7 @@ async function sendOnce(
   } finally {
     timeout.catch(() => undefined)
     // A response that was not read to its end, or has not arrived, does not hold its connection.
-    abort.abort()
+    abort.abort(NOT_NEEDED)
     cancelBody(reader)
   }
 }
