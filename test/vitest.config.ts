@@ -19,6 +19,10 @@ const isolated = [
   'adapters/production.test.ts',
   // It mocks a module that other files have loaded before.
   'mock-issuer/faults.test.ts',
+  // Playwright and oidc-provider use AsyncLocalStorage, which makes each promise of their process slower (Node 20).
+  'interop/oidc-provider.test.ts',
+  'mcp/browser.test.ts',
+  'mock-issuer/browser.test.ts',
   // It takes long: a short file is otherwise run last, with one core idle.
   'core/cache-memory.test.ts',
 ]

@@ -3,6 +3,7 @@ import { beforeAll, expect, it, onTestFinished } from 'vitest'
 import { startServer } from '../support/http.js'
 import type { HttpClient } from '../support/http-client.js'
 import { AUDIENCE } from '../support/outcome.js'
+import { scale } from '../support/scale.js'
 import { harnesses } from './contract/all.js'
 import type { Harness, Setup } from './contract/harness.js'
 
@@ -251,7 +252,13 @@ it('nothing is polluted', () => {
 
 // Each name once for all frameworks: what V8 knows about objects is void whenever `Object.prototype` changes.
 it.each(Object.keys(POLLUTION))('%s, polluted after the start of an API and before it', async (name) => {
-  const affected = apis.filter(({ names }) => names.includes(name))
+  // In the suite, each name meets every request, but each API half of them.
+  const affected = apis
+    .filter(({ names }) => names.includes(name))
+    .map((api, round) => {
+      const sent = api.sent.filter((_, index) => (index + round) % 2 < scale(1, 2))
+      return { ...api, sent, expected: Object.fromEntries(sent.map(([what]) => [what, api.expected[what]])) }
+    })
   onTestFinished(() => clean(name))
   pollute(name, POLLUTION[name])
   const decided = await Promise.allSettled(

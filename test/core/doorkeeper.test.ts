@@ -22,10 +22,10 @@ it.each([1, 2, 3, 1000, 1_000_000])(
   (size) => {
     const doorkeeper = new Doorkeeper(size)
     const keys = createKeys(Math.min(size, 20_000), 'key')
-    for (const key of keys) expect(doorkeeper.sawBefore(key)).toBe(false)
+    expect(keys.filter((key) => doorkeeper.sawBefore(key))).toEqual([])
     const known = keys.filter((key) => doorkeeper.sawBefore(key)).length
     expect(known).toBeGreaterThanOrEqual(Math.floor(keys.length * 0.8))
-    for (const key of createKeys(1000, 'other')) expect(doorkeeper.sawBefore(key)).toBe(false)
+    expect(createKeys(1000, 'other').filter((key) => doorkeeper.sawBefore(key))).toEqual([])
   },
 )
 

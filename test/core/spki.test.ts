@@ -2,13 +2,13 @@ import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { encodeSpki } from '../../packages/core/src/testing.js'
 import { takeRsaKeyPair } from '../support/rsa-keys.js'
+import { scale } from '../support/scale.js'
 
 /** The SubjectPublicKeyInfo of a JWK is byte by byte the one that Node encodes. */
 
 const pairs = {
-  'RSA 2048': takeRsaKeyPair,
-  'RSA 2056, exponent 3': () => generateKeyPairSync('rsa', { modulusLength: 2056, publicExponent: 3 }),
-  'RSA 3072': () => generateKeyPairSync('rsa', { modulusLength: 3072 }),
+  'RSA 2048': () => takeRsaKeyPair(),
+  'RSA 2056, exponent 3': () => takeRsaKeyPair({ modulusLength: 2056, publicExponent: 3 }),
   'P-256': () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
   'P-384': () => generateKeyPairSync('ec', { namedCurve: 'P-384' }),
   'P-521': () => generateKeyPairSync('ec', { namedCurve: 'P-521' }),
@@ -23,7 +23,7 @@ function jwkOf(make: () => { publicKey: ReturnType<typeof createPublicKey> }) {
 describe('a public key as a SubjectPublicKeyInfo', () => {
   it.each(Object.entries(pairs))('is the one that Node encodes: %s', (name, make) => {
     // Of coordinates, one in 256 begins with a zero.
-    for (let n = 0; n < (name.startsWith('RSA') ? 1 : 300); n++) {
+    for (let n = 0; n < (name.startsWith('RSA') ? 1 : scale(100, 300)); n++) {
       const { jwk, spki } = jwkOf(make)
       expect(encodeSpki({ ...jwk })?.equals(spki)).toBe(true)
     }

@@ -29,7 +29,7 @@ import {
   TokenVerifier,
 } from '../../packages/core/src/testing.js'
 import { jsonResponse } from './answers.js'
-import { takeRsaKeyPair } from './rsa-keys.js'
+import { type RsaKeyKind, takeRsaKeyPair } from './rsa-keys.js'
 
 export const ISSUER = 'https://issuer.example'
 export const AUDIENCE = 'https://api.example.com'
@@ -81,22 +81,17 @@ export interface ForgeKey {
 const CURVES: Readonly<Record<string, string>> = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' }
 
 /** Makes a key for `algorithm`. `rsa` allows keys that are not secure. */
-export function makeKey(
-  algorithm: string,
-  kid: string = `key-${algorithm}`,
-  rsa: { modulusLength?: number; publicExponent?: number } = {},
-): ForgeKey {
+export function makeKey(algorithm: string, kid: string = `key-${algorithm}`, rsa: RsaKeyKind = {}): ForgeKey {
   const { privateKey, publicKey } = generatePair(algorithm, rsa)
   const jwk = { ...publicKey.export({ format: 'jwk' }), kid, use: 'sig', alg: algorithm }
   return { kid, algorithm, privateKey, publicKey, jwk }
 }
 
-function generatePair(algorithm: string, rsa: { modulusLength?: number; publicExponent?: number }) {
+function generatePair(algorithm: string, rsa: RsaKeyKind) {
   const namedCurve = CURVES[algorithm]
   if (namedCurve !== undefined) return generateKeyPairSync('ec', { namedCurve })
   if (algorithm.startsWith('Ed')) return generateKeyPairSync('ed25519')
-  if (Object.keys(rsa).length === 0) return takeRsaKeyPair()
-  return generateKeyPairSync('rsa', { modulusLength: 2048, ...rsa })
+  return takeRsaKeyPair(rsa)
 }
 
 /** The private half of a key as a JWK. */

@@ -1,27 +1,66 @@
-import { generateKeyPairSync, type KeyObject, type webcrypto } from 'node:crypto'
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  type webcrypto,
+} from 'node:crypto'
+import { readFileSync } from 'node:fs'
 
 interface RsaKeyPair {
   readonly privateKey: KeyObject
   readonly publicKey: KeyObject
 }
 
-/** The keys that this worker has generated, and how many of them the present test file has used. */
-const pool: RsaKeyPair[] = []
-let used = 0
+export interface RsaKeyKind {
+  /** In bits: 2048 by default. */
+  readonly modulusLength?: number
+  /** By default 65537. */
+  readonly publicExponent?: number
+}
 
 /**
- * An RSA key of 2048 bits that the calling test file does not have yet. To generate one takes a tenth of a second and more,
- * so a worker keeps its keys for the next test file.
+ * Private keys (PKCS #8, DER, base64), one in a line. They are public: nothing but these tests may use them. To generate a
+ * key takes from a quarter of a second to several seconds, to read one a thousandth.
  */
-export function takeRsaKeyPair(): RsaKeyPair {
-  const pair = pool[used] ?? generateKeyPairSync('rsa', { modulusLength: 2048 })
-  pool[used++] = pair
+const lines = readFileSync(new URL('rsa-keys.txt', import.meta.url), 'utf8')
+  .trim()
+  .split('\n')
+
+const kept: RsaKeyPair[] = lines.map((line) => {
+  const privateKey = createPrivateKey({ key: Buffer.from(line, 'base64'), format: 'der', type: 'pkcs8' })
+  return { privateKey, publicKey: createPublicKey(privateKey) }
+})
+
+/** Those that the present test file has taken. */
+const taken = new Set<RsaKeyPair>()
+
+/** An RSA key that the calling test file does not have yet. */
+export function takeRsaKeyPair({
+  modulusLength = 2048,
+  publicExponent = 65_537,
+}: RsaKeyKind = {}): RsaKeyPair {
+  const isWanted = (pair: RsaKeyPair) => {
+    const details = pair.publicKey.asymmetricKeyDetails
+    return (
+      details?.modulusLength === modulusLength &&
+      details.publicExponent === BigInt(publicExponent) &&
+      !taken.has(pair)
+    )
+  }
+  let pair = kept.find(isWanted)
+  if (pair === undefined) {
+    // For the next test file too.
+    pair = generateKeyPairSync('rsa', { modulusLength, publicExponent })
+    kept.push(pair)
+  }
+  taken.add(pair)
   return pair
 }
 
 /** Called before each test file. */
 export function returnRsaKeyPairs(): void {
-  used = 0
+  taken.clear()
 }
 
 const { generateKey } = crypto.subtle
