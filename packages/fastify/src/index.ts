@@ -85,13 +85,7 @@ function hook(decide: core.Authenticator['authenticate']): Hook {
       setAuth: (auth, { decorator = 'auth' }) => core.setProperty(request, decorator, auth),
       routePolicies: () => core.policiesOf(Reflect.get({ ...request.routeOptions.config }, HANDLERS)),
       responseHeaders: () => [reply, reply.raw],
-      write(answer) {
-        if (reply.sent) return
-        // The status is not set for errors on the way. Bytes, because Fastify adds a charset to the type of a string.
-        reply.headers(answer.headers)
-        reply.code(answer.status)
-        reply.send(answer.body === undefined ? undefined : Buffer.from(answer.body))
-      },
+      write: (answer) => core.writeReply(reply, answer),
       next: done,
     })
   }

@@ -76,13 +76,7 @@ function middleware<State>(
       setAuth: (auth) => core.setProperty(ctx.state, 'auth', auth),
       routePolicies: () => core.policiesOf(handlersOf(self, ctx)),
       responseHeaders: () => [ctx.res],
-      write({ headers, status, body }) {
-        ctx.set(headers)
-        core.cancelStream(ctx.body)
-        Object.assign(ctx, { status, body })
-        // As with errors: where `respond` is false, nothing is sent.
-        if (!ctx.res.headersSent) Reflect.set(ctx, 'respond', true)
-      },
+      write: (answer) => core.writeContext(ctx, answer),
       next,
     })
   }

@@ -40,12 +40,7 @@ async function protect(fastify: FastifyInstance, options: McpAuthOptions): Promi
       routePolicies: () => [],
       challengeScopes: (error) => endpoint.challengeScopes(error),
       responseHeaders: () => [reply, reply.raw],
-      write(answer) {
-        if (reply.sent) return
-        reply.headers(answer.headers)
-        reply.code(answer.status)
-        reply.send(answer.body === undefined ? undefined : Buffer.from(answer.body))
-      },
+      write: (answer) => core.writeReply(reply, answer),
       next: done,
     })
 

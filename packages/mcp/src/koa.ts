@@ -60,13 +60,7 @@ export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOpti
         routePolicies: () => [],
         challengeScopes: (error) => endpoint.challengeScopes(error),
         responseHeaders: () => [ctx.res],
-        write({ headers, status, body }) {
-          ctx.set(headers)
-          core.cancelStream(ctx.body)
-          Object.assign(ctx, { status, body })
-          // As with errors: where `respond` is false, nothing is sent.
-          if (!ctx.res.headersSent) Reflect.set(ctx, 'respond', true)
-        },
+        write: (answer) => core.writeContext(ctx, answer),
         next,
       },
     )

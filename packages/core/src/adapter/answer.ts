@@ -45,6 +45,55 @@ export function writeAnswer(response: ServerResponse, answer: Answer): void {
   }
 }
 
+/** The part of a Fastify reply that {@link writeReply} uses. */
+export interface Reply {
+  readonly sent: boolean
+  headers(headers: Record<string, string>): unknown
+  code(status: number): unknown
+  send(body: Uint8Array | undefined): unknown
+}
+
+/**
+ * Writes an answer to a Fastify reply. Does nothing when something has been sent already.
+ *
+ * @example
+ * ```ts
+ * write: (answer) => writeReply(reply, answer)
+ * ```
+ */
+export function writeReply(reply: Reply, { status, headers, body }: Answer): void {
+  if (reply.sent) return
+  // The status comes last: an error while headers are set must not get it.
+  reply.headers(headers)
+  reply.code(status)
+  // Bytes, because Fastify adds a charset to the type of a string.
+  reply.send(body === undefined ? undefined : Buffer.from(body))
+}
+
+/** The part of a Koa context that {@link writeContext} uses. */
+export interface ResponseContext {
+  readonly res: { readonly headersSent?: boolean | undefined }
+  status: number
+  body: unknown
+  set(headers: Record<string, string>): void
+}
+
+/**
+ * Writes an answer to a Koa context, in place of what earlier middleware has set. Koa sends it later.
+ *
+ * @example
+ * ```ts
+ * write: (answer) => writeContext(ctx, answer)
+ * ```
+ */
+export function writeContext(ctx: ResponseContext, { status, headers, body }: Answer): void {
+  ctx.set(headers)
+  cancelStream(ctx.body)
+  Object.assign(ctx, { status, body })
+  // Where earlier middleware has set `respond` to false, Koa would not send it.
+  if (!ctx.res.headersSent) Reflect.set(ctx, 'respond', true)
+}
+
 /**
  * Ends a stream that earlier middleware has left as the body of the response.
  *
