@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import {
   isPending,
   lifetimeOf,
+  NO_BOUND_TOKENS,
   resolveOptions,
   type Signed,
   TrustedIssuer,
@@ -292,7 +293,7 @@ describe('selection', () => {
     // ES384 is verified in the thread pool, so the set can be replaced meanwhile.
     const { clock, issuer } = await createPair({ issuer: { algorithm: 'ES384' } })
     const options = resolveOptions({ audience: null, fetch: issuer.fetch }, {})
-    const { keySet } = new TrustedIssuer(options.issuers[0], { ...options, clock })
+    const { keySet } = new TrustedIssuer(options.issuers[0], { ...options, clock, sender: NO_BOUND_TOKENS })
     const old = await keySet.getKeys()
     await issuer.rotateKeys({ keepOld: false })
     const signed = signedPartsOf(await issuer.issueToken())
@@ -311,7 +312,7 @@ describe('selection', () => {
     for (const algorithm of ['RS256', 'ES256', 'EdDSA'] as const) {
       const { clock, issuer } = await createPair({ issuer: { algorithm } })
       const options = resolveOptions({ audience: null, fetch: issuer.fetch }, {})
-      const { keySet } = new TrustedIssuer(options.issuers[0], { ...options, clock })
+      const { keySet } = new TrustedIssuer(options.issuers[0], { ...options, clock, sender: NO_BOUND_TOKENS })
       const keys = await keySet.getKeys()
       const token = await issuer.issueToken()
       const [kid] = keys.ids

@@ -1,17 +1,22 @@
 import { type Clock, GuardedClock, systemClock } from './base/clock.js'
 import { type Awaitable, after, isPending } from './base/maybe-async.js'
-import { withChallengeContext } from './errors/challenge-context.js'
-import type { MissingTokenError } from './errors/errors.js'
+import type { DpopChallenge } from './errors/challenge.js'
+import { withChallengeContext, withDpopChallenge } from './errors/challenge-context.js'
+import { ConfigurationError, type MissingTokenError } from './errors/errors.js'
 import type { Health } from './issuer/health.js'
 import { asksAgain } from './issuer/introspection/introspection-decision.js'
+import { readPublicKey } from './issuer/keys/key-material.js'
 import { CompiledPolicy, type Policy } from './policy/policy.js'
 import {
   type AuthenticatableRequest,
   checkCharacters,
   extractBearerToken,
+  extractCredentials,
+  schemeOf,
   whyTokenIsMissing,
 } from './request/authorization-header.js'
 import { createProtectedResource, type ProtectedResourceMetadata } from './resource/protected-resource.js'
+import { createSenderCheck, type SenderCheck } from './sender/check-sender.js'
 import { isObserved, missingToken, observed, observedRefusal, type Trace } from './telemetry/observe.js'
 import type { Auth } from './token/auth.js'
 import type { JwtClaims } from './token/claims.js'
@@ -85,14 +90,26 @@ export class TokenVerifier implements Verifier {
 
   readonly #options: ResolvedOptions
   readonly #clock: Clock
+  readonly #sender: SenderCheck
   readonly #pipeline: VerificationPipeline
   readonly #resource: ProtectedResourceMetadata | undefined
 
   constructor(options: ResolvedOptions, clock: Clock) {
     this.#options = options
     this.#clock = new GuardedClock(clock)
-    this.#pipeline = new VerificationPipeline(options, this.#clock)
     this.#resource = this.describeResource(options.policy)
+    this.#sender = createSenderCheck(options.dpop, this.#baseUrl, this.#clock, readPublicKey)
+    this.#pipeline = new VerificationPipeline(options, this.#sender, this.#clock)
+    this.supporting(options.policy)
+  }
+
+  get #baseUrl(): string | undefined {
+    return this.#options.baseUrl ?? (this.#resource && new URL(this.#resource.document.resource).origin)
+  }
+
+  /** What challenges say about DPoP; `undefined` where it is not accepted. */
+  get dpopChallenge(): DpopChallenge | undefined {
+    return this.#sender.challenge
   }
 
   verify(token: string, policy?: Policy): Promise<Auth> {
@@ -113,19 +130,24 @@ export class TokenVerifier implements Verifier {
   /**
    * Authenticates a request, or returns `undefined` where it carries no token, and only there. Its errors have no challenge
    * context yet.
+   *
+   * @param provenToken a bound token that was accepted for the same request before: its proof is not used a second time
    */
   authenticateIfPresent(
     request: AuthenticatableRequest,
     policy: CompiledPolicy,
+    provenToken?: string,
   ): Awaitable<Auth | undefined> {
     return isObserved()
-      ? observed(this.#clock, (trace) => this.#extractAndDecide(request, policy, trace))
-      : this.#extractAndDecide(request, policy, undefined)
+      ? observed(this.#clock, (trace) => this.#extractAndDecide(request, policy, trace, provenToken))
+      : this.#extractAndDecide(request, policy, undefined, provenToken)
   }
 
   #decide(token: string, policy: CompiledPolicy): Awaitable<Auth> {
     return isObserved()
-      ? observed(this.#clock, (trace) => this.#pipeline.decide(token, policy, trace))
+      ? observed(this.#clock, (trace) =>
+          this.#pipeline.decide(token, policy, { trace, presented: undefined }),
+        )
       : this.#pipeline.decide(token, policy, undefined)
   }
 
@@ -133,14 +155,32 @@ export class TokenVerifier implements Verifier {
     request: AuthenticatableRequest,
     policy: CompiledPolicy,
     trace: Trace | undefined,
+    provenToken: string | undefined,
+  ): Awaitable<Auth | undefined> {
+    const { getToken, maxTokenBytes, dpop } = this.#options
+    if (dpop) return this.#decidePresented(request, policy, trace, provenToken)
+    const token = getToken ? getToken(request) : extractBearerToken(request, maxTokenBytes)
+    if (token === undefined) return undefined
+    const context = trace && { trace, presented: undefined }
+    return this.#pipeline.decide(token, policy, context, getToken ? undefined : checkCharacters)
+  }
+
+  /** The same where tokens may be bound to a key. */
+  #decidePresented(
+    request: AuthenticatableRequest,
+    policy: CompiledPolicy,
+    trace: Trace | undefined,
+    provenToken: string | undefined,
   ): Awaitable<Auth | undefined> {
     const { getToken, maxTokenBytes } = this.#options
-    if (getToken) {
-      const token = getToken(request)
-      return token === undefined ? undefined : this.#pipeline.decide(token, policy, trace)
-    }
-    const token = extractBearerToken(request, maxTokenBytes)
-    return token === undefined ? undefined : this.#pipeline.decide(token, policy, trace, checkCharacters)
+    const { token, scheme } = getToken
+      ? { token: getToken(request), scheme: schemeOf(request) }
+      : extractCredentials(request, maxTokenBytes)
+    if (token === undefined) return undefined
+    const context = { trace, presented: { scheme, request, provenToken } }
+    return withDpopChallenge(scheme === 'dpop', () =>
+      this.#pipeline.decide(token, policy, context, getToken ? undefined : checkCharacters),
+    )
   }
 
   /** The error for a request in which {@link authenticateIfPresent} found no token. Tells operators why. */
@@ -157,18 +197,24 @@ export class TokenVerifier implements Verifier {
   confirm(auth: Auth, policy: CompiledPolicy): Awaitable<Auth> {
     this.supporting(policy)
     const issuer = asksAgain(auth, policy) ? this.#pipeline.issuers.get(auth.issuer) : undefined
-    return issuer ? observedRefusal(this.#clock, auth.issuer, () => issuer.confirm(auth)) : auth
+    if (!issuer) return auth
+    return withDpopChallenge(auth.confirmation !== undefined, () =>
+      observedRefusal(this.#clock, auth.issuer, () => issuer.confirm(auth)),
+    )
   }
 
   /** Enforces policies on a token that was verified before. */
   enforce(auth: Auth, policies: readonly CompiledPolicy[]): Awaitable<Auth> {
     const { clockToleranceSeconds } = this.#options
-    return observedRefusal(this.#clock, auth.issuer, () => {
+    const enforceAll = () => {
       let enforced: Awaitable<Auth> = auth
       for (const policy of policies)
         enforced = after(enforced, () => policy.enforce(auth, this.#clock, clockToleranceSeconds))
       return enforced
-    })
+    }
+    return withDpopChallenge(auth.confirmation !== undefined, () =>
+      observedRefusal(this.#clock, auth.issuer, enforceAll),
+    )
   }
 
   preload(): Promise<void> {
@@ -176,7 +222,8 @@ export class TokenVerifier implements Verifier {
   }
 
   health(): Health {
-    return this.#pipeline.issuers.health()
+    const { replayStore } = this.#sender
+    return { ...this.#pipeline.issuers.health(), ...(replayStore && { replayStore }) }
   }
 
   protectedResourceMetadata(): ProtectedResourceMetadata | undefined {
@@ -192,8 +239,9 @@ export class TokenVerifier implements Verifier {
     policy: CompiledPolicy,
     option: ResolvedOptions['protectedResource'] = this.#options.protectedResource,
   ): ProtectedResourceMetadata | undefined {
-    const rules = this.#options.issuers.map((issuer) => issuer.rules)
-    return createProtectedResource(option, rules, policy)
+    const { issuers, dpop } = this.#options
+    const rules = issuers.map((issuer) => issuer.rules)
+    return createProtectedResource(option, rules, policy, dpop)
   }
 
   /**
@@ -208,10 +256,14 @@ export class TokenVerifier implements Verifier {
   /**
    * Returns the policy if the verifier can do everything in it.
    *
-   * @throws {ConfigurationError} when the policy requires introspection and it is not configured
+   * @throws {ConfigurationError} when the policy requires introspection, or tokens that are bound to a key, and neither is configured
    */
   supporting(policy: CompiledPolicy): CompiledPolicy {
     this.#pipeline.issuers.checkSupports(policy)
+    if (policy.senderConstrained && !this.#sender.challenge)
+      throw new ConfigurationError(
+        'The policy member "senderConstrained" needs the option "dpop" of the verifier',
+      )
     return policy
   }
 
@@ -233,6 +285,7 @@ export class TokenVerifier implements Verifier {
       throw withChallengeContext(error, {
         requiredScopes: compiled.requiredScopes,
         resourceMetadata: this.#resource?.url,
+        dpop: this.#sender.challenge,
       })
     }
   }

@@ -2,6 +2,7 @@ export type { Verifier } from './create-verifier.js'
 export { createVerifier, verify } from './create-verifier.js'
 export type {
   ErrorCode,
+  InvalidProofCode,
   InvalidRequestCode,
   InvalidTokenCode,
   UnavailableCode,
@@ -11,6 +12,7 @@ export {
   ConfigurationError,
   InsufficientAuthenticationError,
   InsufficientScopeError,
+  InvalidProofError,
   InvalidRequestError,
   InvalidTokenError,
   MissingTokenError,
@@ -43,6 +45,8 @@ export type {
   ProtectedResourceMetadata,
 } from './resource/protected-resource.js'
 export type { ProtectedResourceOptions } from './resource/protected-resource-options.js'
+export type { ReplayStore, ReplayStoreHealth } from './sender/replay-store.js'
+export type { DpopMode, DpopOptions } from './sender/sender-options.js'
 export { channels, type Events, watch } from './telemetry/events.js'
 export type { KeyLeftOut, LeftOutReason } from './telemetry/keys-left-out.js'
 export type { Algorithm } from './token/algorithms.js'

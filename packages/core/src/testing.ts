@@ -35,6 +35,10 @@ export {
   checkCharacters,
   extractBearerToken,
 } from './request/authorization-header.js'
+export { normalizedUrl } from './request/base-url.js'
+export { NO_BOUND_TOKENS } from './sender/check-sender.js'
+export { DpopNonces } from './sender/dpop-nonces.js'
+export { MemoryReplayStore } from './sender/replay-store.js'
 export { forgetWarnings, warnOnce } from './telemetry/warnings.js'
 export { ALGORITHMS, algorithmsOf, isAlgorithm } from './token/algorithms.js'
 export {

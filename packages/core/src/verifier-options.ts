@@ -22,6 +22,7 @@ import {
   checkProtectedResource,
   type ProtectedResourceOptions,
 } from './resource/protected-resource-options.js'
+import { type CheckedDpop, checkBaseUrl, checkDpop, type SenderOptions } from './sender/sender-options.js'
 import type { ScopeImplies } from './token/auth.js'
 import type { JwtClaims } from './token/claims.js'
 import { type CacheLimits, type CacheOptions, resolveCacheOptions } from './verified-token-cache.js'
@@ -40,6 +41,7 @@ export interface VerifierOptions<Claims extends object = JwtClaims>
   extends Omit<Policy<Claims>, 'introspection'>,
     IssuerSettings,
     TokenSourceOptions,
+    SenderOptions,
     HttpOptions {
   /**
    * The issuer whose tokens are accepted: its identifier (RFC 8414 §2), compared code point by code point, an `https` URL
@@ -88,14 +90,19 @@ export interface ResolvedOptions extends TokenSource {
   /** `undefined` when the cache is off. */
   readonly cache: CacheLimits | undefined
   readonly protectedResource: CheckedProtectedResource | false | undefined
+  /** `undefined` when it is off. */
+  readonly dpop: CheckedDpop | undefined
+  /** Without a slash at the end. */
+  readonly baseUrl: string | undefined
 }
 
-const CHECKS: OptionChecks<Omit<ResolvedOptions, 'issuers' | 'limits' | 'policy'>> = {
+const CHECKS: OptionChecks<Omit<ResolvedOptions, 'issuers' | 'limits' | 'policy' | 'baseUrl'>> = {
   ...tokenSourceChecks,
   clockToleranceSeconds: numberIn({ default: 5, min: 0, max: 600 }),
   scopeImplies: optionalFunction,
   protectedResource: checkProtectedResource,
   cache: resolveCacheOptions,
+  dpop: checkDpop,
 }
 
 /** The names of all options of a verifier. */
@@ -104,6 +111,7 @@ export const VERIFIER_OPTIONS: readonly string[] = [
     'issuer',
     ...ISSUER_OPTIONS,
     ...Object.keys(CHECKS),
+    'baseUrl',
     ...Object.keys(httpChecks),
     ...CompiledPolicy.MEMBERS,
   ]),
@@ -121,7 +129,16 @@ export function resolveOptions(options: unknown, environment: Environment): Reso
     ...applyChecks(CHECKS, given),
     limits: applyChecks(httpChecks, given),
     issuers: resolveIssuers(given, environment),
+    baseUrl: baseUrlOf(given.baseUrl, environment),
     // Here, `introspection` is an object that also says how to ask. As a policy it would be a word.
     policy: CompiledPolicy.fromMembers({ ...given, introspection: undefined }, CompiledPolicy.NONE),
   }
+}
+
+function baseUrlOf(option: unknown, environment: Environment): string | undefined {
+  if (option !== undefined) return checkBaseUrl(option, 'Option "baseUrl"')
+  const variable = Object.hasOwn(environment, 'TELNYX_AUTH_BASE_URL')
+    ? environment.TELNYX_AUTH_BASE_URL
+    : undefined
+  return checkBaseUrl(variable, 'The environment variable TELNYX_AUTH_BASE_URL')
 }

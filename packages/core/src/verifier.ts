@@ -1,11 +1,10 @@
 import type { Clock } from './base/clock.js'
-import { type Awaitable, after, attempt } from './base/maybe-async.js'
+import { type Awaitable, after, attempt, isPending } from './base/maybe-async.js'
 import { InvalidTokenError } from './errors/errors.js'
 import { asksAsWell, asksInstead } from './issuer/introspection/introspection-decision.js'
 import { TrustedIssuers } from './issuer/trusted-issuers.js'
 import type { CompiledPolicy } from './policy/policy.js'
-import { checkSender } from './sender/check-sender.js'
-import type { Trace } from './telemetry/observe.js'
+import type { SenderCheck, TokenContext } from './sender/check-sender.js'
 import type { Auth } from './token/auth.js'
 import { checkClaims, checkTimes, type TokenTimes } from './token/claims.js'
 import { checkHeader } from './token/header.js'
@@ -18,26 +17,27 @@ export class VerificationPipeline {
   readonly issuers: TrustedIssuers
   readonly #options: ResolvedOptions
   readonly #clock: Clock
+  readonly #sender: SenderCheck
   readonly #cache: VerifiedTokenCache | undefined
   readonly #headers = new KnownHeaders()
 
-  constructor(options: ResolvedOptions, clock: Clock) {
+  constructor(options: ResolvedOptions, sender: SenderCheck, clock: Clock) {
     this.#options = options
+    this.#sender = sender
     this.#clock = clock
     this.#cache = options.cache && new VerifiedTokenCache(options.cache)
-    this.issuers = new TrustedIssuers(options.issuers, { ...options, clock })
+    this.issuers = new TrustedIssuers(options.issuers, { ...options, sender, clock })
   }
 
   /**
    * Decides about a token. Fast path: a cached token is decided synchronously, without needless allocation.
    *
-   * @param trace collects what events tell about the token
    * @param checkUncached runs on a cache miss only, before any other check
    */
   decide(
     token: string,
     policy: CompiledPolicy,
-    trace: Trace | undefined,
+    context: TokenContext | undefined,
     checkUncached?: (token: string) => void,
   ): Awaitable<Auth> {
     if (typeof token !== 'string')
@@ -46,11 +46,11 @@ export class VerificationPipeline {
     const cached = this.#cache?.get(token, now)
     if (!cached) {
       checkUncached?.(token)
-      return this.#verify(token, policy, trace)
+      return this.#verify(token, policy, context)
     }
     return cached.issuer.keySet.fresh?.has(cached.key)
-      ? this.#accept(cached, now, policy, trace, true)
-      : this.#recheckKey(cached, token, policy, trace)
+      ? this.#accept(cached, now, policy, context, true)
+      : this.#recheckKey(cached, token, policy, context)
   }
 
   /** Decides about a cached token whose key may have left the issuer's set. */
@@ -58,40 +58,40 @@ export class VerificationPipeline {
     cached: VerifiedToken,
     token: string,
     policy: CompiledPolicy,
-    trace: Trace | undefined,
+    context: TokenContext | undefined,
   ): Promise<Auth> {
     const { keySet, rules } = cached.issuer
-    if (trace) trace.issuer = rules.issuer
+    if (context?.trace) context.trace.issuer = rules.issuer
     this.#checkTimes(cached) // J5, before any I/O
     const generation = keySet.document.latestGeneration
     const keys = await keySet.getKeys().catch(() => undefined)
-    if (keys?.has(cached.key)) return this.#accept(cached, this.#clock.now(), policy, trace, true)
+    if (keys?.has(cached.key)) return this.#accept(cached, this.#clock.now(), policy, context, true)
     if (keys) this.#cache?.delete(token)
-    return this.#verify(token, policy, trace, generation)
+    return this.#verify(token, policy, context, generation)
   }
 
   /** Verifies a token that is not cached: at once, where fresh keys are cached and the signature check does not wait. */
   #verify(
     token: string,
     policy: CompiledPolicy,
-    trace: Trace | undefined,
+    context: TokenContext | undefined,
     generation?: number,
   ): Awaitable<Auth> {
     const { maxTokenBytes } = this.#options
     const { opaqueTokenIssuer, first } = this.issuers
     if (opaqueTokenIssuer && isOpaqueToken(token, maxTokenBytes)) {
-      if (trace) trace.issuer = opaqueTokenIssuer.rules.issuer
-      return after(opaqueTokenIssuer.introspect(token), (auth) => this.#enforce(auth, policy)) // RFC 7662
+      if (context?.trace) context.trace.issuer = opaqueTokenIssuer.rules.issuer
+      return after(opaqueTokenIssuer.introspect(token), (auth) => this.#admit(auth, policy, context)) // RFC 7662
     }
 
     const parsed = parseUnverifiedToken(token, maxTokenBytes, this.#headers) // J9
     const { unverifiedHeader, unverifiedClaims, signed } = parsed
     const named = this.issuers.get(unverifiedClaims.iss) // J11
-    if (named && trace) trace.issuer = named.rules.issuer
+    if (named && context?.trace) context.trace.issuer = named.rules.issuer
     const issuer = named ?? first
     const { algorithm, kid } = checkHeader(unverifiedHeader, issuer.rules) // J1 J2 J7
     checkClaims(unverifiedClaims, issuer.rules) // J3 J4 J6
-    checkSender(unverifiedClaims)
+    this.#sender.checkConfirmation(unverifiedClaims)
     this.#checkTimes(unverifiedClaims) // J5, before any I/O
 
     return attempt(
@@ -104,14 +104,14 @@ export class VerificationPipeline {
         const verified = { auth, issuer, key, kid, exp, nbf, iat }
         const now = this.#clock.now()
         this.#cache?.set(verified, now)
-        return this.#accept(verified, now, policy, trace, false)
+        return this.#accept(verified, now, policy, context, false)
       },
       (error) => {
         if (!asksInstead(issuer, policy, error, kid)) throw error
         const verdict = error instanceof InvalidTokenError ? error : undefined
         return after(issuer.introspect(token, verdict), (auth) => {
           this.#checkTimes(unverifiedClaims)
-          return this.#enforce(auth, policy)
+          return this.#admit(auth, policy, context)
         })
       },
     )
@@ -122,15 +122,22 @@ export class VerificationPipeline {
     verified: VerifiedToken,
     now: number,
     policy: CompiledPolicy,
-    trace: Trace | undefined,
+    context: TokenContext | undefined,
     cached: boolean,
   ): Awaitable<Auth> {
     const { auth, issuer, kid } = verified
-    if (trace) Object.assign(trace, { issuer: issuer.rules.issuer, kid, cached })
+    if (context?.trace) Object.assign(context.trace, { issuer: issuer.rules.issuer, kid, cached })
     // Time passed since the token was cached, or while its key was fetched.
     this.#checkTimes(verified, now)
-    if (!asksAsWell(issuer, policy)) return this.#enforce(auth, policy)
-    return issuer.confirm(auth).then((confirmed) => this.#enforce(confirmed, policy))
+    if (!asksAsWell(issuer, policy)) return this.#admit(auth, policy, context)
+    const confirmed = after(this.#sender.check(auth, context?.presented), () => issuer.confirm(auth))
+    return after(confirmed, (newer) => this.#enforce(newer, policy))
+  }
+
+  /** Checks the sender, then the policy. */
+  #admit(auth: Auth, policy: CompiledPolicy, context: TokenContext | undefined): Awaitable<Auth> {
+    const checked = this.#sender.check(auth, context?.presented)
+    return isPending(checked) ? checked.then(() => this.#enforce(auth, policy)) : this.#enforce(auth, policy)
   }
 
   #enforce(auth: Auth, policy: CompiledPolicy): Awaitable<Auth> {

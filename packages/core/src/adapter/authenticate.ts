@@ -15,7 +15,11 @@ export function authenticate(
   before: AuthState | undefined,
 ): Awaitable<Anonymous | Authenticated> {
   try {
-    const auth = authenticator.verifier.authenticateIfPresent(request, authenticator.policy)
+    const auth = authenticator.verifier.authenticateIfPresent(
+      request,
+      authenticator.policy,
+      provenTokenOf(before),
+    )
     return isPending(auth)
       ? authenticateLater(authenticator, handle, request, before, auth)
       : accept(authenticator, handle, request, before, auth)
@@ -67,6 +71,12 @@ export function becomeRefused(
   AuthStates.set(handle.requestKey, { kind: 'refused', authenticator, error })
   publishAuth(handle, authenticator, undefined)
   return error
+}
+
+/** A token whose binding to a key another authenticator has checked for this request. */
+function provenTokenOf(before: AuthState | undefined): string | undefined {
+  const state = settledState(before)
+  return state?.kind === 'authenticated' && state.auth.confirmation ? state.auth.token : undefined
 }
 
 function satisfiedPolicies(before: AuthState | undefined): readonly CompiledPolicy[] {

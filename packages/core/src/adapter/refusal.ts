@@ -34,7 +34,7 @@ export function refuse(
 }
 
 export function withContextOf(
-  { policy, resource }: ResolvedAuthenticatorOptions,
+  { policy, resource, verifier }: ResolvedAuthenticatorOptions,
   error: Error,
   scopes: readonly (readonly string[])[],
   handle?: RequestHandle,
@@ -43,6 +43,7 @@ export function withContextOf(
     requiredScopes:
       (handle && challengeScopesOf(handle, error)) ?? unionOfScopes([policy.requiredScopes, ...scopes]),
     resourceMetadata: resource?.url,
+    dpop: verifier.dpopChallenge,
   })
 }
 

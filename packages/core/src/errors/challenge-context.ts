@@ -1,5 +1,13 @@
+import { type Awaitable, attempt } from '../base/maybe-async.js'
+import type { DpopChallenge } from './challenge.js'
 import { copyOfError } from './copy-of-error.js'
-import { isTelnyxAuthError, scopesBeforeContext, stateOf, TelnyxAuthError } from './telnyx-auth-error.js'
+import {
+  isTelnyxAuthError,
+  presentedAsDpop,
+  scopesBeforeContext,
+  stateOf,
+  TelnyxAuthError,
+} from './telnyx-auth-error.js'
 
 /** What the refused operation needs. A challenge names it for every refusal, so that one new token is enough. */
 export interface ChallengeContext {
@@ -7,6 +15,8 @@ export interface ChallengeContext {
   readonly requiredScopes: readonly string[]
   /** The URL of the metadata of the protected resource (RFC 9728 §5.1). */
   readonly resourceMetadata: string | undefined
+  /** What the challenge says about DPoP; `undefined` where it is not accepted. */
+  readonly dpop: DpopChallenge | undefined
 }
 
 /**
@@ -26,11 +36,28 @@ export function withChallengeContext(error: unknown, context: ChallengeContext):
   // An error of a class that was derived from another copy of this package keeps its own state.
   if (!(error instanceof TelnyxAuthError)) return error
   const state = stateOf(error)
+  state.dpop = context.dpop
   // The headers are created again, without those that were added while it refused another request.
   state.headers = undefined
   if (state.hasChallengeContext) state.added = undefined
   state.hasChallengeContext = true
   return error
+}
+
+/**
+ * Runs a check of a token. Where the token was presented with the scheme `DPoP`, the challenge of this scheme says why it was
+ * refused (RFC 9449 §7.1).
+ */
+export function withDpopChallenge<T>(isDpop: boolean, work: () => Awaitable<T>): Awaitable<T> {
+  if (!isDpop) return work()
+  return attempt(
+    work,
+    (value) => value,
+    (error) => {
+      presentedAsDpop(error)
+      throw error
+    },
+  )
 }
 
 /** A copy of an error of this library for this request alone, where a copy is possible; any other error as it is. */

@@ -1,4 +1,4 @@
-/** The `WWW-Authenticate` challenge, as RFC 6750 §3, RFC 9470 §3 and RFC 9728 §5.1 write it. */
+/** The `WWW-Authenticate` challenges, as RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3 and RFC 9728 §5.1 write them. */
 
 import { ownMember } from '../base/own-members.js'
 import { NQCHARS, NQSCHARS } from '../base/syntax.js'
@@ -24,12 +24,40 @@ export interface ChallengeParameters {
  */
 const REALM = 'api'
 
-/** Formats a Bearer challenge; each parameter at most once, always in the same order. */
-export function formatChallenge(parameters: ChallengeParameters): string {
+/** What a challenge says about DPoP (RFC 9449 §7.1). */
+export interface DpopChallenge {
+  /** The algorithms of proofs, with spaces between them. */
+  readonly algorithms: string
+  /** Whether tokens that are not bound are accepted too, as Bearer tokens. */
+  readonly acceptsBearer: boolean
+}
+
+/**
+ * Formats the challenges of a refusal. Where both schemes are accepted there are two: only that of the scheme that the caller has
+ * used names an error (RFC 9449 §7.2), and all else is in both, because clients read one of them.
+ *
+ * @param dpop `undefined` where DPoP is not accepted
+ * @param isDpop whether the caller used the scheme `DPoP`
+ */
+export function formatChallenges(
+  parameters: ChallengeParameters,
+  dpop: DpopChallenge | undefined,
+  isDpop: boolean,
+): string {
+  if (!dpop) return formatChallenge('Bearer', parameters)
+  const withoutError = { ...parameters, error: undefined, errorDescription: undefined }
+  const formatDpop = (each: ChallengeParameters) =>
+    `${formatChallenge('DPoP', each)}${format('algs', dpop.algorithms)}`
+  if (isDpop || !dpop.acceptsBearer) return formatDpop(parameters)
+  return `${formatChallenge('Bearer', parameters)}, ${formatDpop(withoutError)}`
+}
+
+/** Formats a challenge; each parameter at most once, always in the same order. */
+function formatChallenge(scheme: 'Bearer' | 'DPoP', parameters: ChallengeParameters): string {
   // `offline_access` asks the authorization server for a refresh token; it never opens a resource (MCP authorization).
   const scopes = ownMember(parameters, 'scopes')?.filter((scope) => scope !== 'offline_access')
   return [
-    `Bearer realm="${REALM}"`,
+    `${scheme} realm="${REALM}"`,
     format('error', ownMember(parameters, 'error')),
     format('error_description', ownMember(parameters, 'errorDescription')),
     format('scope', listOf(scopes)),

@@ -18,12 +18,22 @@ export type InvalidTokenCode =
   | 'ERR_TOKEN_BOUND'
   | 'ERR_TOKEN_INACTIVE'
   | 'ERR_TOKEN_REJECTED'
+  | 'ERR_TOKEN_NOT_BOUND'
+  | 'ERR_BINDING_MISMATCH'
+
+/** Codes of {@link InvalidProofError}. */
+export type InvalidProofCode =
+  | 'ERR_DPOP_PROOF_MISSING'
+  | 'ERR_DPOP_PROOF_INVALID'
+  | 'ERR_DPOP_PROOF_REPLAYED'
+  | 'ERR_DPOP_NONCE_REQUIRED'
 
 /** Codes of {@link UnavailableError}. */
 export type UnavailableCode =
   | 'ERR_DISCOVERY_FAILED'
   | 'ERR_KEYS_UNAVAILABLE'
   | 'ERR_INTROSPECTION_UNAVAILABLE'
+  | 'ERR_REPLAY_STORE_UNAVAILABLE'
 
 /**
  * Every `code` of a {@link TelnyxAuthError}. Codes are stable, so applications can switch on them.
@@ -35,6 +45,7 @@ export type ErrorCode =
   | 'ERR_TOKEN_MISSING'
   | InvalidRequestCode
   | InvalidTokenCode
+  | InvalidProofCode
   | 'ERR_SCOPE_INSUFFICIENT'
   | 'ERR_AUTHENTICATION_INSUFFICIENT'
   | UnavailableCode
@@ -56,6 +67,11 @@ const invalidRequest = (description: string): ResponseParts => ({
 const invalidToken = (description: string): ResponseParts => ({
   status: 401,
   error: 'invalid_token',
+  description,
+})
+const invalidProof = (description: string): ResponseParts => ({
+  status: 401,
+  error: 'invalid_dpop_proof',
   description,
 })
 const unavailable = (description: string): ResponseParts => ({
@@ -89,6 +105,17 @@ export const responseParts: Readonly<Record<ErrorCode, ResponseParts>> = {
   ERR_TOKEN_BOUND: invalidToken('The access token is bound to a key and cannot be used as a Bearer token'),
   ERR_TOKEN_INACTIVE: invalidToken('The access token is no longer active'),
   ERR_TOKEN_REJECTED: invalidToken('The access token is not accepted'),
+  ERR_TOKEN_NOT_BOUND: invalidToken('The access token is not bound to a key'),
+  ERR_BINDING_MISMATCH: invalidToken('The access token is bound to another key'),
+
+  ERR_DPOP_PROOF_MISSING: invalidProof('The request carries no DPoP proof'),
+  ERR_DPOP_PROOF_INVALID: invalidProof('The DPoP proof is invalid'),
+  ERR_DPOP_PROOF_REPLAYED: invalidProof('The DPoP proof was used before'),
+  ERR_DPOP_NONCE_REQUIRED: {
+    status: 401,
+    error: 'use_dpop_nonce',
+    description: 'The DPoP proof must have the nonce that this answer names',
+  },
 
   ERR_SCOPE_INSUFFICIENT: {
     status: 403,
@@ -106,6 +133,7 @@ export const responseParts: Readonly<Record<ErrorCode, ResponseParts>> = {
   ERR_INTROSPECTION_UNAVAILABLE: unavailable(
     'The authorization server cannot be asked about the access token',
   ),
+  ERR_REPLAY_STORE_UNAVAILABLE: unavailable('Whether the DPoP proof was used before cannot be decided'),
 
   ERR_CONFIGURATION: { status: 500, error: undefined, description: 'The server is not configured correctly' },
 }

@@ -1,6 +1,8 @@
 import { ownMember, ownMembers } from '../base/own-members.js'
+import { NQCHARS } from '../base/syntax.js'
 import type { ChallengeParameters } from './challenge.js'
 import {
+  type InvalidProofCode,
   type InvalidRequestCode,
   type InvalidTokenCode,
   responseParts,
@@ -8,7 +10,13 @@ import {
 } from './error-codes.js'
 import { toResponse } from './error-response.js'
 import type { Reason } from './reasons.js'
-import { listOfStrings, NOT_STORED, nameErrors, TelnyxAuthError } from './telnyx-auth-error.js'
+import {
+  listOfStrings,
+  NOT_STORED,
+  nameErrors,
+  presentedAsDpop,
+  TelnyxAuthError,
+} from './telnyx-auth-error.js'
 
 /**
  * Gives a class of refusals the name that its errors have. Frameworks of web standards answer an error that the application does not handle with
@@ -76,6 +84,33 @@ export class InvalidTokenError extends TelnyxAuthError {
       reason: ownMember(detail, 'reason'),
     })
     if (claim !== undefined) this.claim = claim
+  }
+}
+
+/** The token is bound to a key, and the request does not prove that the caller has it (RFC 9449 §7.1). */
+export class InvalidProofError extends TelnyxAuthError {
+  static {
+    nameRefusals(InvalidProofError, 'InvalidProofError')
+  }
+
+  declare readonly code: InvalidProofCode
+  /** The nonce that the next proof must have, where one is demanded (RFC 9449 §9). */
+  declare readonly nonce?: string
+
+  constructor(code: InvalidProofCode, detail: { reason?: Reason; nonce?: string } = {}) {
+    super(code, { reason: ownMember(detail, 'reason') })
+    const nonce = ownMember(detail, 'nonce')
+    if (nonce !== undefined) this.nonce = nonce
+    presentedAsDpop(this)
+  }
+
+  protected override createHeaders(): Record<string, string> {
+    const nonce = ownMember<InvalidProofError, 'nonce'>(this, 'nonce')
+    return {
+      ...super.createHeaders(),
+      // RFC 9449 §8.1 says which characters it may have. JavaScript lets programs write anything to it.
+      ...(nonce !== undefined && NQCHARS.test(nonce) && { 'DPoP-Nonce': nonce }),
+    }
   }
 }
 

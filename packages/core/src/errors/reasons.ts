@@ -71,7 +71,44 @@ const sentences = {
     'The token seems to be from the next minutes: this machine\'s clock is probably behind. Synchronise the clocks, or raise "clockToleranceSeconds".',
   'clock-broken':
     'The clock of this process does not return a finite number. Find what replaces Date.now: a test kit, or fake timers.',
-  bound: 'The token is bound to a key or certificate. Ask the issuer for a Bearer token.',
+  bound:
+    'The token is bound to a key or certificate. Set the option "dpop" to accept tokens that are bound to a key, or ask the issuer for a Bearer token.',
+  'bound-otherwise':
+    'The token is bound to something else than one key (RFC 9449 §6.1), which cannot be checked here. Ask the issuer for a token with "cnf": {"jkt"} only.',
+  'bound-as-bearer':
+    'The token is bound to a key. The client must send it as "Authorization: DPoP <token>", with a DPoP proof. In a call of verify(), there is no request to take a proof from: use authenticate().',
+  'not-bound':
+    'The token is not bound to a key. The client must ask the issuer for a token with a DPoP proof, or send this one as "Authorization: Bearer <token>" where such tokens are accepted.',
+
+  // The proof of possession
+  'proof-missing': 'The client must send a DPoP proof for each request, in the header DPoP.',
+  'proof-repeated': 'The client must send one DPoP header with one proof, and no proxy may add another.',
+  'proof-malformed': 'The DPoP proof is not a signed JWT. Check how the client makes it.',
+  'proof-typ': 'The client must set "typ" of the DPoP proof to "dpop+jwt".',
+  'proof-algorithm':
+    'The client must sign its DPoP proofs with an algorithm that the challenge names. Others can be allowed with "dpop.algorithms".',
+  'proof-critical': 'The client must make DPoP proofs without critical header parameters.',
+  'proof-key': 'The "jwk" of the DPoP proof is no public key of the algorithm, or a weak one.',
+  'proof-key-secret':
+    'The DPoP proof has the private key of the client in its header. The client must replace this key: everyone on the way has seen it.',
+  'proof-key-other':
+    'The DPoP proof is made with another key than that of the token. If the client did not mix up its keys, the token may be stolen.',
+  'proof-signature': 'The DPoP proof was changed, or signed with another key than its own.',
+  'proof-jti': 'The client must give each DPoP proof a "jti" of 1 to 256 characters.',
+  'proof-method': 'The "htm" of the DPoP proof is not the method of the request.',
+  'proof-url':
+    'The "htu" of the DPoP proof is not the URL of the request. Behind a proxy, set the option "baseUrl" (TELNYX_AUTH_BASE_URL) to the URL that clients use.',
+  'proof-age':
+    'The DPoP proof is too old, or from the future. Compare the clocks of client and API, or raise "dpop.proofAgeSeconds".',
+  'proof-token': 'The "ath" of the DPoP proof is not the digest of the access token.',
+  'proof-nonce-missing': 'The client must repeat the request with a proof that has the nonce of the answer.',
+  'proof-nonce-invalid':
+    'The nonce of the DPoP proof is too old or not from this API. All machines of an API must have the same "dpop.nonce" secrets.',
+  'proof-replayed':
+    'The DPoP proof was used before. The client must make a new one for each request, also when it repeats one. Otherwise the proof may be stolen.',
+  'replay-store-full':
+    'The replay store in memory is full: more proofs arrive than it can hold for their lifetime. Set "dpop.replayStore", or lower "dpop.proofAgeSeconds".',
+  'replay-store-failed': 'The replay store ("dpop.replayStore") failed. See the cause of the error.',
 
   // The key and the signature
   'key-unknown':

@@ -1,6 +1,6 @@
 import { ownMember } from '../base/own-members.js'
 import { resumeStackTraces, suspendStackTraces } from '../base/stack-trace.js'
-import { type ChallengeParameters, formatChallenge } from './challenge.js'
+import { type ChallengeParameters, type DpopChallenge, formatChallenges } from './challenge.js'
 import { type ErrorCode, type ResponseParts, responseParts } from './error-codes.js'
 import { hints, type Reason } from './reasons.js'
 import { onlyWritable } from './writable-headers.js'
@@ -116,7 +116,8 @@ export abstract class TelnyxAuthError extends Error {
 
   protected createHeaders(): Record<string, string> {
     if (stateOf(this).answer.status >= 500) return { ...NOT_STORED }
-    return { 'WWW-Authenticate': formatChallenge(this.challenge), ...NOT_STORED }
+    const { dpop, isDpop } = stateOf(this)
+    return { 'WWW-Authenticate': formatChallenges(this.challenge, dpop, isDpop), ...NOT_STORED }
   }
 
   /** What the challenge says. */
@@ -147,13 +148,33 @@ interface State {
   added: Record<string, string> | undefined
   /** Whether the required scopes and the metadata URL of an operation were added. */
   hasChallengeContext: boolean
+  /** What challenges say about DPoP, where the verifier accepts it. */
+  dpop: DpopChallenge | undefined
+  /** Whether the token was presented with the scheme `DPoP`. */
+  isDpop: boolean
 }
 
 /** With every member: one that is left out would be looked up in `Object.prototype`, which can be polluted. */
 function stateOfNew(code: ErrorCode, scopes: readonly string[]): State {
   // An object that only has the prototype of an error can have any code.
   const answer = Object.hasOwn(responseParts, code) ? responseParts[code] : responseParts.ERR_CONFIGURATION
-  return { answer, scopes, headers: undefined, added: undefined, hasChallengeContext: false }
+  return {
+    answer,
+    scopes,
+    headers: undefined,
+    added: undefined,
+    hasChallengeContext: false,
+    dpop: undefined,
+    isDpop: false,
+  }
+}
+
+/** Notes that the refused token was presented with the scheme `DPoP`: the challenge of this scheme then says why. */
+export function presentedAsDpop(error: unknown): void {
+  if (!(error instanceof TelnyxAuthError)) return
+  const state = stateOf(error)
+  state.isDpop = true
+  state.headers = undefined
 }
 
 /** The states of errors that no constructor has made: proxies, copies, and objects with the prototype of an error. */

@@ -1,5 +1,6 @@
 import { UnavailableError } from '../errors/errors.js'
 import { IssuerFailure } from '../errors/issuer-failure.js'
+import type { ReplayStoreHealth } from '../sender/replay-store.js'
 import type { KeyLeftOut } from '../telemetry/keys-left-out.js'
 import type { TrustedIssuer } from './trusted-issuer.js'
 
@@ -33,6 +34,8 @@ export interface IssuerHealth {
 export interface Health extends IssuerHealth {
   /** Whether the tokens of every issuer can be verified without a request. */
   readonly ready: boolean
+  /** How full the replay store in memory is, where proofs of possession are checked. When it is full, new proofs are answered with 503. */
+  readonly replayStore?: ReplayStoreHealth
   /** Every issuer, including the first. */
   readonly issuers: readonly IssuerHealth[]
 }

@@ -1,9 +1,9 @@
 import type { Clock } from '../base/clock.js'
 import { type Awaitable, after } from '../base/maybe-async.js'
 import { ownMembers } from '../base/own-members.js'
-import { ConfigurationError, type InvalidTokenError } from '../errors/errors.js'
+import { ConfigurationError, InvalidTokenError } from '../errors/errors.js'
 import type { IntrospectionWhen } from '../policy/introspection-when.js'
-import { checkSender } from '../sender/check-sender.js'
+import { type SenderCheck, thumbprintIn } from '../sender/check-sender.js'
 import { type Auth, createAuth, type ScopeImplies } from '../token/auth.js'
 import { type AcceptedClaims, checkTimes, type JwtClaims, type TokenRules } from '../token/claims.js'
 import { checkIntrospectedClaims, namesInResponse } from '../token/introspected-claims.js'
@@ -35,6 +35,7 @@ export interface SharedByIssuers {
   readonly clock: Clock
   readonly clockToleranceSeconds: number
   readonly scopeImplies: ScopeImplies | undefined
+  readonly sender: SenderCheck
 }
 
 /** One issuer whose tokens are accepted: the rules for its tokens, its keys, and its answers to introspection. */
@@ -119,8 +120,10 @@ export class TrustedIssuer implements IntrospectableIssuer {
     return after(this.#introspection.claimsOf(token, lane), (answer): IntrospectionResult => {
       if (answer.state === 'failed') return answer
       const claims: Record<string, unknown> = answer.claims
-      checkIntrospectedClaims(claims, this.rules, signed)
-      checkSender(claims)
+      const { sender } = this.#shared
+      checkIntrospectedClaims(claims, this.rules, signed, sender.challenge !== undefined)
+      sender.checkConfirmation(claims)
+      if (signed) checkSameConfirmation(claims, signed)
       this.#checkTimes(claims)
       return { state: 'active', claims }
     })
@@ -130,6 +133,12 @@ export class TrustedIssuer implements IntrospectableIssuer {
     const { clock, clockToleranceSeconds } = this.#shared
     checkTimes(claims, clockToleranceSeconds, clock.now())
   }
+}
+
+/** The sender was checked by what the token says. An answer that binds the token to another key, or to one at all, contradicts it. */
+function checkSameConfirmation(said: JwtClaims, signed: JwtClaims): void {
+  if (said.cnf !== undefined && thumbprintIn(said.cnf) !== thumbprintIn(signed.cnf))
+    throw new InvalidTokenError('ERR_CLAIM_INVALID', { claim: 'cnf', reason: 'introspection-contradicts' })
 }
 
 /** Claims that passed the checks, under the configured name of their issuer. Later objects win. */

@@ -49,6 +49,11 @@ export interface Policy<Claims extends object = JwtClaims> {
    * option says. On a route behind `telnyxAuth()`, only `'always'` has an effect.
    */
   readonly introspection?: IntrospectionWhen | undefined
+  /**
+   * Whether the token must be bound to a key of the caller, who has proved to have it (RFC 9449). The verifier must have the
+   * option `dpop`. Default: `false`.
+   */
+  readonly senderConstrained?: boolean | undefined
   /** Your own last check. Default: none. A check of the verifier and one of the call both run. */
   readonly validate?: Validate<Claims> | undefined
 }
@@ -59,6 +64,7 @@ const POLICY_MEMBERS = [
   'acrValues',
   'maxAgeSeconds',
   'introspection',
+  'senderConstrained',
   'validate',
 ] as const satisfies (keyof Policy)[]
 
@@ -68,6 +74,7 @@ interface Requirements {
   readonly acrValues: readonly string[]
   readonly maxAgeSeconds: number | undefined
   readonly introspection: IntrospectionWhen | undefined
+  readonly senderConstrained: boolean
   readonly validators: readonly Validate[]
 }
 
@@ -81,6 +88,7 @@ export class CompiledPolicy {
     acrValues: [],
     maxAgeSeconds: undefined,
     introspection: undefined,
+    senderConstrained: false,
     validators: [],
   })
 
@@ -106,7 +114,8 @@ export class CompiledPolicy {
 
   /** The same from the options of a verifier or an adapter, whose names were checked before. */
   static fromMembers(members: Record<string, unknown>, defaults: CompiledPolicy): CompiledPolicy {
-    const { scopes, anyScope, acrValues, maxAgeSeconds, introspection, validate } = ownMembers(members)
+    const { scopes, anyScope, acrValues, maxAgeSeconds, introspection, senderConstrained, validate } =
+      ownMembers(members)
     if (validate !== undefined && typeof validate !== 'function')
       throw new ConfigurationError(`Option "validate" must be a function, not ${describe(validate)}`)
     const before = defaults.#requirements
@@ -117,6 +126,10 @@ export class CompiledPolicy {
         acrValues === undefined ? before.acrValues : checkAlternatives(acrValues, 'acrValues', 'value'),
       maxAgeSeconds: maxAgeSeconds === undefined ? before.maxAgeSeconds : checkMaxAge(maxAgeSeconds),
       introspection: introspection === undefined ? before.introspection : checkWhen(introspection),
+      senderConstrained:
+        senderConstrained === undefined
+          ? before.senderConstrained
+          : checkBoolean(senderConstrained, 'senderConstrained'),
       validators: isValidate(validate) ? [...before.validators, validate] : before.validators,
     })
   }
@@ -126,16 +139,24 @@ export class CompiledPolicy {
     return this.#requirements.introspection
   }
 
+  /** Whether only tokens that are bound to a key are enough. */
+  get senderConstrained(): boolean {
+    return this.#requirements.senderConstrained
+  }
+
   /**
    * Checks that a valid token is enough for the operation.
    *
    * @returns `auth`; a promise only where a `validate` runs
+   * @throws {InvalidTokenError} `ERR_TOKEN_NOT_BOUND`
    * @throws {InsufficientAuthenticationError}
    * @throws {InsufficientScopeError}
    * @throws {InvalidTokenError} `ERR_TOKEN_REJECTED`
    */
   enforce(auth: Auth, clock: Clock, clockToleranceSeconds: number): Awaitable<Auth> {
-    const { scopes, anyScope, acrValues, maxAgeSeconds, validators } = this.#requirements
+    const { scopes, anyScope, acrValues, maxAgeSeconds, senderConstrained, validators } = this.#requirements
+    if (senderConstrained && auth.confirmation === undefined)
+      throw new InvalidTokenError('ERR_TOKEN_NOT_BOUND', { reason: 'not-bound' })
     // RFC 9470 §3. Before the scopes, because this challenge names them too: then one new token is enough for both.
     const strong = acrValues.length === 0 || acrValues.some((value) => value === auth.claims.acr)
     const recent =
@@ -184,6 +205,11 @@ function isRecent(
 
 function isValidate(value: unknown): value is Validate {
   return typeof value === 'function'
+}
+
+function checkBoolean(value: unknown, option: string): boolean {
+  if (typeof value === 'boolean') return value
+  throw new ConfigurationError(`Option "${option}" must be true or false, not ${describe(value)}`)
 }
 
 function checkMaxAge(value: unknown): number {

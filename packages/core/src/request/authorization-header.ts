@@ -29,13 +29,14 @@ export type AuthenticatableRequest = WebRequest | NodeRequest
 
 /** RFC 9110 §11.2 (`token68`), RFC 6750 §2.1 */
 const TOKEN68 = /^[A-Za-z0-9\-._~+/]+=*$/
-const SCHEME_LENGTH = 'bearer'.length
 const SPACE = 0x20
 const TAB = 0x09
 /** The scheme in any case, not as the beginning of a longer word (RFC 9110 §5.6.2, §11.1). */
 const BEARER_SCHEME = /^bearer(?![\w!#$%&'*+.^`|~-])/i
-/** Several headers that were joined into one (RFC 9110 §5.3), with a Bearer credential that is not the first. */
+const DPOP_SCHEME = /^dpop(?![\w!#$%&'*+.^`|~-])/i
+/** Several headers that were joined into one (RFC 9110 §5.3), with a credential of ours that is not the first. */
 const JOINED_BEARER = /,[ \t]*bearer(?![\w!#$%&'*+.^`|~-])/i
+const JOINED_BEARER_OR_DPOP = /,[ \t]*(?:bearer|dpop)(?![\w!#$%&'*+.^`|~-])/i
 /** An unclosed string reaches to the end. So every quote matches at once, and the match takes linear time. */
 const QUOTED_STRING = /"(?:[^"\\]|\\.?)*(?:"|$)/gs
 
@@ -53,12 +54,53 @@ export function extractBearerToken(
 ): string | undefined {
   const authorization = authorizationHeader(request)
   if (authorization === undefined) return undefined
-  if (!BEARER_SCHEME.test(authorization)) {
-    if (authorization.includes(',') && JOINED_BEARER.test(authorization.replace(QUOTED_STRING, '')))
-      throw new InvalidRequestError('ERR_TOKEN_REPEATED', 'token-repeated')
-    return undefined
-  }
-  let start = SCHEME_LENGTH
+  if (BEARER_SCHEME.test(authorization)) return cutToken(authorization, 'bearer'.length, maxTokenBytes)
+  refuseJoined(authorization, JOINED_BEARER)
+  return undefined
+}
+
+/** The scheme of a credential: `Bearer` (RFC 6750) or `DPoP` (RFC 9449 §7.1), in lower case. */
+export type Scheme = 'bearer' | 'dpop'
+
+/** A token, and how it was presented. Both are `undefined` when there are no credentials, or those of another scheme. */
+export interface Credentials {
+  readonly token: string | undefined
+  readonly scheme: Scheme | undefined
+}
+
+const NO_CREDENTIALS: Credentials = { token: undefined, scheme: undefined }
+
+/**
+ * The access token in the `Authorization` header, of either scheme. Otherwise as {@link extractBearerToken}.
+ *
+ * @throws {InvalidRequestError} `ERR_REQUEST_MALFORMED`, `ERR_TOKEN_REPEATED`
+ * @throws {InvalidTokenError} `ERR_TOKEN_TOO_LARGE`
+ */
+export function extractCredentials(request: AuthenticatableRequest, maxTokenBytes: number): Credentials {
+  const authorization = authorizationHeader(request)
+  if (authorization === undefined) return NO_CREDENTIALS
+  const scheme = schemeIn(authorization)
+  if (scheme) return { token: cutToken(authorization, scheme.length, maxTokenBytes), scheme }
+  refuseJoined(authorization, JOINED_BEARER_OR_DPOP)
+  return NO_CREDENTIALS
+}
+
+/** The scheme under which a request has a token, which something else than this library has found. */
+export function schemeOf(request: AuthenticatableRequest): Scheme | undefined {
+  return schemeIn(authorizationHeader(request) ?? '')
+}
+
+function schemeIn(authorization: string): Scheme | undefined {
+  return BEARER_SCHEME.test(authorization) ? 'bearer' : DPOP_SCHEME.test(authorization) ? 'dpop' : undefined
+}
+
+function refuseJoined(authorization: string, joined: RegExp): void {
+  if (authorization.includes(',') && joined.test(authorization.replace(QUOTED_STRING, '')))
+    throw new InvalidRequestError('ERR_TOKEN_REPEATED', 'token-repeated')
+}
+
+function cutToken(authorization: string, schemeLength: number, maxTokenBytes: number): string {
+  let start = schemeLength
   while (authorization.charCodeAt(start) === SPACE) start++
   const token = authorization.slice(start)
   // Checked first, so that no later step reads a token of any length.
@@ -66,7 +108,7 @@ export function extractBearerToken(
     throw new InvalidTokenError('ERR_TOKEN_TOO_LARGE', { reason: 'too-large' })
   // token68 has no comma: several headers were joined.
   if (token.includes(',')) throw new InvalidRequestError('ERR_TOKEN_REPEATED', 'token-repeated')
-  if (start === SCHEME_LENGTH) throw new InvalidRequestError('ERR_REQUEST_MALFORMED', 'header-malformed')
+  if (start === schemeLength) throw new InvalidRequestError('ERR_REQUEST_MALFORMED', 'header-malformed')
   return token
 }
 
@@ -159,6 +201,21 @@ function authorizationHeader(request: AuthenticatableRequest): string | undefine
   // Node takes an inherited value for a header that it has already read, and leaves the real one out of `headers`.
   if (count === 0 && 'authorization' in Object.prototype) return rawAuthorization(request)
   return authorization
+}
+
+/**
+ * The values of a header, as far as the request tells how often it was sent. Several that were joined are one.
+ *
+ * @param name in lower case
+ * @throws {InvalidRequestError} when a value is not a string
+ */
+export function headerValues(request: AuthenticatableRequest, name: string): string[] {
+  const values = isWebRequest(request)
+    ? [request.headers.get(name) ?? undefined]
+    : Object.entries(request.headers ?? {}).flatMap(([each, value]) =>
+        each.toLowerCase() === name ? value : [],
+      )
+  return values.flatMap((value) => trimmed(value) ?? [])
 }
 
 function rawAuthorization(request: NodeRequest): string | undefined {

@@ -47,13 +47,12 @@ const OWN_MEMBERS: readonly string[] = [
   'bearer_methods_supported',
   'resource_name',
   'resource_documentation',
+  'dpop_signing_alg_values_supported',
+  'dpop_bound_access_tokens_required',
 ]
 
 /** Members that would promise a check that this library does not make (RFC 9728 §2). */
-const BINDINGS: readonly string[] = [
-  'dpop_bound_access_tokens_required',
-  'tls_client_certificate_bound_access_tokens',
-]
+const BINDINGS: readonly string[] = ['tls_client_certificate_bound_access_tokens']
 
 /**
  * Checks and copies the option `protectedResource`.

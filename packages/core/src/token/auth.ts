@@ -33,6 +33,11 @@ export interface Auth<Claims extends object = JwtClaims> {
   readonly issuedAt?: number | undefined
   /** When the token expires, in seconds since the epoch (`exp`, RFC 7519 §4.1.4). */
   readonly expiresAt?: number | undefined
+  /**
+   * The key that the token is bound to, by its thumbprint (`cnf`, RFC 9449 §6.1). The caller has proved that it has this key.
+   * `undefined` for a Bearer token.
+   */
+  readonly confirmation?: { readonly jkt: string } | undefined
   /** All claims, under their names in the token. */
   readonly claims: Claims
   /** How the token was verified: by its signature, by introspection (RFC 7662), or by both. */
@@ -71,6 +76,7 @@ class VerifiedAuth implements Auth {
   readonly issuer: string
   readonly issuedAt: number | undefined
   readonly expiresAt: number | undefined
+  readonly confirmation: { readonly jkt: string } | undefined
   readonly claims: JwtClaims
   readonly verifiedBy: Auth['verifiedBy']
 
@@ -91,6 +97,7 @@ class VerifiedAuth implements Auth {
     this.issuer = claims.iss
     this.issuedAt = claims.iat
     this.expiresAt = claims.exp
+    this.confirmation = confirmationOf(claims)
     this.claims = deepFreeze(claims)
     this.verifiedBy = verifiedBy
     Object.freeze(this)
@@ -114,6 +121,13 @@ class VerifiedAuth implements Auth {
 Object.defineProperty(VerifiedAuth.prototype, 'constructor', { value: Object })
 // All results share it, so one handler could change what every other handler sees.
 Object.freeze(VerifiedAuth.prototype)
+
+/** Tokens with another confirmation are never accepted. */
+function confirmationOf({ cnf }: JwtClaims): { readonly jkt: string } | undefined {
+  const jkt: unknown =
+    typeof cnf === 'object' && cnf !== null && Object.hasOwn(cnf, 'jkt') ? Reflect.get(cnf, 'jkt') : undefined
+  return typeof jkt === 'string' ? Object.freeze({ jkt }) : undefined
+}
 
 /** A copy that does not keep a longer string alive from which `text` was cut, such as a header. */
 function detached(text: string): string {

@@ -45,18 +45,21 @@ const EQUAL_CLAIMS = [
  * call refresh tokens active too, and with some issuers the missing `aud` is the only difference.
  *
  * @param signed the claims of the token, if its signature was verified here
+ * @param acceptsDpop whether tokens that are bound to a key are accepted; the caller checks the binding
  * @throws {InvalidTokenError} as `checkClaims`, and `ERR_TYP_INVALID`
  */
 export function checkIntrospectedClaims(
   claims: Record<string, unknown>,
   rules: TokenRules,
-  signed?: JwtClaims,
+  signed: JwtClaims | undefined,
+  acceptsDpop: boolean,
 ): asserts claims is JwtClaims {
   const names = namesInResponse(claims, rules.claimNames)
   const required = signed === undefined && rules.profile === 'rfc9068' ? ['aud'] : []
   checkValues(claims, rules, required, names)
-  for (const name of KIND_MEMBERS) checkKind(name, nameOf(claims[name]), ACCESS_TOKEN_NAMES)
-  checkKind('typ', mediaType(claims.typ), INTROSPECTED_TYPES[rules.profile])
+  for (const name of KIND_MEMBERS)
+    checkKind(name, nameOf(claims[name]), ACCESS_TOKEN_NAMES, acceptsDpop && claims.cnf !== undefined)
+  checkKind('typ', mediaType(claims.typ), INTROSPECTED_TYPES[rules.profile], false)
   const clientId = [names.clientId, rules.claimNames.clientId] as const
   for (const [nameInResponse, nameInToken] of [...EQUAL_CLAIMS, clientId]) {
     const [inResponse, inToken] = [claims[nameInResponse], signed?.[nameInToken]]
@@ -70,9 +73,15 @@ export function checkIntrospectedClaims(
 }
 
 /** RFC 7662 §2.1: the issuer may ignore the type hint, and so may answer about a token of any kind. */
-function checkKind(claim: string, kind: string | null | undefined, accepted: ReadonlySet<string>): void {
+function checkKind(
+  claim: string,
+  kind: string | null | undefined,
+  accepted: ReadonlySet<string>,
+  isBound: boolean,
+): void {
   if (kind === undefined || (kind !== null && accepted.has(kind))) return
-  // RFC 9449 §6.2
+  // RFC 9449 §6.2: such a token is bound, whether the response says to which key or not.
+  if (kind === 'dpop' && isBound) return
   if (kind === 'dpop') throw new InvalidTokenError('ERR_TOKEN_BOUND', { claim, reason: 'bound' })
   throw new InvalidTokenError('ERR_TYP_INVALID', { claim, reason: 'typ-not-access-token' })
 }

@@ -11,6 +11,8 @@ export interface UnverifiedHeader {
   readonly typ?: unknown
   readonly crit?: unknown
   readonly b64?: unknown
+  /** The public key of a proof (RFC 9449 §4.2). In a token, it is not read. */
+  readonly jwk?: unknown
 }
 
 /** A token of the right form. Its signature is not verified yet, so anyone may have written its content. */
@@ -38,7 +40,7 @@ function hasThreeParts(token: string): boolean {
   return payloadEnd > 0 && !token.includes('.', payloadEnd + 1)
 }
 
-/** The size of the header cache. Most issuers send one header per key. */
+/** Most issuers send one header per key. */
 const MAX_HEADERS = 100
 
 /** Cache of the parsed headers of verified tokens. Tokens of one key mostly have the same header, which is parsed once. */
@@ -46,6 +48,12 @@ export class KnownHeaders {
   readonly #bySegment = new Map<string, UnverifiedHeader>()
   /** The same headers: to find one again by its identity is faster than by its text. */
   readonly #headers = new Set<UnverifiedHeader>()
+  readonly #max: number
+
+  /** @param max how many headers are kept */
+  constructor(max: number = MAX_HEADERS) {
+    this.#max = max
+  }
 
   get(segment: string): UnverifiedHeader | undefined {
     return this.#bySegment.get(segment)
@@ -55,7 +63,7 @@ export class KnownHeaders {
   remember(token: string, header: UnverifiedHeader): void {
     if (this.#headers.has(header)) return
     // An issuer with a different header in each token makes the cache useless, but not larger.
-    if (this.#headers.size >= MAX_HEADERS) {
+    if (this.#headers.size >= this.#max) {
       this.#headers.clear()
       this.#bySegment.clear()
     }

@@ -1,0 +1,43 @@
+import type { AuthenticatableRequest } from './authorization-header.js'
+import { requestedUrl } from './requested-url.js'
+
+/** Characters that need no percent-encoding (RFC 3986 §2.3). */
+const UNRESERVED = /[\w.~-]/
+
+/**
+ * An `http` or `https` URL without query and fragment, in the normal form of RFC 3986 §6.2: scheme and host in lower case, no
+ * default port, no dot segments, percent-encoding in upper case and only where it is needed.
+ *
+ * @returns `undefined` for what is no such URL, has credentials, or has characters that no URL may have: parsers repair those
+ * @example
+ * normalizedUrl('HTTPS://API.example.com:443/%7euser?page=1') // 'https://api.example.com/~user'
+ */
+export function normalizedUrl(url: string): string | undefined {
+  const [text = ''] = url.split(/[?#]/, 1)
+  if (
+    !/^https?:\/\/[^\s/@\\]+(?:\/[^\s\\]*)?$/i.test(text) ||
+    !/^[\x21-\x7e]+$/.test(text) ||
+    !URL.canParse(text)
+  )
+    return undefined
+  const { origin, pathname } = new URL(text)
+  return (
+    origin +
+    pathname.replace(/%[\da-f]{2}/gi, (encoded) => {
+      const character = String.fromCharCode(Number.parseInt(encoded.slice(1), 16))
+      return UNRESERVED.test(character) ? character : encoded.toUpperCase()
+    })
+  )
+}
+
+/**
+ * The URL that the caller asked for, below the URL of this API: `Host` says what any caller wants.
+ *
+ * @param baseUrl without a slash at the end
+ * @returns in normal form; `undefined` where the request has no URL with a path
+ */
+export function urlBelow(baseUrl: string, request: AuthenticatableRequest): string | undefined {
+  // Of an absolute URL (RFC 9112 §3.2.2), which web requests have too, only the path counts.
+  const [, path] = /^(?:[a-z][a-z\d+.-]*:\/\/[^/?#]*)?(\/[^?#]*)/i.exec(requestedUrl(request) ?? '') ?? []
+  return path === undefined ? undefined : normalizedUrl(baseUrl + path)
+}
