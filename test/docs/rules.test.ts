@@ -6,9 +6,7 @@ import { ROOT, read } from './markdown.js'
 
 /** Rules that no test cites yet, and why. */
 const NOT_CITED: Readonly<Record<string, string>> = {
-  ...exceptions(['T1', 'T2'], 'mutual TLS is not implemented'),
   ...exceptions(['C1', 'C2', 'C3'], 'there is no MCP adapter'),
-  ...exceptions(['attack 53'], 'mutual TLS is not implemented'),
 }
 
 function exceptions(ids: readonly string[], reason: string): Record<string, string> {

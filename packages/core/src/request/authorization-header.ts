@@ -22,6 +22,8 @@ export interface NodeRequest {
   readonly originalUrl?: string | undefined
   /** The mount path that a framework removed from `url`. */
   readonly baseUrl?: string | undefined
+  /** The connection, whose client certificate and address the option `mtls` reads. */
+  readonly socket?: object | undefined
 }
 
 /** A request that may carry an access token. */
@@ -71,17 +73,23 @@ export interface Credentials {
 const NO_CREDENTIALS: Credentials = { token: undefined, scheme: undefined }
 
 /**
- * The access token in the `Authorization` header, of either scheme. Otherwise as {@link extractBearerToken}.
+ * The access token in the `Authorization` header, with its scheme. Otherwise as {@link extractBearerToken}.
  *
+ * @param acceptsDpop whether the scheme `DPoP` is one of ours
  * @throws {InvalidRequestError} `ERR_REQUEST_MALFORMED`, `ERR_TOKEN_REPEATED`
  * @throws {InvalidTokenError} `ERR_TOKEN_TOO_LARGE`
  */
-export function extractCredentials(request: AuthenticatableRequest, maxTokenBytes: number): Credentials {
+export function extractCredentials(
+  request: AuthenticatableRequest,
+  maxTokenBytes: number,
+  acceptsDpop: boolean,
+): Credentials {
   const authorization = authorizationHeader(request)
   if (authorization === undefined) return NO_CREDENTIALS
   const scheme = schemeIn(authorization)
-  if (scheme) return { token: cutToken(authorization, scheme.length, maxTokenBytes), scheme }
-  refuseJoined(authorization, JOINED_BEARER_OR_DPOP)
+  if (scheme && (acceptsDpop || scheme === 'bearer'))
+    return { token: cutToken(authorization, scheme.length, maxTokenBytes), scheme }
+  refuseJoined(authorization, acceptsDpop ? JOINED_BEARER_OR_DPOP : JOINED_BEARER)
   return NO_CREDENTIALS
 }
 
