@@ -30,7 +30,7 @@ export interface ResolvedStoreOptions {
  * @throws {ConfigurationError}
  */
 export function checkNames(options: unknown, known: readonly string[]): Record<string, unknown> {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
+  if (!isPlainObject(options))
     throw new ConfigurationError('The options must be a plain object')
   const own: Record<string, unknown> = Object.assign(Object.create(null), options)
   for (const name of Object.keys(own))
@@ -39,6 +39,14 @@ export function checkNames(options: unknown, known: readonly string[]): Record<s
         `There is no option "${name}"; there are ${known.map((each) => `"${each}"`).join(', ')}`,
       )
   return own
+}
+
+/** As in core: members of a class would be ignored. */
+function isPlainObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  // Only `Object.prototype` has this method itself, also that of another realm.
+  return prototype === null || Object.hasOwn(prototype ?? {}, 'isPrototypeOf')
 }
 
 /**
