@@ -214,6 +214,7 @@ describe('the circuit breaker', () => {
     const store = createReplayStore({ client })
     const sent = Array.from({ length: 10 }, () => outcomeOf(store.add('key-1', 60)))
     for (const { reject } of client.waiting.splice(0, 5)) reject(new Error('ERR'))
+    await turnOfEventLoop()
     await advance(99)
     for (const { reject } of client.waiting.splice(0)) reject(new Error('ERR'))
     await Promise.all(sent)
@@ -246,7 +247,11 @@ describe('errors', () => {
       'ERR',
     ],
     ['a class of the client', new (class ClientClosedError extends Error {})(KEY), 'ClientClosedError'],
-    ['a name', Object.assign(new Error(KEY), { name: 'MaxRetriesPerRequestError' }), 'MaxRetriesPerRequestError'],
+    [
+      'a name',
+      Object.assign(new Error(KEY), { name: 'MaxRetriesPerRequestError' }),
+      'MaxRetriesPerRequestError',
+    ],
     ['a name with the key', Object.assign(new Error(KEY), { name: `x ${KEY}` }), 'Error'],
     ['a code with the key', Object.assign(new Error(KEY), { code: KEY }), 'Error'],
     ['a string', `${KEY} ${VALUE}`, 'unknown'],
@@ -278,14 +283,17 @@ describe('errors', () => {
     'O7: when the reply is %s, the proof is not new',
     async (reply) => {
       const store = createReplayStore({ client: clientThat(() => reply) })
-      expect(await outcomeOf(store.add('key-1', 60))).toBe('The command to Redis failed (UnexpectedReplyError)')
+      expect(await outcomeOf(store.add('key-1', 60))).toBe(
+        'The command to Redis failed (UnexpectedReplyError)',
+      )
     },
   )
 })
 
 describe('onUnavailable: "memory"', () => {
   const state: { answer: () => unknown } = { answer: failure }
-  const createStore = () => createReplayStore({ client: clientThat(() => state.answer()), onUnavailable: 'memory' })
+  const createStore = () =>
+    createReplayStore({ client: clientThat(() => state.answer()), onUnavailable: 'memory' })
   beforeEach(() => {
     vi.spyOn(process, 'emitWarning').mockReturnValue()
     state.answer = failure
@@ -294,7 +302,10 @@ describe('onUnavailable: "memory"', () => {
   it('O7: in an outage, the process accepts a proof once', async () => {
     const store = createStore()
     for (let count = 0; count < 20; count++)
-      expect([await store.add(`key-${count}`, 60), await store.add(`key-${count}`, 60)]).toEqual([true, false])
+      expect([await store.add(`key-${count}`, 60), await store.add(`key-${count}`, 60)]).toEqual([
+        true,
+        false,
+      ])
   })
 
   it('O7: a proof from before an outage is not accepted again in it', async () => {

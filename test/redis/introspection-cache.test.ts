@@ -54,7 +54,9 @@ describe.skipIf(redisPath === undefined)('createIntrospectionCache', () => {
     })
 
     it('a value without an end is refused', async () => {
-      await expect((await open()).set('key-1', 'sealed', Number.POSITIVE_INFINITY)).rejects.toThrow(RangeError)
+      await expect((await open()).set('key-1', 'sealed', Number.POSITIVE_INFINITY)).rejects.toThrow(
+        RangeError,
+      )
     })
 
     it('the prefix is the option', async () => {

@@ -36,7 +36,14 @@ const CLIENTS: readonly (readonly [string, RedisClient])[] = [
 const ignored = () => undefined
 
 /** Members of clients of redis 4, which ignores `condition`: a proof would always be new. */
-const version4 = { set: ignored, get: ignored, SET: ignored, GET: ignored, sendCommand: ignored, isOpen: true }
+const version4 = {
+  set: ignored,
+  get: ignored,
+  SET: ignored,
+  GET: ignored,
+  sendCommand: ignored,
+  isOpen: true,
+}
 
 const OTHERS: readonly (readonly [string, unknown])[] = [
   ['undefined', undefined],
@@ -80,7 +87,11 @@ describe.each(FACTORIES)('%s', (_, factory) => {
     ['no options', undefined, 'The options must be a plain object'],
     ['a client instead of options', nodeRedis, 'The options must be a plain object'],
     ['an array', [], 'The options must be a plain object'],
-    ['an unknown option', { client: nodeRedis, prefx: 'x' }, /^There is no option "prefx"; there are "client", /],
+    [
+      'an unknown option',
+      { client: nodeRedis, prefx: 'x' },
+      /^There is no option "prefx"; there are "client", /,
+    ],
     ['no time', { client: nodeRedis, timeoutMs: 0 }, 'Option "timeoutMs" must be a number from 1 to 10000'],
     ['too long', { client: nodeRedis, timeoutMs: 10_001 }, /timeoutMs/],
     ['NaN', { client: nodeRedis, timeoutMs: Number.NaN }, /timeoutMs/],

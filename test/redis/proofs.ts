@@ -30,9 +30,9 @@ export async function createHolder(): Promise<Holder> {
   closers.push(() => server.close())
   const issuer = await server.listen()
   const token = await server.issueToken({ claims: { cnf: { jkt: await calculateJwkThumbprint(jwk) } } })
-  const ath = Buffer.from(
-    await crypto.subtle.digest('SHA-256', new TextEncoder().encode(token)),
-  ).toString('base64url')
+  const ath = Buffer.from(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(token))).toString(
+    'base64url',
+  )
   return {
     issuer,
     token,

@@ -130,7 +130,10 @@ describe.skipIf(redisPath === undefined)('createReplayStore', () => {
     const client = createClient({ socket: { host: '127.0.0.1', port: shared().server.port } })
     await client.connect()
     onTestFinished(() => client.destroy())
-    const mapped = client.withTypeMapping({ [RESP_TYPES.SIMPLE_STRING]: Buffer, [RESP_TYPES.BLOB_STRING]: Buffer })
+    const mapped = client.withTypeMapping({
+      [RESP_TYPES.SIMPLE_STRING]: Buffer,
+      [RESP_TYPES.BLOB_STRING]: Buffer,
+    })
     const store = createReplayStore({ client: mapped })
     const key = randomUUID()
     expect([await store.add(key, 60), await store.add(key, 60)]).toEqual([true, false])

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll } from 'vitest'
-import { type OpenClient, openClient, RedisServer, type ClientName } from '../support/redis.js'
+import { type ClientName, type OpenClient, openClient, RedisServer } from '../support/redis.js'
 
 /** What the tests of a file share. */
 export interface SharedServer {

@@ -71,6 +71,10 @@ export class RedisServer {
     })
   }
 
+  get isRunning(): boolean {
+    return this.#process !== undefined
+  }
+
   /** Ends it at once, as a crash does. */
   async kill(): Promise<void> {
     const child = this.#process

@@ -30,8 +30,7 @@ export interface ResolvedStoreOptions {
  * @throws {ConfigurationError}
  */
 export function checkNames(options: unknown, known: readonly string[]): Record<string, unknown> {
-  if (!isPlainObject(options))
-    throw new ConfigurationError('The options must be a plain object')
+  if (!isPlainObject(options)) throw new ConfigurationError('The options must be a plain object')
   const own: Record<string, unknown> = Object.assign(Object.create(null), options)
   for (const name of Object.keys(own))
     if (!known.includes(name))
