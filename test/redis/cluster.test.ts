@@ -13,7 +13,14 @@ describe.skipIf(redisPath === undefined)('a cluster', () => {
   const clients = new Map<string, RedisClient>()
   const closers: (() => unknown)[] = []
   beforeAll(async () => {
-    const bus = ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())]
+    const bus = [
+      '--cluster-enabled',
+      'yes',
+      '--cluster-announce-ip',
+      '127.0.0.1',
+      '--cluster-port',
+      String(await freePort()),
+    ]
     server = await RedisServer.start(bus)
     const admin = new Redis(server.port, '127.0.0.1')
     closers.push(() => admin.disconnect())

@@ -4,12 +4,12 @@ import { ConfigurationError } from '../errors/errors.js'
 
 /**
  * Remembers which proofs were used, until they are too old to be used again (RFC 9449 §11.1). Several machines that accept the
- * same tokens need one store together; by default, each verifier has one in memory.
+ * same tokens need one store together, such as `createReplayStore` of `@telnyx-auth/redis`; by default, each verifier has one in
+ * memory.
  *
  * @example
  * const store: ReplayStore = {
- *   add: async (key, expiresInSeconds) =>
- *     (await redis.set(key, '', { NX: true, PX: Math.ceil(expiresInSeconds * 1000) })) !== null,
+ *   add: (key, expiresInSeconds) => database.insertIfAbsent(key, { expiresAt: Date.now() + expiresInSeconds * 1000 }),
  * }
  */
 export interface ReplayStore {
