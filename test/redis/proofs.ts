@@ -16,7 +16,7 @@ export interface Holder {
   request(proof: string): BoundRequest
 }
 
-export interface BoundRequest {
+interface BoundRequest {
   readonly method: 'GET'
   readonly url: string
   readonly headers: { readonly authorization: string; readonly dpop: string }

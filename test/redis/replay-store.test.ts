@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { createReplayStore } from '@telnyx-auth/redis'
+import { readFile } from 'node:fs/promises'
+import { createIntrospectionCache, createReplayStore } from '@telnyx-auth/redis'
 import { createClient, createClientPool, RESP_TYPES } from 'redis'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { CLIENT_NAMES, redisPath } from '../support/redis.js'
@@ -79,17 +80,19 @@ describe.skipIf(redisPath === undefined)('createReplayStore', () => {
       expect(calls.filter(([command]) => !String(command).startsWith('config'))).toEqual([['set', 10]])
     })
 
-    it('with a user that may only use these keys: ACL +set +get ~telnyx-auth:*', async () => {
-      const { client } = await shared().open(name)
-      const { admin } = shared()
-      await admin.acl('SETUSER', 'default', 'resetkeys', '~telnyx-auth:*', '-@all', '+set', '+get', '+acl')
-      onTestFinished(async () => {
-        await admin.acl('SETUSER', 'default', 'allkeys', '+@all')
-      })
-      expect(await createReplayStore({ client }).add(randomUUID(), 60)).toBe(true)
-      await expect(createReplayStore({ client, prefix: 'other:' }).add('key-1', 60)).rejects.toThrow(
+    it('with a user that may do no more than the README says', async () => {
+      const readme = await readFile(new URL('../../packages/redis/README.md', import.meta.url), 'utf8')
+      const [, rules = ''] = /`user api on >… ([^`]+)`/.exec(readme) ?? expect.fail('There is no ACL')
+      await shared().admin.call('ACL', 'SETUSER', 'api', 'reset', 'on', '>secret', ...rules.split(' '))
+      const { client } = await shared().open(name, 'api')
+      const store = createReplayStore({ client })
+      const key = randomUUID()
+      expect([await store.add(key, 60), await store.add(key, 60)]).toEqual([true, false])
+      expect(await createIntrospectionCache({ client }).get(key)).toBeUndefined()
+      await expect(createReplayStore({ client, prefix: 'other:' }).add(key, 60)).rejects.toThrow(
         /^The command to Redis failed \(NOPERM\)$/,
       )
+      await expect(client.get('other')).rejects.toThrow('NOPERM')
     })
 
     it('O7: a server without memory, and noeviction, refuses the proof and forgets none', async () => {

@@ -8,7 +8,7 @@ export interface SharedServer {
   /** Looks into the server, and sets it up. */
   readonly admin: Redis
   /** A client that is closed after the tests of the file. */
-  open(name: ClientName): Promise<OpenClient>
+  open(name: ClientName, user?: string): Promise<OpenClient>
 }
 
 /** Starts one server for the tests of a `describe` block. */
@@ -22,8 +22,8 @@ export function useRedis(): () => SharedServer {
     shared = {
       server,
       admin,
-      async open(name) {
-        const client = await openClient(name, server.port)
+      async open(name, user) {
+        const client = await openClient(name, server.port, user)
         opened.push(client)
         return client
       },

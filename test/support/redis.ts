@@ -120,16 +120,24 @@ export interface OpenClient {
 export const CLIENT_NAMES = ['redis', 'ioredis', 'iovalkey'] as const
 export type ClientName = (typeof CLIENT_NAMES)[number]
 
-/** Connects a client that tries again soon after the connection was lost. */
-export async function openClient(name: ClientName, port: number): Promise<OpenClient> {
+/**
+ * Connects a client that tries again soon after the connection was lost.
+ *
+ * @param user whose password is `secret`
+ */
+export async function openClient(name: ClientName, port: number, user?: string): Promise<OpenClient> {
+  const credentials = user === undefined ? {} : { username: user, password: 'secret' }
   if (name === 'redis') {
-    const client = createClient({ socket: { host: '127.0.0.1', port, reconnectStrategy: 20 } })
+    const client = createClient({
+      ...credentials,
+      socket: { host: '127.0.0.1', port, reconnectStrategy: 20 },
+    })
     // An outage is what some tests are about.
     client.on('error', () => undefined)
     await client.connect()
     return { client, close: () => client.destroy() }
   }
-  const options = { host: '127.0.0.1', port, lazyConnect: true, retryStrategy: () => 20 }
+  const options = { ...credentials, host: '127.0.0.1', port, lazyConnect: true, retryStrategy: () => 20 }
   const client = name === 'ioredis' ? new IoRedis(options) : new IoValkey(options)
   client.on('error', () => undefined)
   await client.connect()
