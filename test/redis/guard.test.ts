@@ -196,17 +196,33 @@ describe('the circuit breaker', () => {
     expect(outcomes).toEqual([true, true, true])
   })
 
-  it('lets one probe pass at a time, and none waits for it', async () => {
+  it('lets one probe pass at a time, until the client settles it, or for ten seconds; nothing waits for it', async () => {
     const { client, store, state } = await openCircuit(failure)
-    state.answer = () => new Promise(() => undefined)
-    for (let second = 1; second <= 10; second++) {
-      await advance(1_000)
+    const probes: ((reply: string) => void)[] = []
+    state.answer = () => new Promise((resolve) => probes.push(resolve))
+    await advance(1_000)
+    for (let count = 1; count <= 3; count++) {
       const probe = outcomeOf(store.add('key-1', 60))
-      for (let count = 0; count < 10; count++) expect(await outcomeOf(store.add('key-1', 60))).toBe(OPEN)
+      expect(await outcomeOf(store.add('key-1', 60))).toBe(OPEN)
       await advance(100)
       expect(await probe).toBe(TIMED_OUT)
-      expect(client.sent).toBe(5 + second)
+      for (let second = 1; second < 10; second++) {
+        await advance(1_000)
+        expect(await outcomeOf(store.add('key-1', 60))).toBe(OPEN)
+      }
+      expect(client.sent).toBe(5 + count)
+      await advance(900)
     }
+    const late = outcomeOf(store.add('key-1', 60))
+    await advance(100)
+    expect(await late).toBe(TIMED_OUT)
+    for (const settle of probes.splice(0)) settle('OK')
+    // The second after the failed probe is not over; after it, the server is asked again.
+    expect(await outcomeOf(store.add('key-1', 60))).toBe(OPEN)
+    await advance(1_000)
+    const next = outcomeOf(store.add('key-1', 60))
+    probes[0]?.('OK')
+    expect(await next).toBe(true)
   })
 
   it('commands that fail after it has opened do not keep it open', async () => {

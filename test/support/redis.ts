@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -58,6 +59,8 @@ export class RedisServer {
       { stdio: ['ignore', 'pipe', 'ignore'] },
     )
     this.#process = child
+    running.add(child)
+    child.once('exit', () => running.delete(child))
     const log: string[] = []
     // Read to the end, or the server would wait for a reader.
     const lines = createInterface(child.stdout)
@@ -100,15 +103,32 @@ export class RedisServer {
   }
 }
 
+/** The servers that run. None of them outlives the process. */
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
+/**
+ * A port that no connection takes by chance while a server is down: below those that systems give to connections, which begin at
+ * 32768.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
+  for (let tries = 0; tries < 100; tries++) {
+    const port = randomInt(15_000, 30_000)
+    if (await isFree(port)) return port
+  }
+  throw new Error('There is no free port')
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port, '127.0.0.1')
+  const free = await once(server, 'listening').then(
+    () => true,
+    () => false,
+  )
   server.close()
-  await once(server, 'close')
-  if (typeof address !== 'object' || address === null) throw new Error('The server has no address')
-  return address.port
+  return free
 }
 
 /** A client, as an application makes one. */

@@ -10,6 +10,12 @@ const FAILURES_TO_OPEN = 5
 const OPEN_MS = 1_000
 
 /**
+ * How long the next probe waits for the client to settle the one before. On a connection that is dead, more commands would only
+ * wait as well, and a client that closes idle connections (`socketTimeout` of node-redis) would never find it idle.
+ */
+const PROBE_MS = 10_000
+
+/**
  * Stands between a store and the client of Redis: a time limit for each command, a limit of commands that the client has not settled,
  * and a circuit breaker. Reconnecting is the client's affair.
  */
@@ -20,7 +26,7 @@ export class Guard {
   /** Failures in a row. */
   #failures = 0
   #openUntil = 0
-  #isProbing = false
+  #probingUntil = 0
 
   constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs
@@ -35,14 +41,12 @@ export class Guard {
   async run<T>(send: () => Promise<T>): Promise<T> {
     const isProbe = this.#admit()
     try {
-      const reply = await this.#withinTimeout(send)
+      const reply = await this.#withinTimeout(() => this.#counted(send, isProbe))
       this.#failures = 0
       return reply
     } catch (error) {
       this.#failed(isProbe)
       throw failureOf(error)
-    } finally {
-      if (isProbe) this.#isProbing = false
     }
   }
 
@@ -54,11 +58,12 @@ export class Guard {
     if (this.#unsettled >= MAX_UNSETTLED)
       throw new StoreUnavailableError(`${MAX_UNSETTLED} commands to Redis are not answered`)
     if (this.#failures < FAILURES_TO_OPEN) return false
-    if (this.#isProbing || performance.now() < this.#openUntil)
+    const now = performance.now()
+    if (now < this.#openUntil || now < this.#probingUntil)
       throw new StoreUnavailableError(
         `Redis is not asked, because it failed ${FAILURES_TO_OPEN} times in a row`,
       )
-    this.#isProbing = true
+    this.#probingUntil = now + PROBE_MS
     return true
   }
 
@@ -72,7 +77,7 @@ export class Guard {
     let timer: NodeJS.Timeout | undefined
     try {
       return await Promise.race([
-        this.#counted(send),
+        send(),
         new Promise<never>((_resolve, reject) => {
           const giveUp = () =>
             reject(new StoreUnavailableError(`Redis did not answer within ${this.#timeoutMs} ms`))
@@ -85,12 +90,13 @@ export class Guard {
     }
   }
 
-  async #counted<T>(send: () => Promise<T>): Promise<T> {
+  async #counted<T>(send: () => Promise<T>, isProbe: boolean): Promise<T> {
     this.#unsettled++
     try {
       return await send()
     } finally {
       this.#unsettled--
+      if (isProbe) this.#probingUntil = 0
     }
   }
 }
