@@ -306,6 +306,28 @@ describe('errors', () => {
   )
 })
 
+describe('the time that is left', () => {
+  it.each([
+    ['O7: of a proof, rounded up', 60.0001, 60_001],
+    ['O7: of a proof, at least a millisecond', -5, 1],
+  ])('%s', async (_, seconds, milliseconds) => {
+    const client = Object.assign(new SlowClient(), { set: vi.fn(async () => 'OK') })
+    await createReplayStore({ client }).add('key-1', seconds)
+    expect(client.set).toHaveBeenCalledExactlyOnceWith('telnyx-auth:dpop:key-1', '', 'PX', milliseconds, 'NX')
+  })
+
+  it('I4: of an answer, rounded down', async () => {
+    const client = Object.assign(new SlowClient(), { set: vi.fn(async () => 'OK') })
+    await createIntrospectionCache({ client }).set('key-1', 'sealed', 60.0009)
+    expect(client.set).toHaveBeenCalledExactlyOnceWith(
+      'telnyx-auth:introspection:key-1',
+      'sealed',
+      'PX',
+      60_000,
+    )
+  })
+})
+
 describe('onUnavailable: "memory"', () => {
   const state: { answer: () => unknown } = { answer: failure }
   const createStore = () =>

@@ -82,8 +82,7 @@ function isIoRedis(client: unknown): client is IoRedisClient {
   return (
     hasMethods(client, ['set', 'get', 'call', 'defineCommand']) &&
     'status' in client &&
-    typeof client.status === 'string' &&
-    !('isPipeline' in client)
+    typeof client.status === 'string'
   )
 }
 
