@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import { createMockIssuer, type MockIssuer, type MockIssuerOptions } from '@telnyx-auth/mock-issuer'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import {
@@ -11,6 +12,7 @@ import {
   requestAuthorization,
   requestToken,
 } from '../support/authorization-flow.js'
+import { serve } from '../support/http.js'
 import { basicCredentials, readObject, rejectionOf, textOf } from '../support/oauth-requests.js'
 
 /**
@@ -306,9 +308,45 @@ describe('the URL (CIMD §3)', () => {
     expect(world.fetched).toEqual([])
     expect((await ask(issuer)).status).toBe(200)
     await issuer.close()
-    await issuer.listen()
-    expect((await ask(issuer, local)).status).toBe(200)
-    await issuer.close()
+    for (const host of ['127.0.0.1', 'localhost']) {
+      await issuer.listen({ host })
+      expect((await ask(issuer, local)).status).toBe(200)
+      await issuer.close()
+    }
+  })
+})
+
+describe('the global fetch, at a server on this machine', () => {
+  async function start() {
+    const paths: string[] = []
+    const { url: base } = await serve((incoming, response) => {
+      const path = incoming.url ?? ''
+      paths.push(path)
+      expect(incoming.headers).toMatchObject({ accept: 'application/json' })
+      for (const name of ['authorization', 'cookie']) expect(incoming.headers).not.toHaveProperty(name)
+      const padding = path === '/packed-long' ? ' '.repeat(1_000_000) : ''
+      const body = JSON.stringify({ ...DOCUMENT, client_id: `${base}${path}` }) + padding
+      response.setHeader('content-type', 'application/json')
+      if (path === '/redirect') response.writeHead(302, { location: '/client' }).end(body)
+      else if (path === '/dropped') response.destroy()
+      else if (path.startsWith('/packed')) response.setHeader('content-encoding', 'gzip').end(gzipSync(body))
+      else if (path === '/half') response.write(body.slice(0, 10), () => response.destroy())
+      else response.end(body)
+    })
+    const { issuer } = await createWorld({ fetch: undefined })
+    return { paths, base, issuer }
+  }
+
+  it.each(['/client', '/packed'])('%s', async (path) => {
+    const { paths, base, issuer } = await start()
+    expect((await ask(issuer, base + path)).status).toBe(200)
+    expect(paths).toEqual([path])
+  })
+
+  it.each(['/redirect', '/packed-long', '/dropped', '/half'])('refuses %s', async (path) => {
+    const { paths, base, issuer } = await start()
+    expect((await ask(issuer, base + path)).status).toBe(400)
+    expect(new Set(paths)).toEqual(new Set([path]))
   })
 })
 

@@ -154,7 +154,7 @@ class EmbeddedIssuer implements MockIssuer {
   /** Settles when the server listens, or fails to. */
   #started: Promise<unknown> | undefined
   #baseUrl: string | undefined
-  /** Whether only this machine can connect, if it listens at all. */
+  /** Whether only this machine can connect to the server. */
   #listensLocally = true
   #closed = false
   /** Aborts in-process requests when the issuer closes, as closed connections abort those over HTTP. */
@@ -168,7 +168,7 @@ class EmbeddedIssuer implements MockIssuer {
     this.#issuerIsFixed = options.issuer !== undefined
     const documents = new ClientDocuments({
       fetchDocument: (url) => fetchDocument(url, fetch),
-      isLocal: () => this.#listensLocally,
+      isLocal: () => !this.#server || this.#listensLocally,
       scopes,
       now,
     })
