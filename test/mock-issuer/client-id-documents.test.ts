@@ -443,7 +443,9 @@ describe('the document (CIMD §4.1)', () => {
   })
 
   it('codes without PKCE verifier, and other grants, are refused', async () => {
-    const { issuer } = await createWorld()
+    const { issuer, world } = await createWorld()
+    const grant_types = ['authorization_code', 'client_credentials']
+    world.answer = async () => json({ ...DOCUMENT, grant_types })
     const code = await obtainCode(issuer, request())
     const { code_verifier, ...bare } = redemption(code)
     expect(code_verifier).toBe(verifier)

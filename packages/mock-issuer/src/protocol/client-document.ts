@@ -103,7 +103,8 @@ export function parseClientDocument(url: string, document: unknown): ClientSeed 
     clientId: url,
     clientType: 'public',
     name: client_name,
-    grantTypes: GRANT_TYPES.filter((type) => type !== 'client_credentials' && grant_types.includes(type)),
+    // A public client gets no token for `client_credentials`, also if the document has it.
+    grantTypes: GRANT_TYPES.filter((type) => grant_types.includes(type)),
     redirectUris: redirect_uris,
     policyUri: policy_uri,
     tosUri: tos_uri,

@@ -44,7 +44,7 @@ export class ClientDocuments {
 
   /** Whether a client with this identifier can exist: the URL says so, and no request is made. */
   mayHave(clientId: string): boolean {
-    return looksLikeDocumentUrl(clientId) && isDocumentUrl(clientId)
+    return isDocumentUrl(clientId)
   }
 
   /**
