@@ -8,7 +8,6 @@ import { ROOT, read } from './markdown.js'
 const NOT_CITED: Readonly<Record<string, string>> = {
   ...exceptions(['O1', 'O2', 'O3', 'O4', 'O5', 'O6', 'O7', 'O8'], 'DPoP is not implemented'),
   ...exceptions(['T1', 'T2'], 'mutual TLS is not implemented'),
-  ...exceptions(['C1', 'C2', 'C3'], 'there is no MCP adapter'),
   ...exceptions(['attack 50', 'attack 51', 'attack 52', 'attack 53'], 'proofs are not implemented'),
 }
 
@@ -38,7 +37,7 @@ function titlesIn(source: string): string[] {
 }
 
 async function titles(): Promise<string[]> {
-  const folders = ['adapters', 'core', 'interop', 'mock-issuer', 'packaging']
+  const folders = ['adapters', 'core', 'interop', 'mcp', 'mock-issuer', 'packaging']
   const files = await Promise.all(
     folders.map(async (folder) =>
       (await readdir(join(ROOT, 'test', folder), { recursive: true }))
