@@ -58,7 +58,7 @@ export default defineConfig(({ mode }) => {
             name: 'mcp-tools',
             include: mode === 'mcp-tools' ? ['mcp-tools/*.test.ts'] : [NEXT],
             exclude: mode === 'mcp-tools' ? [NEXT] : [],
-            globalSetup: ['support/run-folder.ts', 'mcp-tools/tools.ts'],
+            globalSetup: ['support/run-folder.ts', 'mcp-tools/install.ts'],
           }),
         ],
       },

@@ -7,9 +7,7 @@ import {
   classifyInboundRequest,
   createMcpHandler,
   type ElicitRequestFormParams,
-  type EventStore,
   type GetPromptResult,
-  type JSONRPCMessage,
   McpServer,
   type ReadResourceResult,
   type ServerContext,
@@ -82,11 +80,6 @@ const TOOLS: Readonly<Record<string, RunTool>> = {
   },
   test_error_handling() {
     throw new Error('This tool intentionally returns an error for testing')
-  },
-  async test_reconnection({ http }) {
-    http?.closeSSE?.()
-    await sleep(100)
-    return [text('The client has come back')]
   },
   async test_sampling({ mcpReq }, { prompt }) {
     const messages = [{ role: 'user' as const, content: text(String(prompt)) }]
@@ -214,28 +207,6 @@ function createServer(): McpServer {
   return mcp
 }
 
-/** What a client gets that has lost its stream (SEP-1699). */
-class Events implements EventStore {
-  readonly #events: { readonly id: string; readonly stream: string; readonly message: JSONRPCMessage }[] = []
-
-  async storeEvent(stream: string, message: JSONRPCMessage): Promise<string> {
-    const id = String(this.#events.length)
-    this.#events.push({ id, stream, message })
-    return id
-  }
-
-  async replayEventsAfter(
-    last: string,
-    { send }: { send: (id: string, message: JSONRPCMessage) => Promise<void> },
-  ): Promise<string> {
-    const stream = this.#events[Number(last)]?.stream ?? ''
-    // An event without a message only tells a client its id.
-    for (const { id, stream: other, message } of this.#events.slice(Number(last) + 1))
-      if (other === stream && Object.keys(message).length > 0) await send(id, message)
-    return stream
-  }
-}
-
 /**
  * Adds the server to an application, at `/mcp`.
  *
@@ -253,8 +224,6 @@ export function serveEverything(
   async function startSession(): Promise<NodeStreamableHTTPServerTransport> {
     const transport = new NodeStreamableHTTPServerTransport({
       sessionIdGenerator: randomUUID,
-      eventStore: new Events(),
-      retryInterval: 100,
       onsessioninitialized: (id) => void sessions.set(id, transport),
       onsessionclosed: (id) => void sessions.delete(id),
     })

@@ -56,7 +56,8 @@ function passed(results: Results): string[] {
 
 /** The tool finds the same in a server with and without our guard. */
 export function testConformance(run: Run): void {
-  describe(`conformance ${run.version}`, () => {
+  // Longer than the three runs may take: see `runTool`.
+  describe(`conformance ${run.version}`, { timeout: 200_000 }, () => {
     it('every check of every scenario ends as it does without the guard, before and after the body parser', async () => {
       const open = await startPlace('none')
       const { results, output } = await runScenarios(run, open.urlWithToken, open.folder)
