@@ -1,6 +1,6 @@
 import { testConformance } from './scenarios.js'
 
-// Our server has none of the tools for tasks and for results that ask for input: their checks fail, with and without the guard.
+// Our server has no tasks, and not every tool that scenarios ask for: their checks fail, with and without the guard.
 testConformance({
   tool: 'conformance-next',
   version: '0.2.0-alpha.12',
