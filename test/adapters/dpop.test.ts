@@ -1,0 +1,442 @@
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { createVerifier, type DpopOptions, type ReplayStore, type VerifierOptions } from '@telnyx-auth/core'
+import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { MemoryReplayStore } from '../../packages/core/src/testing.js'
+import { DpopKey, type ProofOptions } from '../support/dpop-proofs.js'
+import { serve } from '../support/http.js'
+import type { HttpResponse } from '../support/http-client.js'
+import { AUDIENCE } from '../support/outcome.js'
+import { harnesses } from './contract/all.js'
+import type { Route, Setup } from './contract/harness.js'
+import { NOW } from './contract/tokens.js'
+
+/** Proof of possession (RFC 9449) in every framework: the same requests, and the same answers byte for byte. */
+
+const METADATA = 'resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"'
+const ALGS = 'algs="ES256"'
+const SECRETS = ['a secret of at least thirty-two characters'] as const
+
+const key = new DpopKey()
+let issuer: MockIssuer
+/** Tokens by name. Those without `unbound` are bound to the key. */
+let tokens: Readonly<Record<'bound' | 'reader' | 'other' | 'unbound' | 'unboundReader', string>>
+beforeAll(async () => {
+  vi.useFakeTimers({ toFake: ['Date'], now: NOW * 1000 })
+  issuer = await createMockIssuer({ algorithm: 'ES256', now: () => NOW * 1000 })
+  const cnf = { jkt: key.jkt }
+  const issue = (scopes: readonly string[], claims: object) =>
+    issuer.issueToken({ subject: 'user-1', scopes: [...scopes], claims: { ...claims } })
+  tokens = {
+    bound: await issue([], { cnf }),
+    reader: await issue(['read'], { cnf }),
+    other: await issue([], { cnf: { jkt: new DpopKey().jkt } }),
+    unbound: await issue([], {}),
+    unboundReader: await issue(['read'], {}),
+  }
+  return () => void vi.useRealTimers()
+})
+
+const routes: readonly Route[] = [
+  {
+    path: '/me',
+    handle: ({ property, getAuth }) => {
+      const auth = getAuth()
+      return { subject: auth.subject, confirmation: auth.confirmation, same: property === auth }
+    },
+  },
+  { path: '/me', method: 'POST', handle: () => 'posted' },
+  { path: '/whoami', handle: ({ property }) => ({ anonymous: property === undefined }) },
+  { path: '/list/', handle: () => 'list' },
+  { path: '/files/:name', handle: () => 'file' },
+  { path: '/constrained', demands: [{ senderConstrained: true }], handle: () => 'constrained' },
+  { path: '/read', demands: [['read']], handle: () => 'read' },
+]
+
+/** What a caller sees of an answer. Headers that are absent are `undefined`. */
+interface Answer {
+  readonly status: number
+  readonly challenge?: string | undefined
+  readonly nonce?: string | undefined
+  readonly retryAfter?: string | undefined
+  readonly body: string
+}
+
+const answerOf = ({ status, headers, body }: HttpResponse): Answer => ({
+  status,
+  challenge: headers.get('www-authenticate')?.join(' AND '),
+  nonce: headers.get('dpop-nonce')?.join(' AND '),
+  retryAfter: headers.get('retry-after')?.join(' AND '),
+  body,
+})
+
+const ok = (value: unknown): Answer => ({
+  status: 200,
+  challenge: undefined,
+  nonce: undefined,
+  retryAfter: undefined,
+  body: JSON.stringify(value),
+})
+const refused = (status: number, challenge: string, body: object): Answer => ({
+  ...ok(body),
+  status,
+  challenge,
+})
+const bearerChallenge = (parameters: string) => `Bearer realm="api"${parameters}, ${METADATA}`
+const dpopChallenge = (parameters: string) => `DPoP realm="api"${parameters}, ${METADATA}, ${ALGS}`
+
+/** Refused under the scheme `DPoP`: one challenge. */
+const failedAsDpop = (
+  status: number,
+  error: string,
+  code: string,
+  description: string,
+  parameters: string = '',
+): Answer =>
+  refused(status, dpopChallenge(`, error="${error}", error_description="${description}"${parameters}`), {
+    error,
+    error_description: description,
+    code,
+  })
+/** Refused under the scheme `Bearer`, where both are accepted: only the challenge of this scheme has an error. */
+const failedAsBearer = (
+  status: number,
+  error: string,
+  code: string,
+  description: string,
+  parameters: string = '',
+): Answer =>
+  refused(
+    status,
+    `${bearerChallenge(`, error="${error}", error_description="${description}"${parameters}`)}, ${dpopChallenge(parameters)}`,
+    { error, error_description: description, code },
+  )
+
+const proofInvalid = failedAsDpop(
+  401,
+  'invalid_dpop_proof',
+  'ERR_DPOP_PROOF_INVALID',
+  'The DPoP proof is invalid',
+)
+const proofMissing = failedAsDpop(
+  401,
+  'invalid_dpop_proof',
+  'ERR_DPOP_PROOF_MISSING',
+  'The request carries no DPoP proof',
+)
+const proofReplayed = failedAsDpop(
+  401,
+  'invalid_dpop_proof',
+  'ERR_DPOP_PROOF_REPLAYED',
+  'The DPoP proof was used before',
+)
+const BOUND = [
+  'ERR_TOKEN_BOUND',
+  'The access token is bound to a key and cannot be used as a Bearer token',
+] as const
+const NOT_BOUND = ['ERR_TOKEN_NOT_BOUND', 'The access token is not bound to a key'] as const
+const SCOPE = ['ERR_SCOPE_INSUFFICIENT', 'The access token lacks a required scope'] as const
+const missing = refused(401, `${bearerChallenge('')}, ${dpopChallenge('')}`, { code: 'ERR_TOKEN_MISSING' })
+const missingWhereRequired = refused(401, dpopChallenge(''), { code: 'ERR_TOKEN_MISSING' })
+
+/** A header line for each proof, and one for the token. */
+const linesOf = (token: string, ...proofs: readonly string[]): string[] => [
+  `Authorization: DPoP ${token}`,
+  ...proofs.map((proof) => `DPoP: ${proof}`),
+]
+
+describe.each(harnesses)('proofs on %s', (name, harness) => {
+  const me = () => ok({ subject: 'user-1', confirmation: { jkt: key.jkt }, same: true })
+  const optionsOf = (dpop: Partial<DpopOptions> = {}, options: VerifierOptions = {}): VerifierOptions => ({
+    audience: AUDIENCE,
+    fetch: issuer.fetch,
+    dpop: { mode: 'optional', algorithms: ['ES256'], ...dpop },
+    ...options,
+  })
+  /** An API; `ask` sends it one request. */
+  const start = async (dpop?: Partial<DpopOptions>, { options, ...setup }: Partial<Setup> = {}) => {
+    const built = await harness.build({ routes, options: optionsOf(dpop, options), ...setup })
+    const { client, port } = await serve(built)
+    return {
+      port,
+      ask: async (path: string, lines: readonly string[] = [], method = 'GET') =>
+        answerOf(await client.request(method, path, lines)),
+    }
+  }
+  /** A proof for the token `bound`, unless another one is named. */
+  const prove = ({ url, ...options }: Partial<ProofOptions> = {}) =>
+    key.prove({ token: tokens.bound, url: url ?? `${AUDIENCE}/me`, ...options })
+
+  describe.each(['global', 'route'] as const)('placement: %s', (placement) => {
+    it('§7.1: a good proof is accepted, and getAuth() has the confirmation', async () => {
+      const { ask } = await start({}, { placement })
+      expect(await ask('/me', linesOf(tokens.bound, prove()))).toEqual(me())
+    })
+
+    it('§11.1: the same proof is refused the second time', async () => {
+      const { ask } = await start({}, { placement })
+      const lines = linesOf(tokens.bound, prove())
+      expect(await ask('/me', lines)).toEqual(me())
+      expect(await ask('/me', lines)).toEqual(proofReplayed)
+      // Another one of the same key is as good as the first.
+      expect(await ask('/me', linesOf(tokens.bound, prove()))).toEqual(me())
+    })
+
+    it('§4.3, check 1: no proof, and two of them', async () => {
+      const { ask } = await start({}, { placement })
+      expect(await ask('/me', linesOf(tokens.bound))).toEqual(proofMissing)
+      expect(await ask('/me', linesOf(tokens.bound, prove(), prove()))).toEqual(proofInvalid)
+      const proof = prove()
+      expect(await ask('/me', linesOf(tokens.bound, proof, proof))).toEqual(proofInvalid)
+      expect(await ask('/me', linesOf(tokens.bound, `${prove()}, ${prove()}`))).toEqual(proofInvalid)
+    })
+
+    it('§4.3, checks 8 and 9: another method, and another URL', async () => {
+      const { ask } = await start({}, { placement })
+      const post = prove({ method: 'POST' })
+      expect(await ask('/me', linesOf(tokens.bound, post))).toEqual(proofInvalid)
+      expect(await ask('/me', linesOf(tokens.bound, post), 'POST')).toEqual(ok('posted'))
+      for (const url of ['/you', '/ME', '/me/', '/me/.', '', '/'].map((path) => `${AUDIENCE}${path}`))
+        expect([url, await ask('/me', linesOf(tokens.bound, prove({ url })))]).toEqual([url, proofInvalid])
+      for (const url of [
+        'http://api.example.com/me',
+        'https://api.example.com:8443/me',
+        'https://evil.example/me',
+      ])
+        expect([url, await ask('/me', linesOf(tokens.bound, prove({ url })))]).toEqual([url, proofInvalid])
+    })
+
+    it('§7.2: a bound token as Bearer, and an unbound one as DPoP', async () => {
+      const { ask } = await start({}, { placement })
+      const proof = prove()
+      expect(await ask('/me', [`Authorization: Bearer ${tokens.bound}`, `DPoP: ${proof}`])).toEqual(
+        failedAsBearer(401, 'invalid_token', ...BOUND),
+      )
+      const unbound = prove({ token: tokens.unbound })
+      expect(await ask('/me', linesOf(tokens.unbound, unbound))).toEqual(
+        failedAsDpop(401, 'invalid_token', ...NOT_BOUND),
+      )
+      // Neither has used a proof.
+      expect(await ask('/me', linesOf(tokens.bound, proof))).toEqual(me())
+    })
+
+    it('mode: optional and required', async () => {
+      const both = await start({}, { placement })
+      const bearer = [`Authorization: Bearer ${tokens.unbound}`]
+      expect(await both.ask('/me', bearer)).toEqual(ok({ subject: 'user-1', same: true }))
+      expect(await both.ask('/me')).toEqual(missing)
+      const only = await start({ mode: 'required' }, { placement })
+      expect(await only.ask('/me', bearer)).toEqual(failedAsDpop(401, 'invalid_token', ...NOT_BOUND))
+      expect(await only.ask('/me')).toEqual(missingWhereRequired)
+      expect(await only.ask('/me', linesOf(tokens.bound, prove()))).toEqual(me())
+    })
+
+    it('§9: a nonce is demanded, handed out, and accepted', async () => {
+      const { ask } = await start({ nonce: { secrets: SECRETS } }, { placement })
+      const first = await ask('/me', linesOf(tokens.bound, prove()))
+      const { nonce } = first
+      expect(nonce).toMatch(/^[\w-]+$/)
+      const description = 'The DPoP proof must have the nonce that this answer names'
+      const demanded = {
+        ...failedAsDpop(401, 'use_dpop_nonce', 'ERR_DPOP_NONCE_REQUIRED', description),
+        nonce,
+      }
+      expect(first).toEqual(demanded)
+      expect(await ask('/me', linesOf(tokens.bound, prove({ nonce: 'another' })))).toEqual(demanded)
+      expect(await ask('/me', linesOf(tokens.bound, prove({ nonce })))).toEqual(me())
+    })
+
+    it('guards: a bound token is demanded, and scopes', async () => {
+      const { ask } = await start({}, { placement })
+      const at = (path: string, token: string) => linesOf(token, prove({ token, url: AUDIENCE + path }))
+      expect(await ask('/constrained', at('/constrained', tokens.bound))).toEqual(ok('constrained'))
+      expect(await ask('/constrained', [`Authorization: Bearer ${tokens.unbound}`])).toEqual(
+        failedAsBearer(401, 'invalid_token', ...NOT_BOUND),
+      )
+      expect(await ask('/read', at('/read', tokens.reader))).toEqual(ok('read'))
+      expect(await ask('/read', at('/read', tokens.bound))).toEqual(
+        failedAsDpop(403, 'insufficient_scope', ...SCOPE, ', scope="read"'),
+      )
+      expect(await ask('/read', [`Authorization: Bearer ${tokens.unbound}`])).toEqual(
+        failedAsBearer(403, 'insufficient_scope', ...SCOPE, ', scope="read"'),
+      )
+      expect(await ask('/read', [`Authorization: Bearer ${tokens.unboundReader}`])).toEqual(ok('read'))
+    })
+
+    it('a replay store that is full, or fails: 503 without a challenge', async () => {
+      const full = new MemoryReplayStore({ now: () => NOW, monotonic: () => 0, random: () => 0 }, 0)
+      const down: ReplayStore = { add: () => Promise.reject(new Error('connection lost')) }
+      for (const replayStore of [full, down]) {
+        const { ask } = await start({ replayStore }, { placement })
+        const description = 'Whether the DPoP proof was used before cannot be decided'
+        expect(await ask('/me', linesOf(tokens.bound, prove()))).toEqual({
+          ...ok({
+            error: 'temporarily_unavailable',
+            error_description: description,
+            code: 'ERR_REPLAY_STORE_UNAVAILABLE',
+          }),
+          status: 503,
+          retryAfter: '5',
+        })
+        // Tokens without a proof do not need it.
+        expect((await ask('/me', [`Authorization: Bearer ${tokens.unbound}`])).status).toBe(200)
+      }
+    })
+
+    it("errors: 'throw': the error handler has the challenge and the nonce", async () => {
+      const { ask } = await start({ nonce: { secrets: SECRETS } }, { placement, errors: 'handled' })
+      const thrown = { status: 401, statusCode: 401, expose: true }
+      const answer = await ask('/me', linesOf(tokens.bound, prove()))
+      expect(answer).toEqual({
+        ...ok({ mine: 'ERR_DPOP_NONCE_REQUIRED', ...thrown }),
+        status: 401,
+        challenge: dpopChallenge(
+          ', error="use_dpop_nonce", error_description="The DPoP proof must have the nonce that this answer names"',
+        ),
+        nonce: expect.stringMatching(/^[\w-]+$/),
+      })
+      const lines = linesOf(tokens.bound, prove({ nonce: answer.nonce }))
+      expect(await ask('/me', lines)).toEqual(me())
+      expect(await ask('/me', lines)).toEqual({
+        ...proofReplayed,
+        body: JSON.stringify({ mine: 'ERR_DPOP_PROOF_REPLAYED', ...thrown }),
+      })
+    })
+  })
+
+  it('two header lines on a raw connection are two proofs, whatever their case', async () => {
+    const { port } = await start()
+    const [first, second] = [prove(), prove()]
+    const socket = connect(port, '127.0.0.1')
+    socket.end(
+      [
+        'GET /me HTTP/1.1',
+        'Host: 127.0.0.1',
+        `authorization: dPoP ${tokens.bound}`,
+        `dpop: ${first}`,
+        `DPOP: ${second}`,
+        'Connection: close',
+        '\r\n',
+      ].join('\r\n'),
+    )
+    const answer = await text(socket)
+    expect(answer).toMatch(/^HTTP\/1\.1 401 /)
+    expect(answer).toContain('{"error":"invalid_dpop_proof"')
+    expect(answer).toContain('"code":"ERR_DPOP_PROOF_INVALID"}')
+  })
+
+  it('§4.3, check 9: the path as the client wrote it, below a router too', async () => {
+    for (const prefix of [undefined, '/v1/api']) {
+      const base = prefix ?? ''
+      const { ask } = await start({}, { ...(prefix !== undefined && { prefix }) })
+      const asked: readonly [path: string, htu: string][] = [
+        ['/me', '/me'],
+        ['/me?page=1', '/me'],
+        ['/me?page=1', '/me?page=2#top'],
+        ['/me?next=/you', '/me'],
+        ['/list/', '/list/'],
+        ['/list/?', '/list/'],
+        ['/files/a%20b', '/files/a%20b'],
+        ['/files/%7Euser', '/files/~user'],
+        ['/files/~user', '/files/%7euser'],
+        ['/files/%c3%a4', '/files/%C3%A4'],
+        ['/files/a%2Fb', '/files/a%2fb'],
+        ["/files/a'b(c)!", "/files/a'b(c)!"],
+        ['/files/a:b@c;d=1,2', '/files/a:b@c;d=1,2'],
+      ]
+      for (const [path, htu] of asked) {
+        const lines = linesOf(tokens.bound, prove({ url: AUDIENCE + base + htu }))
+        const { status, body } = await ask(base + path, lines)
+        expect([prefix, path, htu, status, body]).toEqual([prefix, path, htu, 200, expect.any(String)])
+      }
+      const others: readonly [path: string, htu: string][] = [
+        ['/list/', '/list'],
+        ['/me', '/me%20'],
+        ['/files/a%2Fb', '/files/a/b'],
+        ['/files/a%252Fb', '/files/a%2Fb'],
+        ['/files/%C3%A4', '/files/a'],
+        ['/files/a%20b', '/files/a+b'],
+      ]
+      for (const [path, htu] of others) {
+        const lines = linesOf(tokens.bound, prove({ url: AUDIENCE + base + htu }))
+        expect([prefix, path, htu, await ask(base + path, lines)]).toEqual([prefix, path, htu, proofInvalid])
+      }
+      // The path that the router of the framework sees is not the one that the client asked for.
+      if (prefix !== undefined)
+        expect(await ask(`${prefix}/me`, linesOf(tokens.bound, prove()))).toEqual(proofInvalid)
+    }
+  })
+
+  it('Host and forwarded headers say nothing about the URL', async () => {
+    const { ask } = await start()
+    const forwarded = [
+      'X-Forwarded-Host: evil.example',
+      'X-Forwarded-Proto: http',
+      'X-Forwarded-Prefix: /evil',
+      'X-Original-URL: /evil',
+      'Forwarded: host=evil.example;proto=http',
+    ]
+    expect(await ask('/me', [...linesOf(tokens.bound, prove()), ...forwarded])).toEqual(me())
+    for (const url of [
+      'http://127.0.0.1/me',
+      'https://127.0.0.1/me',
+      'https://evil.example/me',
+      'http://evil.example/me',
+    ])
+      expect(await ask('/me', [...linesOf(tokens.bound, prove({ url })), ...forwarded])).toEqual(proofInvalid)
+    // RFC 9112 §3.2.2: of a whole URL in the request line, the path counts.
+    if (!harness.isBare)
+      expect(await ask('http://127.0.0.1/me?a', linesOf(tokens.bound, prove()))).toEqual(me())
+  })
+
+  it('baseUrl: behind a proxy that removes a part of the path', async () => {
+    const { ask } = await start({}, { options: { baseUrl: 'https://gateway.example.com/v1/' } })
+    const ending = (url: string) => linesOf(tokens.bound, prove({ url }))
+    expect(await ask('/me?a=1', ending('https://gateway.example.com/v1/me'))).toEqual(me())
+    expect(await ask('/me', ending('HTTPS://GATEWAY.example.com:443/v1/me?x#y'))).toEqual(me())
+    for (const url of [
+      'https://gateway.example.com/me',
+      'https://gateway.example.com/v2/me',
+      `${AUDIENCE}/v1/me`,
+    ])
+      expect(await ask('/me', ending(url))).toEqual(proofInvalid)
+  })
+
+  it('optional: true lets a caller without a token pass, but none with a bad proof', async () => {
+    const { ask } = await start({}, { optional: true })
+    expect(await ask('/whoami')).toEqual(ok({ anonymous: true }))
+    // A proof alone is no credential.
+    const proof = prove({ url: `${AUDIENCE}/whoami` })
+    expect(await ask('/whoami', [`DPoP: ${proof}`])).toEqual(ok({ anonymous: true }))
+    expect(await ask('/whoami', linesOf(tokens.bound, proof))).toEqual(ok({ anonymous: false }))
+    expect(await ask('/whoami', linesOf(tokens.bound, proof))).toEqual(proofReplayed)
+    expect(await ask('/whoami', linesOf(tokens.bound))).toEqual(proofMissing)
+    expect(await ask('/constrained')).toEqual(missing)
+  })
+
+  it('another key than that of the token', async () => {
+    const { ask } = await start()
+    const proof = prove({ token: tokens.other })
+    expect(await ask('/me', linesOf(tokens.other, proof))).toEqual(
+      failedAsDpop(401, 'invalid_token', 'ERR_BINDING_MISMATCH', 'The access token is bound to another key'),
+    )
+  })
+
+  it.skipIf(name === 'core')('two telnyxAuth() in one request: one proof is enough', async () => {
+    const shared = createVerifier(optionsOf())
+    const one = await start({}, { verifier: shared, second: shared })
+    const replayed = linesOf(tokens.bound, prove())
+    expect(await one.ask('/me', replayed)).toEqual(me())
+    expect(await one.ask('/me', replayed)).toEqual(proofReplayed)
+
+    const used = new Set<string>()
+    const replayStore = { add: async (each: string) => used.size < used.add(each).size }
+    const second = createVerifier(optionsOf({ replayStore }))
+    const two = await start({ replayStore }, { second })
+    const lines = linesOf(tokens.bound, prove())
+    expect(await two.ask('/me', lines)).toEqual(me())
+    expect(await two.ask('/me', lines)).toEqual(proofReplayed)
+    expect(used.size).toBe(1)
+  })
+})
