@@ -1,13 +1,16 @@
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { createVerifier, type DpopOptions, type ReplayStore, type VerifierOptions } from '@telnyx-auth/core'
+import { type Authorize, createAuthenticator, createGuards } from '@telnyx-auth/core/adapter'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { MemoryReplayStore } from '../../packages/core/src/testing.js'
 import { DpopKey, type ProofOptions } from '../support/dpop-proofs.js'
 import { serve } from '../support/http.js'
 import type { HttpResponse } from '../support/http-client.js'
+import { rejectionOf } from '../support/oauth-requests.js'
 import { AUDIENCE } from '../support/outcome.js'
+import { handleFor } from '../support/request-handle.js'
 import { harnesses } from './contract/all.js'
 import type { Route, Setup } from './contract/harness.js'
 import { NOW } from './contract/tokens.js'
@@ -21,7 +24,7 @@ const SECRETS = ['a secret of at least thirty-two characters'] as const
 const key = new DpopKey()
 let issuer: MockIssuer
 /** Tokens by name. Those without `unbound` are bound to the key. */
-let tokens: Readonly<Record<'bound' | 'reader' | 'other' | 'unbound' | 'unboundReader', string>>
+let tokens: Readonly<Record<'bound' | 'reader' | 'other' | 'expired' | 'unbound' | 'unboundReader', string>>
 beforeAll(async () => {
   vi.useFakeTimers({ toFake: ['Date'], now: NOW * 1000 })
   issuer = await createMockIssuer({ algorithm: 'ES256', now: () => NOW * 1000 })
@@ -32,6 +35,7 @@ beforeAll(async () => {
     bound: await issue([], { cnf }),
     reader: await issue(['read'], { cnf }),
     other: await issue([], { cnf: { jkt: new DpopKey().jkt } }),
+    expired: await issue([], { cnf, exp: NOW - 60 }),
     unbound: await issue([], {}),
     unboundReader: await issue(['read'], {}),
   }
@@ -415,6 +419,29 @@ describe.each(harnesses)('proofs on %s', (name, harness) => {
     expect(await ask('/constrained')).toEqual(missing)
   })
 
+  it('a credential that cannot be read: the challenge is that of its scheme', async () => {
+    const { ask } = await start({}, { options: { maxTokenBytes: 1000 } })
+    const malformed = 'The Authorization header is not a well-formed Bearer credential'
+    const repeated = 'The request carries more than one credential'
+    const large = 'The access token is too large'
+    const answers = [
+      ['a b', 400, 'invalid_request', 'ERR_REQUEST_MALFORMED', malformed],
+      ['', 400, 'invalid_request', 'ERR_REQUEST_MALFORMED', malformed],
+      ['abc, Bearer abc', 400, 'invalid_request', 'ERR_TOKEN_REPEATED', repeated],
+      ['a'.repeat(1001), 401, 'invalid_token', 'ERR_TOKEN_TOO_LARGE', large],
+    ] as const
+    for (const [credential, status, error, code, description] of answers) {
+      const { challenge, ...rest } = await ask('/me', [`Authorization: DPoP ${credential}`])
+      expect(challenge).toMatch(`DPoP realm="api", error="${error}", error_description="${description}"`)
+      expect(challenge).not.toContain('Bearer realm')
+      expect(rest).toEqual({
+        ...ok({ error, error_description: description, code }),
+        status,
+        challenge: undefined,
+      })
+    }
+  })
+
   it('another key than that of the token', async () => {
     const { ask } = await start()
     const proof = prove({ token: tokens.other })
@@ -438,5 +465,30 @@ describe.each(harnesses)('proofs on %s', (name, harness) => {
     expect(await two.ask('/me', lines)).toEqual(me())
     expect(await two.ask('/me', lines)).toEqual(proofReplayed)
     expect(used.size).toBe(1)
+  })
+})
+
+describe('an application that goes on after a refusal', () => {
+  const prove = () => ({ dpop: key.prove({ url: `${AUDIENCE}/me`, token: tokens.bound }) })
+  it.each<[string, Partial<DpopOptions>, 'bound' | 'expired', () => object, string]>([
+    ['of the token', {}, 'expired', prove, 'ERR_TOKEN_EXPIRED'],
+    ['of the proof', {}, 'bound', () => ({}), 'ERR_DPOP_PROOF_MISSING'],
+    ['for want of a nonce', { nonce: { secrets: SECRETS } }, 'bound', prove, 'ERR_DPOP_NONCE_REQUIRED'],
+  ])('a refusal %s is repeated as it was, by another error', async (_, dpop, token, proof, code) => {
+    const options = { audience: AUDIENCE, fetch: issuer.fetch, errors: 'throw' }
+    const { authenticate } = createAuthenticator({ ...options, dpop: { mode: 'optional', ...dpop } })
+    const { requireAuth } = createGuards<Authorize>((authorize) => authorize)
+    const handle = handleFor()
+    const headers = { authorization: `DPoP ${tokens[token]}`, ...proof() }
+    const request = { method: 'GET', url: '/me', headers }
+    const first = await rejectionOf((async () => authenticate(handle, request))())
+    const second = await rejectionOf((async () => requireAuth()(handle))())
+    expect([first, second]).toMatchObject([{ code }, { code }])
+    expect(second).not.toBe(first)
+    expect(Reflect.get(Object(second), 'constructor')).toBe(Reflect.get(Object(first), 'constructor'))
+    expect(Reflect.get(Object(second), 'headers')).toEqual(Reflect.get(Object(first), 'headers'))
+    expect(Reflect.get(Object(second), 'headers')).toMatchObject({
+      'WWW-Authenticate': expect.stringMatching(/^DPoP realm="api", error="/),
+    })
   })
 })

@@ -1,6 +1,7 @@
 import { isPollution } from '../base/own-members.js'
 import { InvalidRequestError, InvalidTokenError } from '../errors/errors.js'
 import type { Reason } from '../errors/reasons.js'
+import { presentedAsDpop } from '../errors/telnyx-auth-error.js'
 
 /** A web `Request`, or an object like it. This library never reads the body. */
 export interface WebRequest {
@@ -80,7 +81,14 @@ export function extractCredentials(request: AuthenticatableRequest, maxTokenByte
   const authorization = authorizationHeader(request)
   if (authorization === undefined) return NO_CREDENTIALS
   const scheme = schemeIn(authorization)
-  if (scheme) return { token: cutToken(authorization, scheme.length, maxTokenBytes), scheme }
+  if (scheme) {
+    try {
+      return { token: cutToken(authorization, scheme.length, maxTokenBytes), scheme }
+    } catch (error) {
+      if (scheme === 'dpop') presentedAsDpop(error)
+      throw error
+    }
+  }
   refuseJoined(authorization, JOINED_BEARER_OR_DPOP)
   return NO_CREDENTIALS
 }
