@@ -1,9 +1,20 @@
+import { once } from 'node:events'
+import { connect as connectHttp2 } from 'node:http2'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { createVerifier, type DpopOptions, type ReplayStore, type VerifierOptions } from '@telnyx-auth/core'
 import { type Authorize, createAuthenticator, createGuards } from '@telnyx-auth/core/adapter'
+import { telnyxAuth as telnyxAuthOfExpress } from '@telnyx-auth/express'
+import { telnyxAuth as telnyxAuthOfFastify } from '@telnyx-auth/fastify'
+import { telnyxAuth as telnyxAuthOfHono } from '@telnyx-auth/hono'
+import { telnyxAuth as telnyxAuthOfKoa } from '@telnyx-auth/koa'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
-import { beforeAll, describe, expect, it, vi } from 'vitest'
+import express5 from 'express'
+import express4 from 'express4'
+import fastify from 'fastify'
+import { Hono } from 'hono'
+import Koa from 'koa'
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { MemoryReplayStore } from '../../packages/core/src/testing.js'
 import { DpopKey, type ProofOptions } from '../support/dpop-proofs.js'
 import { serve } from '../support/http.js'
@@ -56,6 +67,8 @@ const routes: readonly Route[] = [
   { path: '/files/:name', handle: () => 'file' },
   { path: '/constrained', demands: [{ senderConstrained: true }], handle: () => 'constrained' },
   { path: '/read', demands: [['read']], handle: () => 'read' },
+  { path: '/both', demands: [{ senderConstrained: true }, ['read']], handle: () => 'both' },
+  { path: '/', handle: () => 'root' },
 ]
 
 /** What a caller sees of an answer. Headers that are absent are `undefined`. */
@@ -187,6 +200,21 @@ describe.each(harnesses)('proofs on %s', (name, harness) => {
       expect(await ask('/me', linesOf(tokens.bound, prove()))).toEqual(me())
     })
 
+    it('§11.1: of requests at the same time with one proof, one is accepted', async () => {
+      const { ask } = await start({}, { placement })
+      const lines = linesOf(tokens.bound, prove())
+      const answers = await Promise.all(Array.from({ length: 5 }, () => ask('/me', lines)))
+      expect(answers.filter(({ status }) => status === 200)).toEqual([me()])
+      expect(answers.filter(({ status }) => status !== 200)).toEqual(Array(4).fill(proofReplayed))
+    })
+
+    it('§4.3, check 8: HEAD is not GET', async () => {
+      const { ask } = await start({}, { placement })
+      expect((await ask('/me', linesOf(tokens.bound, prove({ method: 'HEAD' })), 'HEAD')).status).toBe(200)
+      const { status, challenge } = await ask('/me', linesOf(tokens.bound, prove()), 'HEAD')
+      expect([status, challenge]).toEqual([401, proofInvalid.challenge])
+    })
+
     it('§4.3, check 1: no proof, and two of them', async () => {
       const { ask } = await start({}, { placement })
       expect(await ask('/me', linesOf(tokens.bound))).toEqual(proofMissing)
@@ -259,6 +287,11 @@ describe.each(harnesses)('proofs on %s', (name, harness) => {
         failedAsBearer(401, 'invalid_token', ...NOT_BOUND),
       )
       expect(await ask('/read', at('/read', tokens.reader))).toEqual(ok('read'))
+      // Two guards in one route need one proof.
+      expect(await ask('/both', at('/both', tokens.reader))).toEqual(ok('both'))
+      expect(await ask('/both', at('/both', tokens.bound))).toEqual(
+        failedAsDpop(403, 'insufficient_scope', ...SCOPE, ', scope="read"'),
+      )
       expect(await ask('/read', at('/read', tokens.bound))).toEqual(
         failedAsDpop(403, 'insufficient_scope', ...SCOPE, ', scope="read"'),
       )
@@ -407,6 +440,21 @@ describe.each(harnesses)('proofs on %s', (name, harness) => {
       expect(await ask('/me', ending(url))).toEqual(proofInvalid)
   })
 
+  it('baseUrl: the root of the API is its URL, with and without a slash', async () => {
+    const { ask } = await start({}, { options: { baseUrl: 'https://gateway.example.com/v1' } })
+    const ending = (url: string) => linesOf(tokens.bound, prove({ url }))
+    for (const url of ['https://gateway.example.com/v1', 'https://gateway.example.com/v1/'])
+      expect([url, await ask('/', ending(url))]).toEqual([url, ok('root')])
+    expect(await ask('/?page=1', ending('https://gateway.example.com/v1'))).toEqual(ok('root'))
+    for (const url of [
+      'https://gateway.example.com',
+      'https://gateway.example.com/v',
+      'https://gateway.example.com/v1//',
+    ])
+      expect([url, await ask('/', ending(url))]).toEqual([url, proofInvalid])
+    expect(await ask('/list/', ending('https://gateway.example.com/v1/list'))).toEqual(proofInvalid)
+  })
+
   it('optional: true lets a caller without a token pass, but none with a bad proof', async () => {
     const { ask } = await start({}, { optional: true })
     expect(await ask('/whoami')).toEqual(ok({ anonymous: true }))
@@ -465,6 +513,100 @@ describe.each(harnesses)('proofs on %s', (name, harness) => {
     expect(await two.ask('/me', lines)).toEqual(me())
     expect(await two.ask('/me', lines)).toEqual(proofReplayed)
     expect(used.size).toBe(1)
+  })
+})
+
+describe('the URL that the client asked for', () => {
+  const options = () =>
+    ({
+      audience: AUDIENCE,
+      fetch: issuer.fetch,
+      dpop: { mode: 'required', algorithms: ['ES256'] },
+    }) satisfies VerifierOptions
+  const linesFor = (path: string, token = tokens.bound) =>
+    linesOf(token, key.prove({ url: AUDIENCE + path, token }))
+
+  it('Fastify: rewriteUrl changes what is routed', async () => {
+    const app = fastify({ rewriteUrl: ({ url = '' }) => url.replace(/^\/public/, '/v1') })
+    await app.register(telnyxAuthOfFastify, options())
+    app.get('/v1/me', async () => 'me')
+    await app.ready()
+    const { client } = await serve((request, response) => app.routing(request, response))
+    expect((await client.request('GET', '/public/me?a', linesFor('/public/me'))).status).toBe(200)
+    expect((await client.request('GET', '/public/me?a', linesFor('/v1/me'))).status).toBe(401)
+  })
+
+  it('Fastify: HTTP/2, and two headers', async () => {
+    const app = fastify({ http2: true })
+    await app.register(telnyxAuthOfFastify, options())
+    app.get('/me', async () => 'me')
+    onTestFinished(() => app.close())
+    const session = connectHttp2(await app.listen({ port: 0, host: '127.0.0.1' }))
+    onTestFinished(() => session.destroy())
+    const prove = () => key.prove({ url: `${AUDIENCE}/me`, token: tokens.bound })
+    const ask = async (dpop: string | string[]) => {
+      const stream = session.request({ ':path': '/me?a', authorization: `DPoP ${tokens.bound}`, dpop })
+      const [headers] = await once(stream, 'response')
+      stream.resume()
+      return headers[':status']
+    }
+    expect(await ask(prove())).toBe(200)
+    expect(await ask([prove(), prove()])).toBe(401)
+  })
+
+  it.each([
+    ['Express 4', express4],
+    ['Express 5', express5],
+  ])('%s: an application in an application, below middleware that changes the URL', async (_, express) => {
+    const app = express()
+    app.set('env', 'test')
+    const inner = express()
+    inner.use((request, _response, next) => {
+      request.url = '/changed'
+      next()
+    })
+    inner.use(telnyxAuthOfExpress(options()))
+    inner.use((_request, response) => void response.json('inner'))
+    app.use('/v1/:tenant', express.Router().use('/inner', inner))
+    const { client } = await serve(app)
+    const path = '/v1/one/inner/me'
+    expect((await client.request('GET', `${path}?a`, linesFor(path))).status).toBe(200)
+    for (const other of ['/me', '/changed', '/v1/one/inner/changed', '/inner/me'])
+      expect((await client.request('GET', path, linesFor(other))).status).toBe(401)
+  })
+
+  it('Koa: an application in an application, which removes the mount path from ctx.path', async () => {
+    const app = new Koa()
+    app.silent = true
+    app.use(async (ctx, next) => {
+      ctx.path = ctx.path.replace(/^\/v1/, '')
+      await next()
+    })
+    app.use(telnyxAuthOfKoa(options()))
+    app.use((ctx) => {
+      ctx.body = ctx.path
+    })
+    const { client } = await serve(app.callback())
+    const answer = await client.request('GET', '/v1/me?a', linesFor('/v1/me'))
+    expect([answer.status, answer.body]).toEqual([200, '/me'])
+    expect((await client.request('GET', '/v1/me', linesFor('/me'))).status).toBe(401)
+  })
+
+  it('Hono: mount() hands on a request without the mount path, so baseUrl has to name it', async () => {
+    const create = (baseUrl: string) => {
+      const inner = new Hono()
+        .use(telnyxAuthOfHono({ ...options(), baseUrl }))
+        .get('/me', (c) => c.json('me'))
+      return new Hono().route('/v1', new Hono().mount('/inner', inner.fetch))
+    }
+    const ask = async (baseUrl: string, path: string) => {
+      const headers = { authorization: `DPoP ${tokens.bound}`, dpop: linesFor(path)[1]?.slice(6) ?? '' }
+      const response = await create(baseUrl).request('http://127.0.0.1/v1/inner/me?a', { headers })
+      return response.status
+    }
+    expect(await ask(`${AUDIENCE}/v1/inner`, '/v1/inner/me')).toBe(200)
+    expect(await ask(`${AUDIENCE}/v1/inner`, '/me')).toBe(401)
+    expect(await ask(AUDIENCE, '/v1/inner/me')).toBe(401)
   })
 })
 
