@@ -1,4 +1,5 @@
 import type { RequestListener } from 'node:http'
+import { Client as McpClient, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import type { DpopOptions, VerifierOptions } from '@telnyx-auth/core'
 import * as forExpress from '@telnyx-auth/express'
 import * as forFastify from '@telnyx-auth/fastify'
@@ -24,7 +25,9 @@ import {
   getDPoPHandle,
   randomDPoPKeyPair,
 } from 'openid-client'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { type Call, harnesses } from '../mcp/harness.js'
+import { DpopKey } from '../support/dpop-proofs.js'
 import { serve } from '../support/http.js'
 import { AUDIENCE } from '../support/outcome.js'
 
@@ -90,11 +93,11 @@ const apis: Readonly<Record<string, CreateApi>> = {
 }
 
 /** Sends a request with a proof. */
-type Call = (token: string, method: string, url: URL) => Promise<Response>
+type Send = (token: string, method: string, url: URL) => Promise<Response>
 
 interface Client {
   readonly keys: CryptoKeyPair
-  readonly call: Call
+  readonly call: Send
 }
 
 /** Each has a key of its own. */
@@ -102,7 +105,7 @@ const clients: Readonly<Record<string, (algorithm: string) => Promise<Client>>> 
   async oauth4webapi(algorithm) {
     const keys = await generateKeyPair(algorithm)
     const handle = DPoP({}, keys)
-    const call: Call = (token, method, url) =>
+    const call: Send = (token, method, url) =>
       protectedResourceRequest(token, method, url, undefined, undefined, {
         DPoP: handle,
         [allowInsecureRequests]: true,
@@ -142,6 +145,9 @@ async function outcomeOf(call: Promise<Response>): Promise<object> {
     return { status: cause.status, challenges }
   }
 }
+
+/** One for each generation of the SDK. */
+const mcpHarnesses = harnesses.filter(([name]) => /^(Express 5, SDK v1|Fastify, SDK v2)$/.test(name))
 
 const pairs = Object.keys(apis).flatMap((api) => Object.keys(clients).map((client) => [api, client] as const))
 
@@ -204,5 +210,48 @@ describe.each(pairs)('%s, called by %s', (apiName, clientName) => {
       challenges: [['dpop', 'insufficient_scope']],
       requests: 1,
     })
+  })
+})
+
+describe('the MCP client of 2026, which has no DPoP of its own', () => {
+  it.each(mcpHarnesses)('calls tools of %s with a fetch that adds proofs', async (_, harness) => {
+    let answer: RequestListener = () => undefined
+    const { url } = await serve((request, response) => answer(request, response))
+    const endpoint = new URL('/mcp', url)
+    const calls: Call[] = []
+    answer = await harness.build({
+      calls,
+      options: {
+        fetch: issuer.fetch,
+        audience: endpoint.href,
+        protectedResource: { resource: endpoint.href },
+        toolScopes: { send_message: ['write'] },
+        dpop: { mode: 'required', nonce: { secrets: SECRETS } },
+      },
+    })
+    const key = new DpopKey()
+    const cnf = { jkt: key.jkt }
+    const token = await issuer.issueToken({ audience: endpoint.href, scopes: ['read'], claims: { cnf } })
+    let nonce: string | undefined
+    const send = (init: RequestInit | undefined) => {
+      const headers = new Headers(init?.headers)
+      headers.set('Authorization', `DPoP ${token}`)
+      headers.set('DPoP', key.prove({ method: init?.method ?? 'GET', url: endpoint.href, token, nonce }))
+      return fetch(endpoint, { ...init, headers })
+    }
+    const client = new McpClient({ name: 'agent', version: '1.0.0' })
+    onTestFinished(() => client.close())
+    const transport = new StreamableHTTPClientTransport(endpoint, {
+      async fetch(_input, init) {
+        const response = await send(init)
+        nonce = response.headers.get('DPoP-Nonce') ?? nonce
+        return response.status === 401 ? send(init) : response
+      },
+    })
+    await client.connect(transport)
+    await client.callTool({ name: 'read_messages', arguments: {} })
+    expect(calls.map(({ tool, authInfo }) => [tool, authInfo?.token])).toEqual([['read_messages', token]])
+    await expect(client.callTool({ name: 'send_message', arguments: {} })).rejects.toThrow()
+    expect(calls).toHaveLength(1)
   })
 })
