@@ -498,22 +498,24 @@ describe.each(harnesses)('proofs on %s', (name, harness) => {
     )
   })
 
-  it.skipIf(name === 'core')('two telnyxAuth() in one request: one proof is enough', async () => {
-    const shared = createVerifier(optionsOf())
-    const one = await start({}, { verifier: shared, second: shared })
-    const replayed = linesOf(tokens.bound, prove())
-    expect(await one.ask('/me', replayed)).toEqual(me())
-    expect(await one.ask('/me', replayed)).toEqual(proofReplayed)
+  // A platform without middleware authenticates once.
+  if (name !== 'core')
+    it('two telnyxAuth() in one request: one proof is enough', async () => {
+      const shared = createVerifier(optionsOf())
+      const one = await start({}, { verifier: shared, second: shared })
+      const replayed = linesOf(tokens.bound, prove())
+      expect(await one.ask('/me', replayed)).toEqual(me())
+      expect(await one.ask('/me', replayed)).toEqual(proofReplayed)
 
-    const used = new Set<string>()
-    const replayStore = { add: async (each: string) => used.size < used.add(each).size }
-    const second = createVerifier(optionsOf({ replayStore }))
-    const two = await start({ replayStore }, { second })
-    const lines = linesOf(tokens.bound, prove())
-    expect(await two.ask('/me', lines)).toEqual(me())
-    expect(await two.ask('/me', lines)).toEqual(proofReplayed)
-    expect(used.size).toBe(1)
-  })
+      const used = new Set<string>()
+      const replayStore = { add: async (each: string) => used.size < used.add(each).size }
+      const second = createVerifier(optionsOf({ replayStore }))
+      const two = await start({ replayStore }, { second })
+      const lines = linesOf(tokens.bound, prove())
+      expect(await two.ask('/me', lines)).toEqual(me())
+      expect(await two.ask('/me', lines)).toEqual(proofReplayed)
+      expect(used.size).toBe(1)
+    })
 })
 
 describe('the URL that the client asked for', () => {
