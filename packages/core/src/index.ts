@@ -35,6 +35,7 @@ export type { IntrospectionWhen } from './policy/introspection-when.js'
 export type { Policy, Validate } from './policy/policy.js'
 export {
   type AuthenticatableRequest,
+  getAccessToken,
   getBearerToken,
   type NodeRequest,
   type WebRequest,

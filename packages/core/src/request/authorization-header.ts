@@ -1,6 +1,7 @@
 import { isPollution } from '../base/own-members.js'
 import { InvalidRequestError, InvalidTokenError } from '../errors/errors.js'
 import type { Reason } from '../errors/reasons.js'
+import { presentedAsDpop } from '../errors/telnyx-auth-error.js'
 
 /** A web `Request`, or an object like it. This library never reads the body. */
 export interface WebRequest {
@@ -87,8 +88,14 @@ export function extractCredentials(
   const authorization = authorizationHeader(request)
   if (authorization === undefined) return NO_CREDENTIALS
   const scheme = schemeIn(authorization)
-  if (scheme && (acceptsDpop || scheme === 'bearer'))
-    return { token: cutToken(authorization, scheme.length, maxTokenBytes), scheme }
+  if (scheme && (acceptsDpop || scheme === 'bearer')) {
+    try {
+      return { token: cutToken(authorization, scheme.length, maxTokenBytes), scheme }
+    } catch (error) {
+      if (scheme === 'dpop') presentedAsDpop(error)
+      throw error
+    }
+  }
   refuseJoined(authorization, acceptsDpop ? JOINED_BEARER_OR_DPOP : JOINED_BEARER)
   return NO_CREDENTIALS
 }
@@ -140,6 +147,21 @@ export function checkCharacters(token: string): void {
  */
 export function getBearerToken(request: AuthenticatableRequest): string | undefined {
   const token = extractBearerToken(request, Number.POSITIVE_INFINITY)
+  if (token !== undefined) checkCharacters(token)
+  return token
+}
+
+/**
+ * The access token of a request with the option `dpop`: the Bearer or DPoP credential of its `Authorization` header (RFC 6750
+ * §2.1, RFC 9449 §7.1). Otherwise as {@link getBearerToken}.
+ *
+ * @returns the token; `undefined` when there are no credentials, or credentials of another scheme
+ * @throws {InvalidRequestError} when the header is malformed, or there is more than one
+ * @example
+ * createVerifier({ dpop: 'optional', getToken: (request) => getAccessToken(request) ?? tokenOfSession(request) })
+ */
+export function getAccessToken(request: AuthenticatableRequest): string | undefined {
+  const { token } = extractCredentials(request, Number.POSITIVE_INFINITY, true)
   if (token !== undefined) checkCharacters(token)
   return token
 }

@@ -4,7 +4,7 @@ import { type Awaitable, after } from '../base/maybe-async.js'
 import { InvalidProofError, InvalidTokenError } from '../errors/errors.js'
 import type { Reason } from '../errors/reasons.js'
 import { type AuthenticatableRequest, headerValues } from '../request/authorization-header.js'
-import { normalizedUrl, urlBelow } from '../request/base-url.js'
+import { namesRequest } from '../request/base-url.js'
 import { type Algorithm, algorithmsOf, isAlgorithm } from '../token/algorithms.js'
 import {
   KnownHeaders,
@@ -111,8 +111,7 @@ export class ProofChecker {
     const { baseUrl, proofAgeSeconds } = this.#rules
     if (typeof jti !== 'string' || jti === '' || jti.length > MAX_JTI_LENGTH) throw invalid('proof-jti')
     if (typeof htm !== 'string' || htm !== request.method) throw invalid('proof-method')
-    const url = urlBelow(baseUrl, request)
-    if (typeof htu !== 'string' || url === undefined || normalizedUrl(htu) !== url) throw invalid('proof-url')
+    if (typeof htu !== 'string' || !namesRequest(htu, baseUrl, request)) throw invalid('proof-url')
     // Negated, so that a broken clock refuses.
     if (typeof iat !== 'number' || !(Math.abs(now - iat) <= proofAgeSeconds)) throw invalid('proof-age')
     if (ath !== hash('sha256', token, 'base64url')) throw invalid('proof-token')
