@@ -494,7 +494,12 @@ describe.each(harnesses)('proofs on %s', (name, harness) => {
     const { ask } = await start()
     const proof = prove({ token: tokens.other })
     expect(await ask('/me', linesOf(tokens.other, proof))).toEqual(
-      failedAsDpop(401, 'invalid_token', 'ERR_BINDING_MISMATCH', 'The access token is bound to another key'),
+      failedAsDpop(
+        401,
+        'invalid_token',
+        'ERR_BINDING_MISMATCH',
+        'The access token is bound to another key or certificate',
+      ),
     )
   })
 
