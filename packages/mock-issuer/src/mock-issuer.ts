@@ -14,6 +14,7 @@ import type { TokenOptions } from './state/access-token.js'
 import { AccessTokens } from './state/access-tokens.js'
 import { Authorization } from './state/authorization.js'
 import { Clients } from './state/clients.js'
+import { Dpop } from './state/dpop.js'
 import { Grants } from './state/grants.js'
 import { type RequestLog, RequestLogs } from './state/request-log.js'
 import { createSigningKey, type SigningKey } from './state/signing-keys.js'
@@ -81,8 +82,9 @@ export interface MockIssuer {
   /**
    * Signs an access token (RFC 9068 §2). By default it is valid; the options can break any part of it.
    *
-   * @throws {TypeError} for a `grantId` without a grant
+   * @throws {TypeError} for a `grantId` without a grant, and a binding that is not valid or beside another one
    * @example const expired = await issuer.issueToken({ scopes: ['messaging.read'], expiresInSeconds: -60 })
+   * @example const bound = await issuer.issueToken({ scopes: ['messaging.read'], dpopKey: publicKey })
    */
   issueToken(options?: TokenOptions): Promise<string>
   /**
@@ -157,7 +159,7 @@ class EmbeddedIssuer implements MockIssuer {
   #closing = new AbortController()
 
   constructor(options: ResolvedOptions, key: SigningKey) {
-    const { scopes, mcp, now, apiKey } = options
+    const { scopes, mcp, dpop, now, apiKey } = options
     this.apiKey = apiKey
     this.audience = options.audience
     this.#issuer = options.issuer ?? TELNYX_ISSUER
@@ -165,8 +167,12 @@ class EmbeddedIssuer implements MockIssuer {
     this.#clients = new Clients(options.clients, scopes, now, mcp)
     this.#grants = new Grants(now)
     for (const seed of options.grants) this.#seedGrant(seed)
-    this.#authorization = new Authorization(this.#clients, this.#grants, now, () =>
-      mcp ? this.#issuer : undefined,
+    this.#authorization = new Authorization(
+      this.#clients,
+      this.#grants,
+      now,
+      () => (mcp ? this.#issuer : undefined),
+      dpop !== undefined,
     )
 
     const state = { issuer: () => this.#issuer, clients: this.#clients, grants: this.#grants }
@@ -176,6 +182,7 @@ class EmbeddedIssuer implements MockIssuer {
         ...state,
         scopes,
         mcp,
+        dpop: dpop && new Dpop(dpop, now),
         apiKey,
         account: this.#account,
         authorization: this.#authorization,
