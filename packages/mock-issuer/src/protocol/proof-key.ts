@@ -27,7 +27,7 @@ function toKeyObject(key: ProofKey): KeyObject {
   if (types.isCryptoKey(key)) return KeyObject.from(key)
   try {
     const jwk: JsonWebKey = { ...key }
-    return 'd' in jwk
+    return jwk.d !== undefined
       ? createPrivateKey({ key: jwk, format: 'jwk' })
       : createPublicKey({ key: jwk, format: 'jwk' })
   } catch (cause) {
