@@ -16,6 +16,7 @@ import { AccessTokens } from './state/access-tokens.js'
 import { Authorization } from './state/authorization.js'
 import { ClientDocuments } from './state/client-documents.js'
 import { Clients } from './state/clients.js'
+import { Dpop } from './state/dpop.js'
 import { Grants } from './state/grants.js'
 import { type RequestLog, RequestLogs } from './state/request-log.js'
 import { createSigningKey, type SigningKey } from './state/signing-keys.js'
@@ -83,8 +84,9 @@ export interface MockIssuer {
   /**
    * Signs an access token (RFC 9068 §2). By default it is valid; the options can break any part of it.
    *
-   * @throws {TypeError} for a `grantId` without a grant
+   * @throws {TypeError} for a `grantId` without a grant, and a binding that is not valid or beside another one
    * @example const expired = await issuer.issueToken({ scopes: ['messaging.read'], expiresInSeconds: -60 })
+   * @example const bound = await issuer.issueToken({ scopes: ['messaging.read'], dpopKey: publicKey })
    */
   issueToken(options?: TokenOptions): Promise<string>
   /**
@@ -161,7 +163,7 @@ class EmbeddedIssuer implements MockIssuer {
   #closing = new AbortController()
 
   constructor(options: ResolvedOptions, key: SigningKey) {
-    const { scopes, mcp, fetch, now, apiKey } = options
+    const { scopes, mcp, fetch, dpop, now, apiKey } = options
     this.apiKey = apiKey
     this.audience = options.audience
     this.#issuer = options.issuer ?? TELNYX_ISSUER
@@ -175,8 +177,12 @@ class EmbeddedIssuer implements MockIssuer {
     this.#clients = new Clients(options.clients, scopes, now, mcp ? documents : undefined)
     this.#grants = new Grants(now)
     for (const seed of options.grants) this.#seedGrant(seed)
-    this.#authorization = new Authorization(this.#clients, this.#grants, now, () =>
-      mcp ? this.#issuer : undefined,
+    this.#authorization = new Authorization(
+      this.#clients,
+      this.#grants,
+      now,
+      () => (mcp ? this.#issuer : undefined),
+      dpop !== undefined,
     )
 
     const state = { issuer: () => this.#issuer, clients: this.#clients, grants: this.#grants }
@@ -186,6 +192,7 @@ class EmbeddedIssuer implements MockIssuer {
         ...state,
         scopes,
         mcp,
+        dpop: dpop && new Dpop(dpop, now),
         apiKey,
         account: this.#account,
         authorization: this.#authorization,

@@ -80,7 +80,17 @@ export interface MockIssuerOptions {
    */
   readonly fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined
   /**
-   * The clock of the issuer: milliseconds since the epoch. Tokens, codes and consents expire by it.
+   * Whether the token endpoint binds tokens to a key of the client (DPoP, RFC 9449), which Telnyx does not document: it checks
+   * proofs (§5), issues tokens with `cnf.jkt` and `token_type: 'DPoP'`, and binds codes (`dpop_jkt`, §10) and the refresh tokens of
+   * public clients. Requests without a proof get Bearer tokens. `{ nonce: true }` also demands a nonce in proofs (§8).
+   *
+   * @default false: the header `DPoP` is ignored
+   * @example createMockIssuer({ dpop: { nonce: true } })
+   */
+  readonly dpop?: boolean | { readonly nonce?: boolean | undefined } | undefined
+  /**
+   * The clock of the issuer: milliseconds since the epoch. Tokens, codes and consents expire by it, and
+   * DPoP proofs are compared with it.
    *
    * @default Date.now
    */
@@ -100,6 +110,8 @@ export interface ResolvedOptions {
   readonly scopes: readonly string[]
   readonly mcp: boolean
   readonly fetch: DocumentFetch
+  /** `undefined` where it is off. */
+  readonly dpop: { readonly nonce: boolean } | undefined
   readonly now: () => number
 }
 
@@ -146,6 +158,7 @@ const OPTION_NAMES: readonly string[] = [
   'scopes',
   'mcp',
   'fetch',
+  'dpop',
   'now',
 ] satisfies (keyof MockIssuerOptions)[]
 
@@ -172,6 +185,7 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
     mcp = false,
     // The global one is looked up for each request: a test kit may replace it after the issuer was created.
     fetch = (url, init) => globalThis.fetch(url, init),
+    dpop = false,
     now = Date.now,
   } = options
   check(SIGNING_ALGORITHMS.includes(algorithm), 'algorithm', `one of ${SIGNING_ALGORITHMS.join(', ')}`)
@@ -200,8 +214,21 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
     scopes: Object.freeze([...scopes]),
     mcp,
     fetch,
+    dpop: resolveDpop(dpop),
     now,
   }
+}
+
+function resolveDpop(dpop: NonNullable<MockIssuerOptions['dpop']>): ResolvedOptions['dpop'] {
+  const { nonce = false, ...unknown } = typeof dpop === 'object' ? { ...dpop } : {}
+  const isKnown =
+    typeof dpop === 'boolean' || (typeof dpop === 'object' && dpop !== null && !Array.isArray(dpop))
+  check(
+    isKnown && typeof nonce === 'boolean' && Object.keys(unknown).length === 0,
+    'dpop',
+    'true or false, or an object with "nonce", which is true or false',
+  )
+  return dpop === false ? undefined : { nonce }
 }
 
 function check(isValid: boolean, name: keyof MockIssuerOptions, what: string): void {

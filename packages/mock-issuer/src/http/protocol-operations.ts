@@ -5,7 +5,7 @@ import { AuthorizationPageError, OAuthError } from '../protocol/refusals.js'
 import { consentPage, toResponse } from './consent-page.js'
 import { authenticateClient, checkApiKey, hasApiKey } from './credentials.js'
 import { parseDecision } from './decision.js'
-import { introspectionResponse, resourceMetadata, serverMetadata } from './documents.js'
+import { introspectionResponse, resourceMetadata, serverMetadata, tokenEndpoint } from './documents.js'
 import { type IssuerState, json, type Operation } from './operation.js'
 import { readJsonObject, readParameters } from './request-body.js'
 import { describeScope } from './scope-descriptions.js'
@@ -30,7 +30,7 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
       method: 'get',
       paths: wellKnown('oauth-authorization-server'),
       crossOrigin: true,
-      work: () => document(serverMetadata(state.issuer(), state.scopes, state.mcp)),
+      work: () => document(serverMetadata(state.issuer(), state.scopes, state.mcp, state.dpop !== undefined)),
     },
     {
       endpoint: 'protectedResource',
@@ -110,7 +110,12 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
         const client = authenticateClient(request.headers.get('authorization'), parameters, (id) =>
           id === named?.clientId ? named : clients.get(id),
         )
-        return json(exchangeGrant(client, parameters, state))
+        const urls = [request.url, tokenEndpoint(state.issuer())]
+        const jkt = await state.dpop?.check(request.headers.get('DPoP'), urls)
+        const response = json(exchangeGrant(client, parameters, state, jkt))
+        // RFC 9449 §8.2
+        if (state.dpop?.nonce !== undefined) response.headers.set('DPoP-Nonce', state.dpop.nonce)
+        return response
       },
     },
     {

@@ -13,6 +13,8 @@ export interface AccessTokenRequest {
   readonly resources: readonly string[]
   /** The grant of a user. Without one, the token is for the client itself. */
   readonly grantId?: string
+  /** The thumbprint of the key that the token is bound to (RFC 9449 §6.1). */
+  readonly jkt: string | undefined
 }
 
 /** The options of the issuer that apply to its tokens. */

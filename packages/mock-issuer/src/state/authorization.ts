@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Client } from '../protocol/client.js'
 import { type Parameters, parametersFromForm } from '../protocol/parameters.js'
+import { isThumbprint } from '../protocol/proof-key.js'
 import { AuthorizationPageError, OAuthError } from '../protocol/refusals.js'
 import { selectResources, selectScopes } from '../protocol/selection.js'
 import { BoundedMap } from './bounded-map.js'
@@ -16,6 +17,8 @@ export interface AuthorizationRequest {
   readonly scopes: readonly string[]
   readonly resources: readonly string[]
   readonly codeChallenge: string | undefined
+  /** The thumbprint of the key that must redeem the code (RFC 9449 §10). */
+  readonly dpopJkt: string | undefined
   readonly state: string | undefined
 }
 
@@ -36,18 +39,24 @@ export class Authorization {
   readonly #grants: Grants
   readonly #iss: () => string | undefined
   readonly #now: () => number
+  readonly #dpop: boolean
 
-  /** @param iss the issuer identifier that redirects name (RFC 9207 §2), or `undefined` */
+  /**
+   * @param iss the issuer identifier that redirects name (RFC 9207 §2), or `undefined`
+   * @param dpop whether codes can be bound to a key (RFC 9449 §10)
+   */
   constructor(
     clients: Clients,
     grants: Grants,
     now: () => number,
     iss: () => string | undefined = () => undefined,
+    dpop = false,
   ) {
     this.#clients = clients
     this.#grants = grants
     this.#iss = iss
     this.#now = now
+    this.#dpop = dpop
   }
 
   /**
@@ -61,7 +70,15 @@ export class Authorization {
     try {
       const { clientId } = client
       const documentHost = this.#clients.get(clientId) ? undefined : new URL(clientId).host
-      const request = { client, documentHost, redirectUri, state, ...readRequest(parameters, client) }
+      const dpopJkt = this.#dpop ? readDpopJkt(parameters) : undefined
+      const request = {
+        client,
+        documentHost,
+        redirectUri,
+        state,
+        dpopJkt,
+        ...readRequest(parameters, client),
+      }
       const consentToken = randomBytes(32).toString('base64url')
       this.#pending.set(consentToken, { request, expiresAt: this.#now() + CONSENT_LIFETIME_MS })
       return { kind: 'consent', consentToken, request }
@@ -94,13 +111,14 @@ export class Authorization {
    * @throws {OAuthError} as `pending`
    */
   decide(consentToken: string, allowed: boolean, subject: string): string {
-    const { client, redirectUri, scopes, resources, codeChallenge, state } = this.pending(consentToken)
+    const request = this.pending(consentToken)
+    const { client, redirectUri, scopes, resources, codeChallenge, dpopJkt, state } = request
     this.#pending.delete(consentToken)
     const iss = this.#iss()
     if (!allowed) return withQuery(redirectUri, { error: 'access_denied', state, iss })
     const grant = this.#grants.create({ clientId: client.clientId, subject, scopes, resources })
     return withQuery(redirectUri, {
-      code: this.#grants.issueCode(grant, redirectUri, codeChallenge),
+      code: this.#grants.issueCode(grant, redirectUri, codeChallenge, dpopJkt),
       state,
       iss,
     })
@@ -156,6 +174,14 @@ function readRequest(
     scopes: selectScopes(parameters.get('scope'), client.scopes),
     resources: selectResources(parameters.resources, []),
   }
+}
+
+/** RFC 9449 §10 */
+function readDpopJkt(parameters: Parameters): string | undefined {
+  const jkt = parameters.get('dpop_jkt')
+  if (jkt !== undefined && !isThumbprint(jkt))
+    throw new OAuthError('invalid_request', 'The dpop_jkt is not a SHA-256 thumbprint in base64url')
+  return jkt
 }
 
 /** Whether a client that was updated since may still make the request. */
