@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type AuthenticatableRequest, ALGORITHMS } from '../../packages/core/src/testing.js'
+import { ALGORITHMS, type AuthenticatableRequest } from '../../packages/core/src/testing.js'
 import {
   BASE_URL,
   boundToken,
@@ -83,9 +83,9 @@ describe('O1: check 1, exactly one header', () => {
     await expectReason(verifier.authenticate({ ...request, rawHeaders }), INVALID, 'proof-repeated')
     const headersDistinct = { dpop: ['x', proof] }
     await expectReason(verifier.authenticate({ ...request, headersDistinct }), INVALID, 'proof-repeated')
-    expect((await verifier.authenticate({ ...request, rawHeaders: rawHeaders.toSpliced(2, 2) })).subject).toBe(
-      'user-1',
-    )
+    expect(
+      (await verifier.authenticate({ ...request, rawHeaders: rawHeaders.toSpliced(2, 2) })).subject,
+    ).toBe('user-1')
   })
 })
 
@@ -125,10 +125,18 @@ describe('O1: checks 2 and 3, a well-formed JWS with all claims', () => {
 })
 
 describe('O1: check 4, typ', () => {
-  it.each([undefined, 'JWT', 'at+jwt', 'DPoP+JWT', 'application/dpop+jwt', 'dpop+jwt ', '', null, 1, ['dpop+jwt']])(
-    '%j',
-    (typ) => refused(proofFor(client, token, { header: { typ } }), 'proof-typ'),
-  )
+  it.each([
+    undefined,
+    'JWT',
+    'at+jwt',
+    'DPoP+JWT',
+    'application/dpop+jwt',
+    'dpop+jwt ',
+    '',
+    null,
+    1,
+    ['dpop+jwt'],
+  ])('%j', (typ) => refused(proofFor(client, token, { header: { typ } }), 'proof-typ'))
 })
 
 describe('O1: check 5, the algorithm', () => {
@@ -154,7 +162,10 @@ describe('O1: check 5, the algorithm', () => {
     refused(proofFor(client, token, { header: { alg } }), 'proof-key'),
   )
   it('the "alg" of the key is another one', () =>
-    refused(proofFor(client, token, { header: { jwk: { ...publicJwk(client), alg: 'ES384' } } }), 'proof-key'))
+    refused(
+      proofFor(client, token, { header: { jwk: { ...publicJwk(client), alg: 'ES384' } } }),
+      'proof-key',
+    ))
   it('not in the list of the option', async () => {
     const strict = makeDpopVerifier(issuer, { dpop: { mode: 'required', algorithms: ['EdDSA'] } })
     const sent = strict.authenticate(requestWith(token, proofFor(client, token)))
@@ -175,8 +186,15 @@ describe('O1: check 6, the signature', () => {
     const bytes = Buffer.from(signature, 'base64url')
     const changed = Buffer.from(bytes)
     changed.writeUInt8(changed.readUInt8(40) ^ 1, 40)
-    const bad = [changed, bytes.subarray(1), Buffer.concat([bytes, Buffer.alloc(1)]), Buffer.alloc(0), Buffer.alloc(64)]
-    for (const each of bad) await refused(`${header}.${payload}.${each.toString('base64url')}`, 'proof-signature')
+    const bad = [
+      changed,
+      bytes.subarray(1),
+      Buffer.concat([bytes, Buffer.alloc(1)]),
+      Buffer.alloc(0),
+      Buffer.alloc(64),
+    ]
+    for (const each of bad)
+      await refused(`${header}.${payload}.${each.toString('base64url')}`, 'proof-signature')
     expect((await send(`${header}.${payload}.${signature}`)).subject).toBe('user-1')
   })
   it('of another proof of the same key', async () => {
@@ -232,11 +250,7 @@ describe('O1: check 7, the key', () => {
   it.each(['00', '01'])('Ed25519 of small order: %s, with a signature that fits everything', (first) => {
     const point = Buffer.concat([Buffer.from(first, 'hex'), Buffer.alloc(31)])
     const jwk = { kty: 'OKP', crv: 'Ed25519', x: point.toString('base64url') }
-    return expectReason(
-      withJwk(jwk, 'EdDSA', Buffer.concat([point, Buffer.alloc(32)])),
-      INVALID,
-      'proof-key',
-    )
+    return expectReason(withJwk(jwk, 'EdDSA', Buffer.concat([point, Buffer.alloc(32)])), INVALID, 'proof-key')
   })
   it('another curve than that of the algorithm, and a point beside the curve', async () => {
     const jwk = publicJwk(client)
@@ -247,7 +261,14 @@ describe('O1: check 7, the key', () => {
   })
   it('garbage in it makes another thumbprint, or none', async () => {
     const jwk = publicJwk(client)
-    for (const changes of [{ x: `${jwk.x}","a":"` }, { x: 5 }, { y: '' }, { kty: 'ec' }, { crv: ['P-256'] }, { kty: 'toString' }])
+    for (const changes of [
+      { x: `${jwk.x}","a":"` },
+      { x: 5 },
+      { y: '' },
+      { kty: 'ec' },
+      { crv: ['P-256'] },
+      { kty: 'toString' },
+    ])
       await refused(
         proofFor(client, token, { header: { jwk: { ...jwk, ...changes } } }),
         'proof-key-other',
@@ -256,9 +277,9 @@ describe('O1: check 7, the key', () => {
   })
   it('A: members beside those of the key are ignored', async () => {
     const jwk = { ...publicJwk(client), kid: {}, x5c: [1], use: 'sig', ext: true }
-    expect((await send(proofFor(client, token, { header: { jwk, jku: 'https://evil.example' } }))).subject).toBe(
-      'user-1',
-    )
+    expect(
+      (await send(proofFor(client, token, { header: { jwk, jku: 'https://evil.example' } }))).subject,
+    ).toBe('user-1')
   })
 })
 
@@ -276,7 +297,9 @@ describe('O2: check 8, htm', () => {
     await expectReason(verifier.authenticate(request), INVALID, 'proof-method')
   })
   it.each(['HEAD', 'OPTIONS', 'POST', 'PROPFIND'])('A: %s, with its own proof', async (method) => {
-    expect((await send(proofFor(client, token, { claims: { htm: method } }), { method })).subject).toBe('user-1')
+    expect((await send(proofFor(client, token, { claims: { htm: method } }), { method })).subject).toBe(
+      'user-1',
+    )
   })
 })
 
@@ -340,9 +363,17 @@ describe('O2: check 9, htu', () => {
       expect((await send(proofFor(client, token), { url })).subject).toBe('user-1')
     },
   )
-  it.each(['*', '', 'api.example.com:443', 'messages', '?x', '//messages', '/x\\..\\messages', 'http://x?/messages'])(
-    'the target %j is not',
-    (url) => expectReason(send(proofFor(client, token), { url }), INVALID, 'proof-url'),
+  it.each([
+    '*',
+    '',
+    'api.example.com:443',
+    'messages',
+    '?x',
+    '//messages',
+    '/x\\..\\messages',
+    'http://x?/messages',
+  ])('the target %j is not', (url) =>
+    expectReason(send(proofFor(client, token), { url }), INVALID, 'proof-url'),
   )
   it.each(['/x/../messages', '/x/%2e%2e/messages', '/x/.%2E/messages', '/./messages', '/%2e/messages'])(
     'the target %s, which routers take for another path, has no proof',
@@ -355,10 +386,19 @@ describe('O2: check 9, htu', () => {
 })
 
 describe('O3: check 11, iat', () => {
-  it.each([undefined, null, `${NOW}`, [NOW], NOW - 60.001, NOW - 61, NOW + 60.001, NOW + 61, 0, -1, NOW * 1000])(
-    '%j',
-    (iat) => refused(proofFor(client, token, { claims: { iat } }), 'proof-age'),
-  )
+  it.each([
+    undefined,
+    null,
+    `${NOW}`,
+    [NOW],
+    NOW - 60.001,
+    NOW - 61,
+    NOW + 60.001,
+    NOW + 61,
+    0,
+    -1,
+    NOW * 1000,
+  ])('%j', (iat) => refused(proofFor(client, token, { claims: { iat } }), 'proof-age'))
   it.each([NOW, NOW - 60, NOW + 60, NOW - 0.5])('A: %j', async (iat) => {
     expect((await send(proofFor(client, token, { claims: { iat } }))).subject).toBe('user-1')
   })
@@ -373,8 +413,9 @@ describe('O3: check 11, iat', () => {
 })
 
 describe('O4: check 12, ath and the key of the token', () => {
-  it.each([undefined, null, '', 5, sha256(`${token}x`), `${sha256(token)}=`, [sha256(token)]])('12a: %j', (ath) =>
-    refused(proofFor(client, token, { claims: { ath } }), 'proof-token'),
+  it.each([undefined, null, '', 5, sha256(`${token}x`), `${sha256(token)}=`, [sha256(token)]])(
+    '12a: %j',
+    (ath) => refused(proofFor(client, token, { claims: { ath } }), 'proof-token'),
   )
   it('12a: the proof of another token of the same client', () =>
     refused(proofFor(client, boundToken(issuerKey, client, { jti: 'x' })), 'proof-token'))
@@ -386,7 +427,11 @@ describe('O4: check 12, ath and the key of the token', () => {
     await refused(proofFor(other, token), 'proof-key-other', 'ERR_BINDING_MISMATCH')
   })
   it('A: one client with two tokens, two clients with one algorithm', async () => {
-    for (const [key, jti] of [[client, 'a'], [client, 'b'], [other, 'c']] as const) {
+    for (const [key, jti] of [
+      [client, 'a'],
+      [client, 'b'],
+      [other, 'c'],
+    ] as const) {
       const bound = boundToken(issuerKey, key, { jti })
       const { confirmation } = await verifier.authenticate(requestWith(bound, proofFor(key, bound)))
       expect(confirmation).toEqual({ jkt: thumbprint(key) })

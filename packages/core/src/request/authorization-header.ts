@@ -210,12 +210,28 @@ function authorizationHeader(request: AuthenticatableRequest): string | undefine
  * @throws {InvalidRequestError} when a value is not a string
  */
 export function headerValues(request: AuthenticatableRequest, name: string): string[] {
-  const values = isWebRequest(request)
-    ? [request.headers.get(name) ?? undefined]
-    : Object.entries(request.headers ?? {}).flatMap(([each, value]) =>
-        each.toLowerCase() === name ? value : [],
-      )
-  return values.flatMap((value) => trimmed(value) ?? [])
+  if (isWebRequest(request)) return valuesOf(request.headers.get(name) ?? undefined)
+  const values = Object.entries(request.headers ?? {}).flatMap(([each, value]) =>
+    each.toLowerCase() === name ? valuesOf(value) : [],
+  )
+  // Node joins a header to an inherited value, and some platforms keep one of several in `headers`.
+  const sent = valuesSent(request, name)
+  return name in Object.prototype || sent.length > values.length ? sent : values
+}
+
+/** The values as the caller sent them; none where the request does not tell. */
+function valuesSent(request: NodeRequest, name: string): string[] {
+  const rawHeaders = isPollution(request, 'rawHeaders') ? undefined : request.rawHeaders
+  if (rawHeaders)
+    return rawHeaders.flatMap((value, at) =>
+      at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === name ? valuesOf(value) : [],
+    )
+  const distinct = isPollution(request, 'headersDistinct') ? undefined : request.headersDistinct
+  return distinct && Object.hasOwn(distinct, name) ? valuesOf(distinct[name]) : []
+}
+
+function valuesOf(value: string | readonly string[] | undefined): string[] {
+  return [value].flat().flatMap((each) => trimmed(each) ?? [])
 }
 
 function rawAuthorization(request: NodeRequest): string | undefined {

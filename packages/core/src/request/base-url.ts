@@ -1,6 +1,8 @@
 import type { AuthenticatableRequest } from './authorization-header.js'
 import { requestedUrl } from './requested-url.js'
 
+/** A segment that is one or two dots, percent-encoded or not (RFC 3986 §6.2.2.3). */
+const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?:\/|$)/i
 /** Characters that need no percent-encoding (RFC 3986 §2.3). */
 const UNRESERVED = /[\w.~-]/
 
@@ -34,10 +36,11 @@ export function normalizedUrl(url: string): string | undefined {
  * The URL that the caller asked for, below the URL of this API: `Host` says what any caller wants.
  *
  * @param baseUrl without a slash at the end
- * @returns in normal form; `undefined` where the request has no URL with a path
+ * @returns in normal form; `undefined` where the request has no URL with a path, or has dot segments: no client sends these, and
+ *   routers take `/a/../b` for a path below `/a`, which a proof for `/b` must not open
  */
 export function urlBelow(baseUrl: string, request: AuthenticatableRequest): string | undefined {
   // Of an absolute URL (RFC 9112 §3.2.2), which web requests have too, only the path counts.
   const [, path] = /^(?:[a-z][a-z\d+.-]*:\/\/[^/?#]*)?(\/[^?#]*)/i.exec(requestedUrl(request) ?? '') ?? []
-  return path === undefined ? undefined : normalizedUrl(baseUrl + path)
+  return path === undefined || DOT_SEGMENT.test(path) ? undefined : normalizedUrl(baseUrl + path)
 }

@@ -39,6 +39,11 @@ export interface GoodProof {
 const MAX_PROOF_LENGTH = 8192
 /** RFC 9449 §4.2 asks for 96 bits, a UUID has 36 characters. */
 const MAX_JTI_LENGTH = 256
+/**
+ * How much longer than it is accepted a proof is remembered, in seconds: at the last moment it must not be forgotten yet, wall
+ * clocks are set back, and those of a fleet differ.
+ */
+const REMEMBERED_LONGER_SECONDS = 5
 /** How many keys of clients are kept, so that they need not be imported for each request. */
 const MAX_KEYS = 1000
 
@@ -85,7 +90,7 @@ export class ProofChecker {
         this.#checkNonce(unverifiedClaims.nonce, now)
         return {
           replayKey: hash('sha256', `${jkt}.${jti}`, 'base64url'),
-          expiresInSeconds: iat + this.#rules.proofAgeSeconds - now,
+          expiresInSeconds: iat + this.#rules.proofAgeSeconds - now + REMEMBERED_LONGER_SECONDS,
         }
       }),
     )
