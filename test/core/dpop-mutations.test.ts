@@ -34,7 +34,7 @@ const VALUES: readonly unknown[] = [
   'GET ',
   ' ',
   '\u0000',
-  1e400,
+  Number.MAX_VALUE,
 ]
 
 /** Every kind of mutation of a good proof, without end. The same in each run. */

@@ -4,7 +4,7 @@ import { InvalidTokenError } from './errors/errors.js'
 import { asksAsWell, asksInstead } from './issuer/introspection/introspection-decision.js'
 import { TrustedIssuers } from './issuer/trusted-issuers.js'
 import type { CompiledPolicy } from './policy/policy.js'
-import type { SenderCheck, TokenContext } from './sender/check-sender.js'
+import { type SenderCheck, type TokenContext, thumbprintIn } from './sender/check-sender.js'
 import type { Auth } from './token/auth.js'
 import { checkClaims, checkTimes, type TokenTimes } from './token/claims.js'
 import { checkHeader } from './token/header.js'
@@ -111,6 +111,7 @@ export class VerificationPipeline {
         const verdict = error instanceof InvalidTokenError ? error : undefined
         return after(issuer.introspect(token, verdict), (auth) => {
           this.#checkTimes(unverifiedClaims)
+          checkBindingIsKept(auth, unverifiedClaims)
           return this.#admit(auth, policy, context)
         })
       },
@@ -147,4 +148,13 @@ export class VerificationPipeline {
   #checkTimes(times: TokenTimes, now: number = this.#clock.now()): void {
     checkTimes(times, this.#options.clockToleranceSeconds, now)
   }
+}
+
+/**
+ * An introspection response that leaves out the binding of a token must not make a Bearer token of it. Nobody has verified what the
+ * token says, but the issuer knows it with this claim only.
+ */
+function checkBindingIsKept(auth: Auth, { cnf }: Readonly<Record<string, unknown>>): void {
+  if (cnf !== undefined && thumbprintIn(cnf) !== auth.confirmation?.jkt)
+    throw new InvalidTokenError('ERR_CLAIM_INVALID', { claim: 'cnf', reason: 'introspection-contradicts' })
 }

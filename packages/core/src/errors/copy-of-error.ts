@@ -4,6 +4,7 @@ import {
   ConfigurationError,
   InsufficientAuthenticationError,
   InsufficientScopeError,
+  InvalidProofError,
   InvalidRequestError,
   InvalidTokenError,
   MissingTokenError,
@@ -15,6 +16,8 @@ import { BRAND, isOfThisCopy, listOfStrings, stateOf, type TelnyxAuthError } fro
 const CLASSES: readonly (readonly [string | undefined, { readonly prototype: TelnyxAuthError }])[] = [
   ['invalid_request', InvalidRequestError],
   ['invalid_token', InvalidTokenError],
+  ['invalid_dpop_proof', InvalidProofError],
+  ['use_dpop_nonce', InvalidProofError],
   ['insufficient_scope', InsufficientScopeError],
   ['insufficient_user_authentication', InsufficientAuthenticationError],
   ['temporarily_unavailable', UnavailableError],
@@ -45,9 +48,11 @@ export function copyOfError(error: TelnyxAuthError): TelnyxAuthError | undefined
     const enumerable = Object.prototype.propertyIsEnumerable.call(error, name)
     Object.defineProperty(copy, name, { value, enumerable, writable: true, configurable: true })
   }
-  const { answer, scopes, added } = isOfThisCopy(error)
+  const { answer, scopes, added, isDpop } = isOfThisCopy(error)
     ? stateOf(error)
-    : { answer: answerOf(error), scopes: listOfStrings(error.requiredScopes), added: undefined }
-  Object.assign(stateOf(copy), { answer, scopes, added })
+    : {
+        isDpop: ours === InvalidProofError.prototype,
+        answer: answerOf(error), scopes: listOfStrings(error.requiredScopes), added: undefined }
+  Object.assign(stateOf(copy), { answer, scopes, added, isDpop })
   return copy
 }

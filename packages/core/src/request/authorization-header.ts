@@ -216,18 +216,18 @@ export function headerValues(request: AuthenticatableRequest, name: string): str
   )
   // Node joins a header to an inherited value, and some platforms keep one of several in `headers`.
   const sent = valuesSent(request, name)
-  return name in Object.prototype || sent.length > values.length ? sent : values
+  return sent && (name in Object.prototype || sent.length > values.length) ? sent : values
 }
 
-/** The values as the caller sent them; none where the request does not tell. */
-function valuesSent(request: NodeRequest, name: string): string[] {
+/** The values as the caller sent them; `undefined` where the request does not tell. */
+function valuesSent(request: NodeRequest, name: string): string[] | undefined {
   const rawHeaders = isPollution(request, 'rawHeaders') ? undefined : request.rawHeaders
   if (rawHeaders)
     return rawHeaders.flatMap((value, at) =>
       at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === name ? valuesOf(value) : [],
     )
   const distinct = isPollution(request, 'headersDistinct') ? undefined : request.headersDistinct
-  return distinct && Object.hasOwn(distinct, name) ? valuesOf(distinct[name]) : []
+  return distinct && (Object.hasOwn(distinct, name) ? valuesOf(distinct[name]) : [])
 }
 
 function valuesOf(value: string | readonly string[] | undefined): string[] {
