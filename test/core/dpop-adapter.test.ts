@@ -23,7 +23,8 @@ const other = makeKey('ES256', 'other')
 const bound = boundToken(issuerKey, client, { scope: 'a' })
 const unbound = goodToken(issuerKey)
 const guards = createGuards((authorize: Authorize) => ({ authorize }))
-const REPLAYED = /^DPoP realm="api", error="invalid_dpop_proof", error_description="The DPoP proof was used before"/
+const REPLAYED =
+  /^DPoP realm="api", error="invalid_dpop_proof", error_description="The DPoP proof was used before"/
 
 const makeAuthenticator = (options: AdapterOptions = {}) =>
   createAuthenticator({ verifier: makeDpopVerifier(issuer), ...options })
@@ -68,7 +69,9 @@ describe('a proof is used once for one request, whatever runs for it', () => {
     const authenticator = makeAuthenticator()
     expect(await authenticator.authenticate(handleFor(key), good())).toBeUndefined()
     const asBearer = requestWith(bound, undefined, { scheme: 'Bearer' })
-    expect(challengeIn(await authenticator.authenticate(handleFor(key), asBearer))).toMatch(/^Bearer .*invalid_token/)
+    expect(challengeIn(await authenticator.authenticate(handleFor(key), asBearer))).toMatch(
+      /^Bearer .*invalid_token/,
+    )
   })
 })
 
@@ -97,12 +100,17 @@ describe('a refusal that is repeated is the same refusal, and belongs to its req
       /^DPoP realm="api", error="insufficient_scope", .*scope="b"/,
     )
     const asBearer = {}
-    await makeAuthenticator().authenticate(handleFor(asBearer), requestWith(unbound, undefined, { scheme: 'Bearer' }))
+    await makeAuthenticator().authenticate(
+      handleFor(asBearer),
+      requestWith(unbound, undefined, { scheme: 'Bearer' }),
+    )
     expect(challengeIn(await guards.requireScopes('b').authorize(handleFor(asBearer)))).toMatch(
       /^Bearer realm="api", error="insufficient_scope", .*, DPoP realm="api", scope="b"/,
     )
     const constrained = await guards.requireAuth({ senderConstrained: true }).authorize(handleFor(asBearer))
-    expect(challengeIn(constrained)).toMatch(/^Bearer realm="api", error="invalid_token", .*not bound to a key/)
+    expect(challengeIn(constrained)).toMatch(
+      /^Bearer realm="api", error="invalid_token", .*not bound to a key/,
+    )
   })
 
   it('getAuth() throws a proof error of its own each time, with its nonce', async () => {
@@ -130,8 +138,8 @@ describe('a refusal that is repeated is the same refusal, and belongs to its req
 
 describe('events', () => {
   it('tell code and reason, and nothing that a caller wrote', async () => {
-    const events: Events['tokenRefused'][] = []
-    const stop = watch('tokenRefused', (event) => events.push(event))
+    const events: Events['tokenRejected'][] = []
+    const stop = watch('tokenRejected', (event) => events.push(event))
     const verifier = makeDpopVerifier(issuer)
     const claims = { jti: 'a-jti-of-a-caller', htu: `${BASE_URL}/a-path-of-a-caller` }
     const proof = proofFor(client, bound, { claims })
@@ -143,6 +151,7 @@ describe('events', () => {
       ['ERR_DPOP_PROOF_INVALID', 'proof-url'],
     ])
     const shown = JSON.stringify(events)
-    for (const secret of ['of-a-caller', bound, proof, thumbprint(client)]) expect(shown).not.toContain(secret)
+    for (const secret of ['of-a-caller', bound, proof, thumbprint(client)])
+      expect(shown).not.toContain(secret)
   })
 })

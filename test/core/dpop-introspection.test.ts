@@ -4,13 +4,17 @@ import type { TokenVerifier } from '../../packages/core/src/testing.js'
 import { active, jsonResponse } from '../support/answers.js'
 import { boundToken, expectReason, proofFor, requestWith, thumbprint } from '../support/dpop.js'
 import { goodToken, makeKey, rejectionOf } from '../support/forge.js'
-import { createIntrospectionWorld, type IntrospectionWorld, signedToken } from '../support/introspection-world.js'
+import {
+  createIntrospectionWorld,
+  type IntrospectionWorld,
+  signedToken,
+} from '../support/introspection-world.js'
 
 /** O4, O5 with introspection (RFC 9449 §6.2): what the issuer says of a binding counts, and leaves out none. */
 
 const client = makeKey('ES256', 'client')
 const other = makeKey('ES256', 'other')
-const stranger = makeKey('ES256', 'a key that the issuer does not publish')
+const stranger = makeKey('ES256', 'foreign')
 const cnf = { jkt: thumbprint(client) }
 const CODE_OF_BEARER = ['ERR_TOKEN_BOUND', 'bound-as-bearer'] as const
 
@@ -68,14 +72,22 @@ describe('opaque tokens', () => {
 
   it('unbound: a Bearer token, not under DPoP, and not where bound ones are required', async () => {
     expect((await asBearer(await makeWorld('opaque', {}), 'opaque-token')).confirmation).toBeUndefined()
-    await expectReason(asDpop(await makeWorld('opaque', {}), 'opaque-token'), 'ERR_TOKEN_NOT_BOUND', 'not-bound')
+    await expectReason(
+      asDpop(await makeWorld('opaque', {}), 'opaque-token'),
+      'ERR_TOKEN_NOT_BOUND',
+      'not-bound',
+    )
     const required = await makeWorld('opaque', {}, 'required')
     await expectReason(asBearer(required, 'opaque-token'), 'ERR_TOKEN_NOT_BOUND', 'not-bound')
   })
 
   it('with dpop off, a bound one is refused', async () => {
     for (const answer of [{ cnf }, { token_type: 'DPoP' }, { cnf, token_type: 'DPoP' }])
-      await expectReason(asBearer(await makeWorld('opaque', answer, 'off'), 'opaque-token'), 'ERR_TOKEN_BOUND', 'bound')
+      await expectReason(
+        asBearer(await makeWorld('opaque', answer, 'off'), 'opaque-token'),
+        'ERR_TOKEN_BOUND',
+        'bound',
+      )
   })
 })
 
@@ -95,9 +107,9 @@ describe('signed tokens, introspection as well', () => {
   it.each([{ jkt: thumbprint(other) }, { jkt: 'x' }, {}, null, { ...cnf, kid: 'x' }])(
     'bound, the answer contradicts with %j',
     async (said) => {
-      const { code, claim } = await rejectionOf(asDpop(await makeWorld('always', { cnf: said }), bound())).then(
-        (error) => ({ code: error.code, claim: Reflect.get(error, 'claim') }),
-      )
+      const { code, claim } = await rejectionOf(
+        asDpop(await makeWorld('always', { cnf: said }), bound()),
+      ).then((error) => ({ code: error.code, claim: Reflect.get(error, 'claim') }))
       expect(['ERR_CLAIM_INVALID', 'ERR_TOKEN_BOUND']).toContain(code)
       expect(claim).toBe('cnf')
     },
@@ -117,7 +129,10 @@ describe('signed tokens, introspection as well', () => {
   })
 
   it('an issuer that cannot be asked is never a way around the proof', async () => {
-    const world = await createIntrospectionWorld({ when: 'always', onUnavailable: 'accept' }, { dpop: 'optional' })
+    const world = await createIntrospectionWorld(
+      { when: 'always', onUnavailable: 'accept' },
+      { dpop: 'optional' },
+    )
     world.answer = () => jsonResponse({}, { status: 500 })
     expect((await asDpop(world, bound())).confirmation).toEqual(cnf)
     await expectReason(asBearer(world, bound()), ...CODE_OF_BEARER)
@@ -136,7 +151,9 @@ describe('signed tokens whose key is unknown, introspection instead', () => {
   })
 
   it('A: not bound, and no answer says so', async () => {
-    expect((await asBearer(await makeWorld('fallback', {}), goodToken(stranger))).verifiedBy).toBe('introspection')
+    expect((await asBearer(await makeWorld('fallback', {}), goodToken(stranger))).verifiedBy).toBe(
+      'introspection',
+    )
   })
 
   it('an answer without the binding makes no Bearer token of a bound one', async () => {

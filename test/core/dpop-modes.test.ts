@@ -24,6 +24,7 @@ import {
 } from '../support/forge.js'
 import { thrownBy } from '../support/outcome.js'
 import { whilePolluted } from '../support/pollution.js'
+import { scale } from '../support/scale.js'
 
 /** O5, O6, attack 51: which tokens are accepted in which mode, and what the answers say. */
 
@@ -36,8 +37,7 @@ const bound = boundToken(issuerKey, client)
 const unbound = goodToken(issuerKey, { scope: 'messaging.read' })
 const TOKENS = { bound, unbound }
 const MODES = ['off', 'optional', 'required'] as const
-const ALGS =
-  'algs="RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519"'
+const ALGS = 'algs="RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519"'
 const METADATA = 'resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"'
 
 const challengeOf = async (promise: Promise<unknown>) =>
@@ -85,10 +85,12 @@ describe('O5, attack 51: modes', () => {
     const dpopHeader = proofFor(client, bound)
     const base = { method: 'GET', url: '/messages' }
     const requests = [
-      ...[`${first}, ${second}`, `${first},${second}`, `Basic x, ${first}, ${second}`].map((authorization) => ({
-        ...base,
-        headers: { authorization, dpop: dpopHeader },
-      })),
+      ...[`${first}, ${second}`, `${first},${second}`, `Basic x, ${first}, ${second}`].map(
+        (authorization) => ({
+          ...base,
+          headers: { authorization, dpop: dpopHeader },
+        }),
+      ),
       { ...base, headers: { authorization: [first, second], dpop: dpopHeader } },
       { ...base, headers: { authorization: first, Authorization: second, dpop: dpopHeader } },
       {
@@ -113,7 +115,9 @@ describe('O5, attack 51: modes', () => {
   })
 
   it('getToken: a token of another place is a Bearer token', async () => {
-    const verifier = make({ getToken: ({ headers }) => String(Reflect.get(headers, 'x-token') ?? '') || undefined })
+    const verifier = make({
+      getToken: ({ headers }) => String(Reflect.get(headers, 'x-token') ?? '') || undefined,
+    })
     const send = (token: string, headers: object) =>
       verifier.authenticate({ method: 'GET', url: '/messages', headers: { 'x-token': token, ...headers } })
     expect((await send(unbound, {})).subject).toBe('user-1')
@@ -179,18 +183,23 @@ describe('senderConstrained', () => {
       verifier.authenticate(requestWith(unbound, undefined, { scheme: 'Bearer' }), policy)
     await expectReason(send(make(), { senderConstrained: true }), 'ERR_TOKEN_NOT_BOUND', 'not-bound')
     await expectReason(send(make({ senderConstrained: true })), 'ERR_TOKEN_NOT_BOUND', 'not-bound')
-    expect((await send(make({ senderConstrained: true }), { senderConstrained: false })).subject).toBe('user-1')
+    expect((await send(make({ senderConstrained: true }), { senderConstrained: false })).subject).toBe(
+      'user-1',
+    )
     const sent = make().authenticate(requestWith(bound, proofFor(client, bound)), { senderConstrained: true })
     expect((await sent).confirmation).toEqual({ jkt })
   })
 
   it('needs the option dpop, and is true or false', async () => {
     const off = makeVerifier(issuer)
-    expect((await rejectionOf(off.verify(unbound, { senderConstrained: true }))).code).toBe('ERR_CONFIGURATION')
+    expect((await rejectionOf(off.verify(unbound, { senderConstrained: true }))).code).toBe(
+      'ERR_CONFIGURATION',
+    )
     expect(thrownBy(() => makeVerifier(issuer, { senderConstrained: true })).message).toContain('"dpop"')
     for (const senderConstrained of ['true', 1, null, {}])
       expect(
-        thrownBy(() => makeUncheckedVerifier({ audience: AUDIENCE, dpop: 'optional', senderConstrained })).message,
+        thrownBy(() => makeUncheckedVerifier({ audience: AUDIENCE, dpop: 'optional', senderConstrained }))
+          .message,
       ).toContain('"senderConstrained"')
   })
 })
@@ -214,7 +223,12 @@ describe('O6: challenges', () => {
     ['no token', 'off', { headers: {} }, bearer()],
     ['no token', 'optional', { headers: {} }, `${bearer()}, ${dpop()}`],
     ['no token', 'required', { headers: {} }, dpop()],
-    ['bound as Bearer', 'optional', requestWith(bound, undefined, { scheme: 'Bearer' }), `${bearer(BOUND)}, ${dpop()}`],
+    [
+      'bound as Bearer',
+      'optional',
+      requestWith(bound, undefined, { scheme: 'Bearer' }),
+      `${bearer(BOUND)}, ${dpop()}`,
+    ],
     ['bound as Bearer', 'required', requestWith(bound, undefined, { scheme: 'Bearer' }), dpop(BOUND)],
     ['unbound as DPoP', 'optional', requestWith(unbound), `${dpop(NOT_BOUND)}`],
     ['no proof', 'optional', requestWith(bound), dpop(NO_PROOF)],
@@ -227,7 +241,12 @@ describe('O6: challenges', () => {
       `${DPOP}, ${METADATA}, algs="ES256 EdDSA"`,
     ],
   ])('%s, %j', async (_, option, request, challenge) => {
-    const sent = make({ dpop: option }).authenticate({ method: 'GET', url: '/messages', headers: {}, ...request })
+    const sent = make({ dpop: option }).authenticate({
+      method: 'GET',
+      url: '/messages',
+      headers: {},
+      ...request,
+    })
     expect(await challengeOf(sent)).toBe(challenge)
   })
 
@@ -237,7 +256,7 @@ describe('O6: challenges', () => {
     expect(await challengeOf(verifier.authenticate(requestWith(late, 'x')))).toBe(dpop(EXPIRED))
     const sent = verifier.authenticate(requestWith(bound, proofFor(client, bound)), { scopes: ['a', 'b'] })
     expect(await challengeOf(sent)).toBe(
-      `${DPOP}${error('insufficient_scope', 'The access token does not have the required scopes')}, scope="a b", ${METADATA}, ${ALGS}`,
+      `${DPOP}${error('insufficient_scope', 'The access token lacks a required scope')}, scope="a b", ${METADATA}, ${ALGS}`,
     )
   })
 
@@ -250,7 +269,8 @@ describe('O6: challenges', () => {
       },
     })
     const asDpop = () => challengeOf(verifier.authenticate(requestWith(bound, proofFor(client, bound))))
-    const asBearer = () => challengeOf(verifier.authenticate(requestWith(unbound, undefined, { scheme: 'Bearer' })))
+    const asBearer = () =>
+      challengeOf(verifier.authenticate(requestWith(unbound, undefined, { scheme: 'Bearer' })))
     const first = await asBearer()
     expect(first).toMatch(/^Bearer .*error="invalid_token".*, DPoP realm="api", resource_metadata/)
     expect(await asDpop()).toMatch(/^DPoP realm="api", error="invalid_token"/)
@@ -274,9 +294,17 @@ describe('the token is cached, its sender is not', () => {
     const proof = proofFor(client, bound)
     await verifier.authenticate(requestWith(bound, proof))
     await expectReason(verifier.authenticate(requestWith(bound)), 'ERR_DPOP_PROOF_MISSING', 'proof-missing')
-    await expectReason(verifier.authenticate(requestWith(bound, proof)), 'ERR_DPOP_PROOF_REPLAYED', 'proof-replayed')
+    await expectReason(
+      verifier.authenticate(requestWith(bound, proof)),
+      'ERR_DPOP_PROOF_REPLAYED',
+      'proof-replayed',
+    )
     const forged = proofFor(client, bound, { signer: other })
-    await expectReason(verifier.authenticate(requestWith(bound, forged)), 'ERR_DPOP_PROOF_INVALID', 'proof-signature')
+    await expectReason(
+      verifier.authenticate(requestWith(bound, forged)),
+      'ERR_DPOP_PROOF_INVALID',
+      'proof-signature',
+    )
     const asBearer = requestWith(bound, undefined, { scheme: 'Bearer' })
     await expectReason(verifier.authenticate(asBearer), 'ERR_TOKEN_BOUND', 'bound-as-bearer')
     await expectReason(verifier.verify(bound), 'ERR_TOKEN_BOUND', 'bound-as-bearer')
@@ -287,10 +315,16 @@ describe('the token is cached, its sender is not', () => {
 describe('baseUrl', () => {
   const send = (options: object, url: string, htu: string, environment: Record<string, string> = {}) =>
     new TokenVerifier(
-      resolveOptions({ issuer: ISSUER, audience: AUDIENCE, fetch: issuer.fetch, dpop: 'required', ...options }, environment),
+      resolveOptions(
+        { issuer: ISSUER, audience: AUDIENCE, fetch: issuer.fetch, dpop: 'required', ...options },
+        environment,
+      ),
       new TestClock(),
     ).authenticate(
-      requestWith(bound, proofFor(client, bound, { claims: { htu } }), { url, headers: { host: 'evil.example' } }),
+      requestWith(bound, proofFor(client, bound, { claims: { htu } }), {
+        url,
+        headers: { host: 'evil.example' },
+      }),
     )
   const OWN = 'https://edge.example/v2'
 
@@ -301,7 +335,11 @@ describe('baseUrl', () => {
     [{}, { TELNYX_AUTH_BASE_URL: OWN }, OWN],
     [{ baseUrl: OWN }, { TELNYX_AUTH_BASE_URL: 'https://x.example' }, OWN],
     [{ baseUrl: 'http://localhost:3000' }, {}, 'http://localhost:3000'],
-    [{ audience: AUDIENCE, protectedResource: { resource: 'https://r.example/mcp' } }, {}, 'https://r.example'],
+    [
+      { audience: AUDIENCE, protectedResource: { resource: 'https://r.example/mcp' } },
+      {},
+      'https://r.example',
+    ],
   ])('%j %j: %s, and never Host', async (options, environment, url) => {
     expect((await send(options, '/a?b', `${url}/a`, environment)).subject).toBe('user-1')
     for (const bad of ['https://evil.example/a', `${url}/v2/a`, new URL('/b', url).href])
@@ -359,7 +397,8 @@ describe('attack 46: a polluted Object.prototype changes nothing', () => {
     'jkt cnf jwk nonce dpop mode provenToken scheme secrets replayStore confirmation senderConstrained kty crv x y d k typ alg crit jti htm htu iat ath method url originalUrl rawHeaders headersDistinct isDpop algorithms baseUrl presented DPoP'
   const values = ['x', jkt, bound, { jkt }, ['dpop', 'x'], null, 'required']
   it.each(names.split(' '))('%s', async (name) => {
-    for (const value of values)
+    const first = names.indexOf(name) % values.length
+    for (const value of [...values.slice(first), ...values.slice(0, first)].slice(0, scale(2, values.length)))
       for (const early of [true, false]) {
         const requests = [
           requestWith(bound, proofFor(client, bound)),

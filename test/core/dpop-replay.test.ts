@@ -1,6 +1,10 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { type ReplayStore, toResponse } from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
 import { MemoryReplayStore } from '../../packages/core/src/testing.js'
+import { compileCore } from '../support/compiled-core.js'
 import {
   boundToken,
   expectReason,
@@ -18,6 +22,8 @@ import {
   rejectionOf,
   TestClock,
 } from '../support/forge.js'
+
+const PROBE = fileURLToPath(new URL('../support/replay-memory.mjs', import.meta.url))
 
 /** O7, attacks 50 and 52: a proof is accepted once (RFC 9449 §11.1). */
 
@@ -291,5 +297,18 @@ describe('attack 52: the store in memory', () => {
       await store.add(`x${seconds}`, seconds).catch(() => undefined)
       expect(await store.add(`x${seconds}`, seconds).catch(() => false)).toBe(false)
     }
+  })
+
+  it('100,000 live proofs take at most 25 MB, and give it back', async () => {
+    const argv = ['--expose-gc', '--single-threaded', PROBE, await compileCore(), '100000']
+    const { stdout } = await promisify(execFile)(process.execPath, argv, { timeout: 50_000 })
+    const { retained, entries, afterwards, left }: Record<string, number> = JSON.parse(stdout)
+    console.log(`${((retained ?? 0) / 1e6).toFixed(1)} MB for ${entries} proofs`)
+    expect(entries).toBe(100_000)
+    expect(retained).toBeLessThan(25e6)
+    // Positive control: something was measured.
+    expect(retained).toBeGreaterThan(5e6)
+    expect(afterwards).toBe(1)
+    expect(left).toBeLessThan(2e6)
   })
 })

@@ -52,7 +52,10 @@ export function copyOfError(error: TelnyxAuthError): TelnyxAuthError | undefined
     ? stateOf(error)
     : {
         isDpop: ours === InvalidProofError.prototype,
-        answer: answerOf(error), scopes: listOfStrings(error.requiredScopes), added: undefined }
+        answer: answerOf(error),
+        scopes: listOfStrings(error.requiredScopes),
+        added: undefined,
+      }
   Object.assign(stateOf(copy), { answer, scopes, added, isDpop })
   return copy
 }
