@@ -117,7 +117,8 @@ describe('a refusal that is repeated is the same refusal, and belongs to its req
     const dpop = { mode: 'required', nonce: { secrets: ['s'.repeat(32)] } } as const
     const key = {}
     const authenticator = createAuthenticator({ verifier: makeDpopVerifier(issuer, { dpop }) })
-    await authenticator.authenticate(handleFor(key), good())
+    const answer = await authenticator.authenticate(handleFor(key), good())
+    expect(answer?.headers['DPoP-Nonce']).toMatch(/^[\w-]{43}$/)
     const [first, second] = [thrownBy(() => getAuth(key)), thrownBy(() => getAuth(key))]
     expect(first).not.toBe(second)
     for (const error of [first, second]) {

@@ -216,16 +216,18 @@ export function headerValues(request: AuthenticatableRequest, name: string): str
   )
   // Node joins a header to an inherited value, and some platforms keep one of several in `headers`.
   const sent = valuesSent(request, name)
-  return sent && (name in Object.prototype || sent.length > values.length) ? sent : values
+  return sent && (name in Object.prototype || sent.length > 1) ? sent : values
 }
 
 /** The values as the caller sent them; `undefined` where the request does not tell. */
 function valuesSent(request: NodeRequest, name: string): string[] | undefined {
   const rawHeaders = isPollution(request, 'rawHeaders') ? undefined : request.rawHeaders
-  if (rawHeaders)
-    return rawHeaders.flatMap((value, at) =>
-      at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === name ? valuesOf(value) : [],
-    )
+  if (rawHeaders) {
+    const values: string[] = []
+    for (let index = 0; index + 1 < rawHeaders.length; index += 2)
+      if (isNamed(rawHeaders[index], name)) values.push(...valuesOf(rawHeaders[index + 1]))
+    return values
+  }
   const distinct = isPollution(request, 'headersDistinct') ? undefined : request.headersDistinct
   return distinct && (Object.hasOwn(distinct, name) ? valuesOf(distinct[name]) : [])
 }
@@ -276,7 +278,12 @@ function isBlank(code: number): boolean {
 
 /** Compares the length first, because few other headers have the same. */
 function isAuthorization(name: unknown): boolean {
-  return typeof name === 'string' && name.length === 13 && name.toLowerCase() === 'authorization'
+  return isNamed(name, 'authorization')
+}
+
+/** @param wanted in lower case */
+function isNamed(name: unknown, wanted: string): boolean {
+  return typeof name === 'string' && name.length === wanted.length && name.toLowerCase() === wanted
 }
 
 /** Whether this is a web request: its headers have a method `get`. A header of that name would be a string. */
