@@ -19,6 +19,8 @@ export function normalizedUrl(url: string): string | undefined {
   if (
     !/^https?:\/\/[^\s/@\\]+(?:\/[^\s\\]*)?$/i.test(text) ||
     !/^[\x21-\x7e]+$/.test(text) ||
+    // Decoded, `%%41A` would become the other character `%AA`.
+    /%(?![\da-f]{2})/i.test(text) ||
     !URL.canParse(text)
   )
     return undefined
