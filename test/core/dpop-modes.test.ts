@@ -247,6 +247,20 @@ describe('O6: challenges', () => {
     expect(await challengeOf(sent)).toBe(challenge)
   })
 
+  it.each(['DPoP', 'DPoP ', 'DPoP a b', 'DPoP\ta', `DPoP ${bound}, x`, `DPoP ${'x'.repeat(20_000)}`])(
+    'a header DPoP that holds no token (%#) is an error of DPoP',
+    async (authorization) => {
+      const sent = make().authenticate({ method: 'GET', url: '/messages', headers: { authorization } })
+      expect(await challengeOf(sent)).toMatch(/^DPoP realm="api", error="invalid_(request|token)"/)
+      const asBearer = {
+        method: 'GET',
+        url: '/messages',
+        headers: { authorization: authorization.replace('DPoP', 'Bearer') },
+      }
+      expect(await challengeOf(make().authenticate(asBearer))).toMatch(/^Bearer realm="api", error="invalid_/)
+    },
+  )
+
   it('an expired token, and one without the scope: the challenge of the scheme that the caller used', async () => {
     const verifier = make()
     const late = boundToken(issuerKey, client, { exp: NOW - 60 })

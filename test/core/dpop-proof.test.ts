@@ -26,6 +26,7 @@ import {
   TestClock,
   withMembers,
 } from '../support/forge.js'
+import { whilePolluted } from '../support/pollution.js'
 
 /** RFC 9449 §4.3: each check of a proof, by its number, with the exact code and reason. */
 
@@ -74,6 +75,13 @@ describe('O1: check 1, exactly one header', () => {
     }
     expect((await verifier.authenticate(makeRequest(proofFor(client, token)))).subject).toBe('user-1')
     await expectReason(verifier.authenticate(makeRequest(...two())), INVALID, 'proof-repeated')
+  })
+  it('A: one, which Node has joined to a value of a polluted Object.prototype', async () => {
+    const proof = proofFor(client, token)
+    const rawHeaders = ['Authorization', `DPoP ${token}`, 'DPoP', proof]
+    const request = { ...requestWith(token, `evil, ${proof}`), rawHeaders }
+    const { subject } = await whilePolluted('dpop', 'evil', () => verifier.authenticate(request))
+    expect(subject).toBe('user-1')
   })
   it('two, of which the platform keeps one in "headers": the raw headers and the distinct ones tell', async () => {
     const proof = proofFor(client, token)

@@ -1,6 +1,7 @@
 import { isPollution } from '../base/own-members.js'
 import { InvalidRequestError, InvalidTokenError } from '../errors/errors.js'
 import type { Reason } from '../errors/reasons.js'
+import { presentedAsDpop } from '../errors/telnyx-auth-error.js'
 
 /** A web `Request`, or an object like it. This library never reads the body. */
 export interface WebRequest {
@@ -80,9 +81,19 @@ export function extractCredentials(request: AuthenticatableRequest, maxTokenByte
   const authorization = authorizationHeader(request)
   if (authorization === undefined) return NO_CREDENTIALS
   const scheme = schemeIn(authorization)
-  if (scheme) return { token: cutToken(authorization, scheme.length, maxTokenBytes), scheme }
+  if (scheme) return { token: cutTokenOf(scheme, authorization, maxTokenBytes), scheme }
   refuseJoined(authorization, JOINED_BEARER_OR_DPOP)
   return NO_CREDENTIALS
+}
+
+/** The challenge of the scheme that the caller has used says why there is no token. */
+function cutTokenOf(scheme: Scheme, authorization: string, maxTokenBytes: number): string {
+  try {
+    return cutToken(authorization, scheme.length, maxTokenBytes)
+  } catch (error) {
+    if (scheme === 'dpop') presentedAsDpop(error)
+    throw error
+  }
 }
 
 /** The scheme under which a request has a token, which something else than this library has found. */
