@@ -184,6 +184,9 @@ describe('O1: check 5, the algorithm', () => {
   it.each([[['b64']], [[]], ['x'], [null], [0]])('critical parameters: %j', (crit) =>
     refused(proofFor(client, token, { header: { crit } }), 'proof-critical'),
   )
+  it.each([true, false, null])('b64 %j, which no JWT may have (RFC 7797 §7)', (b64) =>
+    refused(proofFor(client, token, { header: { b64 } }), 'proof-critical'),
+  )
 })
 
 describe('O1: check 6, the signature', () => {
