@@ -211,7 +211,7 @@ describe('O6: challenges', () => {
     'invalid_token',
     'The access token is bound to a key and cannot be used as a Bearer token',
   )
-  const OTHER_KEY = error('invalid_token', 'The access token is bound to another key')
+  const OTHER_KEY = error('invalid_token', 'The access token is bound to another key or certificate')
   const NO_PROOF = error('invalid_dpop_proof', 'The request carries no DPoP proof')
   const BAD_PROOF = error('invalid_dpop_proof', 'The DPoP proof is invalid')
   const EXPIRED = error('invalid_token', 'The access token expired')

@@ -60,8 +60,11 @@ function memberNames(option: string): Promise<string[]> {
 
 /** Options with one set, and what else it needs. */
 function withOption({ option, member }: Documented, value: unknown): object {
-  const needed = option === 'introspection' ? CREDENTIALS : {}
-  return { audience: 'urn:api', [option]: member === undefined ? value : { ...needed, [member]: value } }
+  const needed = option === 'introspection' ? CREDENTIALS : option === 'dpop' ? { mode: 'optional' } : {}
+  return {
+    audience: 'https://api.example.com',
+    [option]: member === undefined ? value : { ...needed, [member]: value },
+  }
 }
 
 const documented = await documentedIn('options.md')
@@ -82,7 +85,7 @@ describe('options.md describes', () => {
     expect(options.sort()).toEqual([...names].sort())
   })
 
-  it.each(['claimNames', 'introspection', 'keys', 'cache'])('every member of %s', async (option) => {
+  it.each(['claimNames', 'introspection', 'keys', 'cache', 'dpop'])('every member of %s', async (option) => {
     expect(membersOf(option)).toEqual(await memberNames(option))
   })
 
@@ -98,7 +101,8 @@ describe('options.md describes', () => {
   it('the ranges of these', () => {
     expect(withRange.map(([name]) => name)).toEqual([
       ...['clockToleranceSeconds', 'maxTokenBytes', 'cacheSeconds', 'inactiveCacheSeconds', 'maxInFlight'],
-      ...['lifetimeSeconds', 'maxStaleSeconds', 'cooldownSeconds', 'maxEntries', 'maxAgeSeconds'],
+      ...['lifetimeSeconds', 'maxStaleSeconds', 'cooldownSeconds', 'proofAgeSeconds', 'maxEntries'],
+      'maxAgeSeconds',
       ...['timeoutMs', 'maxResponseBytes', 'retries'],
     ])
   })

@@ -98,7 +98,7 @@ export class TokenVerifier implements Verifier {
     this.#options = options
     this.#clock = new GuardedClock(clock)
     this.#resource = this.describeResource(options.policy)
-    this.#sender = createSenderCheck(options.dpop, this.#baseUrl, this.#clock, readPublicKey)
+    this.#sender = createSenderCheck(options, this.#baseUrl, this.#clock, readPublicKey)
     this.#pipeline = new VerificationPipeline(options, this.#sender, this.#clock)
     this.supporting(options.policy)
   }
@@ -157,8 +157,8 @@ export class TokenVerifier implements Verifier {
     trace: Trace | undefined,
     provenToken: string | undefined,
   ): Awaitable<Auth | undefined> {
-    const { getToken, maxTokenBytes, dpop } = this.#options
-    if (dpop) return this.#decidePresented(request, policy, trace, provenToken)
+    const { getToken, maxTokenBytes } = this.#options
+    if (this.#sender.acceptsBound) return this.#decidePresented(request, policy, trace, provenToken)
     const token = getToken ? getToken(request) : extractBearerToken(request, maxTokenBytes)
     if (token === undefined) return undefined
     const context = trace && { trace, presented: undefined }
@@ -172,10 +172,10 @@ export class TokenVerifier implements Verifier {
     trace: Trace | undefined,
     provenToken: string | undefined,
   ): Awaitable<Auth | undefined> {
-    const { getToken, maxTokenBytes } = this.#options
+    const { getToken, maxTokenBytes, dpop } = this.#options
     const { token, scheme } = getToken
-      ? { token: getToken(request), scheme: schemeOf(request) }
-      : extractCredentials(request, maxTokenBytes)
+      ? { token: getToken(request), scheme: dpop && schemeOf(request) }
+      : extractCredentials(request, maxTokenBytes, dpop !== undefined)
     if (token === undefined) return undefined
     const context = { trace, presented: { scheme, request, provenToken } }
     return withDpopChallenge(scheme === 'dpop', () =>
@@ -198,7 +198,7 @@ export class TokenVerifier implements Verifier {
     this.supporting(policy)
     const issuer = asksAgain(auth, policy) ? this.#pipeline.issuers.get(auth.issuer) : undefined
     if (!issuer) return auth
-    return withDpopChallenge(auth.confirmation !== undefined, () =>
+    return withDpopChallenge(auth.confirmation?.jkt !== undefined, () =>
       observedRefusal(this.#clock, auth.issuer, () => issuer.confirm(auth)),
     )
   }
@@ -212,7 +212,7 @@ export class TokenVerifier implements Verifier {
         enforced = after(enforced, () => policy.enforce(auth, this.#clock, clockToleranceSeconds))
       return enforced
     }
-    return withDpopChallenge(auth.confirmation !== undefined, () =>
+    return withDpopChallenge(auth.confirmation?.jkt !== undefined, () =>
       observedRefusal(this.#clock, auth.issuer, enforceAll),
     )
   }
@@ -239,9 +239,9 @@ export class TokenVerifier implements Verifier {
     policy: CompiledPolicy,
     option: ResolvedOptions['protectedResource'] = this.#options.protectedResource,
   ): ProtectedResourceMetadata | undefined {
-    const { issuers, dpop } = this.#options
+    const { issuers } = this.#options
     const rules = issuers.map((issuer) => issuer.rules)
-    return createProtectedResource(option, rules, policy, dpop)
+    return createProtectedResource(option, rules, policy, this.#options)
   }
 
   /**
@@ -260,9 +260,9 @@ export class TokenVerifier implements Verifier {
    */
   supporting(policy: CompiledPolicy): CompiledPolicy {
     this.#pipeline.issuers.checkSupports(policy)
-    if (policy.senderConstrained && !this.#sender.challenge)
+    if (policy.senderConstrained && !this.#sender.acceptsBound)
       throw new ConfigurationError(
-        'The policy member "senderConstrained" needs the option "dpop" of the verifier',
+        'The policy member "senderConstrained" needs the option "dpop" or "mtls" of the verifier',
       )
     return policy
   }

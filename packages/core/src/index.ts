@@ -28,12 +28,14 @@ export type {
   ClientAuthentication,
 } from './issuer/introspection/client-authentication.js'
 export type { IntrospectionOptions } from './issuer/introspection/introspection-options.js'
+export type { SharedIntrospectionCache } from './issuer/introspection/shared-cache.js'
 export type { IssuerOptions, IssuerSettings } from './issuer/issuer-options.js'
 export type { KeysOptions } from './issuer/keys/keys-options.js'
 export type { IntrospectionWhen } from './policy/introspection-when.js'
 export type { Policy, Validate } from './policy/policy.js'
 export {
   type AuthenticatableRequest,
+  getAccessToken,
   getBearerToken,
   type NodeRequest,
   type WebRequest,
@@ -45,6 +47,7 @@ export type {
   ProtectedResourceMetadata,
 } from './resource/protected-resource.js'
 export type { ProtectedResourceOptions } from './resource/protected-resource-options.js'
+export type { MtlsOption } from './sender/certificate.js'
 export type { ReplayStore, ReplayStoreHealth } from './sender/replay-store.js'
 export type { DpopMode, DpopOptions } from './sender/sender-options.js'
 export { channels, type Events, watch } from './telemetry/events.js'
@@ -52,6 +55,7 @@ export type { KeyLeftOut, LeftOutReason } from './telemetry/keys-left-out.js'
 export type { Algorithm } from './token/algorithms.js'
 export type { Auth, ScopeImplies } from './token/auth.js'
 export type { JwtClaims, Profile } from './token/claims.js'
+export type { Confirmation } from './token/confirmation.js'
 export type { ClaimNames } from './token/token-rules-options.js'
 export type { CacheOptions } from './verified-token-cache.js'
 export type { VerifierOptions } from './verifier-options.js'

@@ -22,7 +22,13 @@ import {
   checkProtectedResource,
   type ProtectedResourceOptions,
 } from './resource/protected-resource-options.js'
-import { type CheckedDpop, checkBaseUrl, checkDpop, type SenderOptions } from './sender/sender-options.js'
+import { checkMtls } from './sender/certificate.js'
+import {
+  checkBaseUrl,
+  checkDpop,
+  type ResolvedSenderOptions,
+  type SenderOptions,
+} from './sender/sender-options.js'
 import type { ScopeImplies } from './token/auth.js'
 import type { JwtClaims } from './token/claims.js'
 import { type CacheLimits, type CacheOptions, resolveCacheOptions } from './verified-token-cache.js'
@@ -80,7 +86,7 @@ export interface VerifierOptions<Claims extends object = JwtClaims>
 }
 
 /** Options that were checked and copied, with defaults. */
-export interface ResolvedOptions extends TokenSource {
+export interface ResolvedOptions extends TokenSource, ResolvedSenderOptions {
   /** At least one, with distinct identifiers. */
   readonly issuers: readonly [ResolvedIssuer, ...ResolvedIssuer[]]
   readonly limits: HttpLimits
@@ -90,10 +96,6 @@ export interface ResolvedOptions extends TokenSource {
   /** `undefined` when the cache is off. */
   readonly cache: CacheLimits | undefined
   readonly protectedResource: CheckedProtectedResource | false | undefined
-  /** `undefined` when it is off. */
-  readonly dpop: CheckedDpop | undefined
-  /** Without a slash at the end. */
-  readonly baseUrl: string | undefined
 }
 
 const CHECKS: OptionChecks<Omit<ResolvedOptions, 'issuers' | 'limits' | 'policy' | 'baseUrl'>> = {
@@ -103,6 +105,7 @@ const CHECKS: OptionChecks<Omit<ResolvedOptions, 'issuers' | 'limits' | 'policy'
   protectedResource: checkProtectedResource,
   cache: resolveCacheOptions,
   dpop: checkDpop,
+  mtls: checkMtls,
 }
 
 /** The names of all options of a verifier. */

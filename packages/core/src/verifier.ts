@@ -4,9 +4,10 @@ import { InvalidTokenError } from './errors/errors.js'
 import { asksAsWell, asksInstead } from './issuer/introspection/introspection-decision.js'
 import { TrustedIssuers } from './issuer/trusted-issuers.js'
 import type { CompiledPolicy } from './policy/policy.js'
-import { type SenderCheck, type TokenContext, thumbprintIn } from './sender/check-sender.js'
+import type { SenderCheck, TokenContext } from './sender/check-sender.js'
 import type { Auth } from './token/auth.js'
 import { checkClaims, checkTimes, type TokenTimes } from './token/claims.js'
+import { confirmationIn } from './token/confirmation.js'
 import { checkHeader } from './token/header.js'
 import { isOpaqueToken, KnownHeaders, parseUnverifiedToken } from './token/parse-token.js'
 import { type VerifiedToken, VerifiedTokenCache } from './verified-token-cache.js'
@@ -155,6 +156,8 @@ export class VerificationPipeline {
  * token says, but the issuer knows it with this claim only.
  */
 function checkBindingIsKept(auth: Auth, { cnf }: Readonly<Record<string, unknown>>): void {
-  if (cnf !== undefined && thumbprintIn(cnf) !== auth.confirmation?.jkt)
+  if (cnf === undefined) return
+  const inToken = confirmationIn(cnf)
+  if (inToken?.jkt !== auth.confirmation?.jkt || inToken?.x5t !== auth.confirmation?.x5t)
     throw new InvalidTokenError('ERR_CLAIM_INVALID', { claim: 'cnf', reason: 'introspection-contradicts' })
 }

@@ -43,7 +43,13 @@ export function telnyxAuth<Claims extends object = JwtClaims>(
 export function telnyxAuth(options?: TelnyxAuthOptions): Middleware<TelnyxAuthState> {
   const { authenticate } = core.createAuthenticator(options)
   return middleware((handle, { req, method, originalUrl: url }) =>
-    authenticate(handle, { headers: req.headers, rawHeaders: req.rawHeaders, method, url }),
+    authenticate(handle, {
+      headers: req.headers,
+      rawHeaders: req.rawHeaders,
+      method,
+      url,
+      socket: req.socket,
+    }),
   )
 }
 

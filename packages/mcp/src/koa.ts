@@ -40,8 +40,8 @@ export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOpti
   const self: Middleware = async (ctx, next) => {
     if (!ctx.req) core.throwWrongFramework()
     const { req, method, originalUrl: url } = ctx
-    const { headers, rawHeaders, httpVersionMajor } = req
-    const request = { headers, rawHeaders, httpVersionMajor, method, url }
+    const { headers, rawHeaders, httpVersionMajor, socket } = req
+    const request = { headers, rawHeaders, httpVersionMajor, method, url, socket }
     const purpose = endpoint.purposeOf(request, {
       url: ctx.url,
       isMounted: ctx.matched !== undefined || ctx.url !== url,

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { DocumentFetch } from './http/document-fetch.js'
 import type { ClientSeed } from './protocol/client.js'
 import { areScopes, parseGrantSeed, parseSeed } from './protocol/client-metadata.js'
 import type { GrantSeed } from './protocol/grant.js'
@@ -60,11 +61,24 @@ export interface MockIssuerOptions {
   readonly scopes?: readonly string[] | undefined
   /**
    * Whether the issuer does what MCP authorization 2026-07-28 asks of authorization servers, and Telnyx does not document: `iss` in
-   * redirects (RFC 9207), and clients may ask for more scopes than they registered with, as MCP clients do when a tool needs more.
+   * redirects (RFC 9207); clients may ask for more scopes than they registered with, as MCP clients do when a tool needs more; and a
+   * client that is not registered may have the URL of its metadata document as its `client_id`
+   * (draft-ietf-oauth-client-id-metadata-document).
    *
    * @default false
    */
   readonly mcp?: boolean | undefined
+  /**
+   * With `mcp`: the `fetch` implementation for the metadata documents of clients (draft-ietf-oauth-client-id-metadata-document §4).
+   * Nothing else is fetched. A rejection, and a response that is no valid document, is answered with `invalid_client`.
+   *
+   * @default the global `fetch`
+   * @example
+   * const url = 'https://client.example/metadata.json'
+   * const document = { client_id: url, client_name: 'Agent', redirect_uris: ['http://127.0.0.1/callback'] }
+   * createMockIssuer({ mcp: true, fetch: async () => Response.json(document) })
+   */
+  readonly fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined
   /**
    * The clock of the issuer: milliseconds since the epoch. Tokens, codes and consents expire by it.
    *
@@ -85,6 +99,7 @@ export interface ResolvedOptions {
   readonly grants: readonly GrantSeed[]
   readonly scopes: readonly string[]
   readonly mcp: boolean
+  readonly fetch: DocumentFetch
   readonly now: () => number
 }
 
@@ -130,6 +145,7 @@ const OPTION_NAMES: readonly string[] = [
   'grants',
   'scopes',
   'mcp',
+  'fetch',
   'now',
 ] satisfies (keyof MockIssuerOptions)[]
 
@@ -154,6 +170,8 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
     grants = [],
     scopes = TELNYX_SCOPES,
     mcp = false,
+    // The global one is looked up for each request: a test kit may replace it after the issuer was created.
+    fetch = (url, init) => globalThis.fetch(url, init),
     now = Date.now,
   } = options
   check(SIGNING_ALGORITHMS.includes(algorithm), 'algorithm', `one of ${SIGNING_ALGORITHMS.join(', ')}`)
@@ -170,6 +188,7 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
   check(Array.isArray(grants), 'grants', 'an array')
   check(areScopes(scopes), 'scopes', 'an array of scopes')
   check(typeof mcp === 'boolean', 'mcp', 'true or false')
+  check(typeof fetch === 'function', 'fetch', 'a function')
   return {
     issuer,
     algorithm,
@@ -180,6 +199,7 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
     grants: grants.map(parseGrantSeed),
     scopes: Object.freeze([...scopes]),
     mcp,
+    fetch,
     now,
   }
 }

@@ -12,7 +12,7 @@ import {
 } from './errors.js'
 import { BRAND, isOfThisCopy, listOfStrings, stateOf, type TelnyxAuthError } from './telnyx-auth-error.js'
 
-/** Ours, and not what others derive from them, by the RFC 6750 error code of their answers. */
+/** Ours, and not what others derive from them, by the error code of their answers (RFC 6750, RFC 9449). */
 const CLASSES: readonly (readonly [string | undefined, { readonly prototype: TelnyxAuthError }])[] = [
   ['invalid_request', InvalidRequestError],
   ['invalid_token', InvalidTokenError],
@@ -51,10 +51,10 @@ export function copyOfError(error: TelnyxAuthError): TelnyxAuthError | undefined
   const { answer, scopes, added, isDpop } = isOfThisCopy(error)
     ? stateOf(error)
     : {
-        isDpop: ours === InvalidProofError.prototype,
         answer: answerOf(error),
         scopes: listOfStrings(error.requiredScopes),
         added: undefined,
+        isDpop: ours === InvalidProofError.prototype,
       }
   Object.assign(stateOf(copy), { answer, scopes, added, isDpop })
   return copy

@@ -20,6 +20,7 @@ export type InvalidTokenCode =
   | 'ERR_TOKEN_REJECTED'
   | 'ERR_TOKEN_NOT_BOUND'
   | 'ERR_BINDING_MISMATCH'
+  | 'ERR_CERTIFICATE_MISSING'
 
 /** Codes of {@link InvalidProofError}. */
 export type InvalidProofCode =
@@ -106,7 +107,10 @@ export const responseParts: Readonly<Record<ErrorCode, ResponseParts>> = {
   ERR_TOKEN_INACTIVE: invalidToken('The access token is no longer active'),
   ERR_TOKEN_REJECTED: invalidToken('The access token is not accepted'),
   ERR_TOKEN_NOT_BOUND: invalidToken('The access token is not bound to a key'),
-  ERR_BINDING_MISMATCH: invalidToken('The access token is bound to another key'),
+  ERR_BINDING_MISMATCH: invalidToken('The access token is bound to another key or certificate'),
+  ERR_CERTIFICATE_MISSING: invalidToken(
+    'The access token is bound to a certificate, and the client has presented none',
+  ),
 
   ERR_DPOP_PROOF_MISSING: invalidProof('The request carries no DPoP proof'),
   ERR_DPOP_PROOF_INVALID: invalidProof('The DPoP proof is invalid'),

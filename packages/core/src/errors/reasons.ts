@@ -72,9 +72,9 @@ const sentences = {
   'clock-broken':
     'The clock of this process does not return a finite number. Find what replaces Date.now: a test kit, or fake timers.',
   bound:
-    'The token is bound to a key or certificate. Set the option "dpop" to accept tokens that are bound to a key, or ask the issuer for a Bearer token.',
+    'The token is bound to a key or certificate. Set the option "dpop" or "mtls" to accept such tokens, or ask the issuer for a Bearer token.',
   'bound-otherwise':
-    'The token is bound to something else than one key (RFC 9449 §6.1), which cannot be checked here. Ask the issuer for a token with "cnf": {"jkt"} only.',
+    'The token is bound to something that is not checked here. A key ("jkt") needs the option "dpop", a certificate ("x5t#S256") the option "mtls"; other confirmations are not supported.',
   'bound-as-bearer':
     'The token is bound to a key. The client must send it as "Authorization: DPoP <token>", with a DPoP proof. In a call of verify(), there is no request to take a proof from: use authenticate().',
   'not-bound':
@@ -106,6 +106,10 @@ const sentences = {
     'The nonce of the DPoP proof is too old or not from this API. All machines of an API must have the same "dpop.nonce" secrets.',
   'proof-replayed':
     'The DPoP proof was used before. The client must make a new one for each request, also when it repeats one. Otherwise the proof may be stolen.',
+  'certificate-missing':
+    'The token is bound to a client certificate, and the request has none. Check that the server asks for one ("requestCert"), or that the proxy hands it on and "mtls" names its address. In a call of verify(), there is no request: use authenticate().',
+  'certificate-other':
+    'The client has presented another certificate than that of the token. If it did not mix up its certificates, the token may be stolen.',
   'replay-store-full':
     'The replay store in memory is full: more proofs arrive than it can hold for their lifetime. Set "dpop.replayStore", or lower "dpop.proofAgeSeconds".',
   'replay-store-failed': 'The replay store ("dpop.replayStore") failed. See the cause of the error.',

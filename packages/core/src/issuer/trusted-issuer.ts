@@ -3,9 +3,10 @@ import { type Awaitable, after } from '../base/maybe-async.js'
 import { ownMembers } from '../base/own-members.js'
 import { ConfigurationError, InvalidTokenError } from '../errors/errors.js'
 import type { IntrospectionWhen } from '../policy/introspection-when.js'
-import { type SenderCheck, thumbprintIn } from '../sender/check-sender.js'
+import type { SenderCheck } from '../sender/check-sender.js'
 import { type Auth, createAuth, type ScopeImplies } from '../token/auth.js'
 import { type AcceptedClaims, checkTimes, type JwtClaims, type TokenRules } from '../token/claims.js'
+import { confirmationIn } from '../token/confirmation.js'
 import { checkIntrospectedClaims, namesInResponse } from '../token/introspected-claims.js'
 import { IssuerMetadata, type KnownEndpoints } from './discovery/issuer-metadata.js'
 import type { HttpLimits } from './http/http-json.js'
@@ -137,7 +138,9 @@ export class TrustedIssuer implements IntrospectableIssuer {
 
 /** The sender was checked by what the token says. An answer that binds the token to another key, or to one at all, contradicts it. */
 function checkSameConfirmation(said: JwtClaims, signed: JwtClaims): void {
-  if (said.cnf !== undefined && thumbprintIn(said.cnf) !== thumbprintIn(signed.cnf))
+  if (said.cnf === undefined) return
+  const [inAnswer, inToken] = [said, signed].map(({ cnf }) => confirmationIn(cnf))
+  if (inAnswer?.jkt !== inToken?.jkt || inAnswer?.x5t !== inToken?.x5t)
     throw new InvalidTokenError('ERR_CLAIM_INVALID', { claim: 'cnf', reason: 'introspection-contradicts' })
 }
 

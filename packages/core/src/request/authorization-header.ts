@@ -23,6 +23,8 @@ export interface NodeRequest {
   readonly originalUrl?: string | undefined
   /** The mount path that a framework removed from `url`. */
   readonly baseUrl?: string | undefined
+  /** The connection, whose client certificate and address the option `mtls` reads. */
+  readonly socket?: object | undefined
 }
 
 /** A request that may carry an access token. */
@@ -72,28 +74,30 @@ export interface Credentials {
 const NO_CREDENTIALS: Credentials = { token: undefined, scheme: undefined }
 
 /**
- * The access token in the `Authorization` header, of either scheme. Otherwise as {@link extractBearerToken}.
+ * The access token in the `Authorization` header, with its scheme. Otherwise as {@link extractBearerToken}.
  *
+ * @param acceptsDpop whether the scheme `DPoP` is one of ours
  * @throws {InvalidRequestError} `ERR_REQUEST_MALFORMED`, `ERR_TOKEN_REPEATED`
  * @throws {InvalidTokenError} `ERR_TOKEN_TOO_LARGE`
  */
-export function extractCredentials(request: AuthenticatableRequest, maxTokenBytes: number): Credentials {
+export function extractCredentials(
+  request: AuthenticatableRequest,
+  maxTokenBytes: number,
+  acceptsDpop: boolean,
+): Credentials {
   const authorization = authorizationHeader(request)
   if (authorization === undefined) return NO_CREDENTIALS
   const scheme = schemeIn(authorization)
-  if (scheme) return { token: cutTokenOf(scheme, authorization, maxTokenBytes), scheme }
-  refuseJoined(authorization, JOINED_BEARER_OR_DPOP)
-  return NO_CREDENTIALS
-}
-
-/** The challenge of the scheme that the caller has used says why there is no token. */
-function cutTokenOf(scheme: Scheme, authorization: string, maxTokenBytes: number): string {
-  try {
-    return cutToken(authorization, scheme.length, maxTokenBytes)
-  } catch (error) {
-    if (scheme === 'dpop') presentedAsDpop(error)
-    throw error
+  if (scheme && (acceptsDpop || scheme === 'bearer')) {
+    try {
+      return { token: cutToken(authorization, scheme.length, maxTokenBytes), scheme }
+    } catch (error) {
+      if (scheme === 'dpop') presentedAsDpop(error)
+      throw error
+    }
   }
+  refuseJoined(authorization, acceptsDpop ? JOINED_BEARER_OR_DPOP : JOINED_BEARER)
+  return NO_CREDENTIALS
 }
 
 /** The scheme under which a request has a token, which something else than this library has found. */
@@ -143,6 +147,21 @@ export function checkCharacters(token: string): void {
  */
 export function getBearerToken(request: AuthenticatableRequest): string | undefined {
   const token = extractBearerToken(request, Number.POSITIVE_INFINITY)
+  if (token !== undefined) checkCharacters(token)
+  return token
+}
+
+/**
+ * The access token of a request with the option `dpop`: the Bearer or DPoP credential of its `Authorization` header (RFC 6750
+ * §2.1, RFC 9449 §7.1). Otherwise as {@link getBearerToken}.
+ *
+ * @returns the token; `undefined` when there are no credentials, or credentials of another scheme
+ * @throws {InvalidRequestError} when the header is malformed, or there is more than one
+ * @example
+ * createVerifier({ dpop: 'optional', getToken: (request) => getAccessToken(request) ?? tokenOfSession(request) })
+ */
+export function getAccessToken(request: AuthenticatableRequest): string | undefined {
+  const { token } = extractCredentials(request, Number.POSITIVE_INFINITY, true)
   if (token !== undefined) checkCharacters(token)
   return token
 }

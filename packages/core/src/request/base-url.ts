@@ -35,13 +35,23 @@ export function normalizedUrl(url: string): string | undefined {
 }
 
 /**
- * The URL that the caller asked for, below the URL of this API: `Host` says what any caller wants.
+ * Whether a URL names what the caller asked for, below the URL of this API: `Host` says what any caller wants.
  *
+ * @param url as another party wrote it
  * @param baseUrl without a slash at the end
- * @returns in normal form; `undefined` where the request has no URL with a path, or has dot segments: no client sends these, and
- *   routers take `/a/../b` for a path below `/a`, which a proof for `/b` must not open
+ * @returns `false` where the request has no URL with a path, or one with dot segments: no client sends these, and routers take
+ *   `/a/../b` for a path below `/a`, which a proof for `/b` must not open
  */
-export function urlBelow(baseUrl: string, request: AuthenticatableRequest): string | undefined {
+export function namesRequest(url: string, baseUrl: string, request: AuthenticatableRequest): boolean {
+  const named = normalizedUrl(url)
+  const asked = urlBelow(baseUrl, request)
+  if (named === undefined || asked === undefined) return false
+  // A proxy that removes a part of the path hands on that part alone as `/` too.
+  return named === asked || (`${named}/` === asked && named === normalizedUrl(baseUrl))
+}
+
+/** In normal form. */
+function urlBelow(baseUrl: string, request: AuthenticatableRequest): string | undefined {
   // Of an absolute URL (RFC 9112 §3.2.2), which web requests have too, only the path counts.
   const [, path] = /^(?:[a-z][a-z\d+.-]*:\/\/[^/?#]*)?(\/[^?#]*)/i.exec(requestedUrl(request) ?? '') ?? []
   return path === undefined || DOT_SEGMENT.test(path) ? undefined : normalizedUrl(baseUrl + path)

@@ -48,11 +48,13 @@ const OWN_MEMBERS: readonly string[] = [
   'resource_name',
   'resource_documentation',
   'dpop_signing_alg_values_supported',
-  'dpop_bound_access_tokens_required',
 ]
 
-/** Members that would promise a check that this library does not make (RFC 9728 §2). */
-const BINDINGS: readonly string[] = ['tls_client_certificate_bound_access_tokens']
+/** Members that promise a check, which only the options `dpop` and `mtls` turn on (RFC 9728 §2). */
+const BINDINGS: readonly string[] = [
+  'dpop_bound_access_tokens_required',
+  'tls_client_certificate_bound_access_tokens',
+]
 
 /**
  * Checks and copies the option `protectedResource`.
@@ -117,7 +119,7 @@ function checkMember(name: string, value: unknown): unknown {
     throw new ConfigurationError(`The member "${name}" of the protected resource is made from other options`)
   if (BINDINGS.includes(name) && value === true)
     throw new ConfigurationError(
-      `The member "${name}" of the protected resource cannot be true: tokens that are bound to a key are refused`,
+      `The member "${name}" of the protected resource is true where the option "dpop" or "mtls" makes it so`,
     )
   const text = toJson(value)
   if (text === undefined || ['null', '""', '[]', '{}'].includes(text))

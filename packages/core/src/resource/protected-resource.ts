@@ -4,7 +4,7 @@ import { ConfigurationError } from '../errors/errors.js'
 import type { CompiledPolicy } from '../policy/policy.js'
 import { type AuthenticatableRequest, isPreflight } from '../request/authorization-header.js'
 import { requestedUrl } from '../request/requested-url.js'
-import type { CheckedDpop } from '../sender/sender-options.js'
+import type { ResolvedSenderOptions } from '../sender/sender-options.js'
 import { type CheckedProtectedResource, isResourceIdentifier } from './protected-resource-options.js'
 
 /** The metadata document (RFC 9728 §2). */
@@ -57,7 +57,6 @@ const WELL_KNOWN = '/.well-known/oauth-protected-resource'
  * Creates the metadata of the resource that tokens are issued for.
  *
  * @param policy the default policy, whose scopes are the default of `scopes_supported`
- * @param dpop which proofs of possession are accepted; `undefined` for none
  * @returns `undefined` when the option is `false`, or is not set and the audience is not one https URL
  * @throws {ConfigurationError} when the option is set, and neither it nor the audience identifies the resource
  */
@@ -65,7 +64,7 @@ export function createProtectedResource(
   checked: CheckedProtectedResource | false | undefined,
   rules: readonly { readonly issuer: string; readonly audience: ReadonlySet<string> | null }[],
   policy: CompiledPolicy,
-  dpop: CheckedDpop | undefined,
+  { dpop, mtls }: Pick<ResolvedSenderOptions, 'dpop' | 'mtls'>,
 ): ProtectedResourceMetadata | undefined {
   if (checked === false) return undefined
   const resource = checked?.resource ?? audienceAsIdentifier(rules)
@@ -84,11 +83,12 @@ export function createProtectedResource(
     // RFC 9728 §3.2: no member with an empty array.
     ...(scopes.size > 0 && { scopes_supported: [...scopes] }),
     bearer_methods_supported: ['header'],
+    ...checked?.members,
     ...(dpop && {
       dpop_signing_alg_values_supported: dpop.algorithms,
       dpop_bound_access_tokens_required: dpop.mode === 'required',
     }),
-    ...checked?.members,
+    ...(mtls && { tls_client_certificate_bound_access_tokens: true }),
   })
 }
 

@@ -4,7 +4,7 @@ import { type Awaitable, after } from '../base/maybe-async.js'
 import { InvalidProofError, InvalidTokenError } from '../errors/errors.js'
 import type { Reason } from '../errors/reasons.js'
 import { type AuthenticatableRequest, headerValues } from '../request/authorization-header.js'
-import { normalizedUrl, urlBelow } from '../request/base-url.js'
+import { namesRequest } from '../request/base-url.js'
 import { type Algorithm, algorithmsOf, isAlgorithm } from '../token/algorithms.js'
 import {
   KnownHeaders,
@@ -39,11 +39,8 @@ export interface GoodProof {
 const MAX_PROOF_LENGTH = 8192
 /** RFC 9449 §4.2 asks for 96 bits, a UUID has 36 characters. */
 const MAX_JTI_LENGTH = 256
-/**
- * How much longer than it is accepted a proof is remembered, in seconds: at the last moment it must not be forgotten yet, wall
- * clocks are set back, and those of a fleet differ.
- */
-const REMEMBERED_LONGER_SECONDS = 5
+/** How much longer a proof is remembered than it is good: another machine's clock may be behind. */
+const CLOCK_MARGIN_SECONDS = 10
 /** How many keys of clients are kept, so that they need not be imported for each request. */
 const MAX_KEYS = 1000
 
@@ -90,7 +87,7 @@ export class ProofChecker {
         this.#checkNonce(unverifiedClaims.nonce, now)
         return {
           replayKey: hash('sha256', `${jkt}.${jti}`, 'base64url'),
-          expiresInSeconds: iat + this.#rules.proofAgeSeconds - now + REMEMBERED_LONGER_SECONDS,
+          expiresInSeconds: iat + this.#rules.proofAgeSeconds - now + CLOCK_MARGIN_SECONDS,
         }
       }),
     )
@@ -114,8 +111,7 @@ export class ProofChecker {
     const { baseUrl, proofAgeSeconds } = this.#rules
     if (typeof jti !== 'string' || jti === '' || jti.length > MAX_JTI_LENGTH) throw invalid('proof-jti')
     if (typeof htm !== 'string' || htm !== request.method) throw invalid('proof-method')
-    const url = urlBelow(baseUrl, request)
-    if (typeof htu !== 'string' || url === undefined || normalizedUrl(htu) !== url) throw invalid('proof-url')
+    if (typeof htu !== 'string' || !namesRequest(htu, baseUrl, request)) throw invalid('proof-url')
     // Negated, so that a broken clock refuses.
     if (typeof iat !== 'number' || !(Math.abs(now - iat) <= proofAgeSeconds)) throw invalid('proof-age')
     if (ath !== hash('sha256', token, 'base64url')) throw invalid('proof-token')

@@ -2,6 +2,7 @@ import { isSecureUrl } from '../base/url.js'
 import { applyChecks, checkNames, isPlainObject, numberIn, wrongKind } from '../errors/check-options.js'
 import { ConfigurationError } from '../errors/errors.js'
 import { ALGORITHMS, type Algorithm, isAlgorithm } from '../token/algorithms.js'
+import type { CertificateSource, MtlsOption } from './certificate.js'
 import { checkReplayStore, type ReplayStore } from './replay-store.js'
 
 /**
@@ -61,6 +62,12 @@ export interface SenderOptions {
    * @default the environment variable `TELNYX_AUTH_BASE_URL`, else the origin of the protected resource
    */
   readonly baseUrl?: string | undefined
+  /**
+   * Where the certificate of a client is, for tokens that are bound to one (RFC 8705).
+   *
+   * @default 'off'
+   */
+  readonly mtls?: MtlsOption | undefined
 }
 
 /** The option `dpop`, checked and copied, with defaults. */
@@ -70,6 +77,16 @@ export interface CheckedDpop {
   readonly algorithms: readonly Algorithm[]
   readonly secrets: readonly [string, ...string[]] | undefined
   readonly replayStore: ReplayStore | undefined
+}
+
+/** The options about the sender, checked and copied. */
+export interface ResolvedSenderOptions {
+  /** `undefined` when it is off. */
+  readonly dpop: CheckedDpop | undefined
+  /** `undefined` when it is off. */
+  readonly mtls: CertificateSource | undefined
+  /** Without a slash at the end. */
+  readonly baseUrl: string | undefined
 }
 
 const MODES: readonly unknown[] = ['off', 'optional', 'required'] satisfies DpopMode[]

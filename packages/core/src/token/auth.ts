@@ -1,5 +1,6 @@
 import { deepFreeze } from '../base/deep-freeze.js'
 import { type AcceptedClaims, type JwtClaims, type NamesOfClaims, scopesOf } from './claims.js'
+import { type Confirmation, confirmationIn } from './confirmation.js'
 
 /**
  * Whether a granted scope includes a required scope of another name (the option `scopeImplies`).
@@ -33,11 +34,8 @@ export interface Auth<Claims extends object = JwtClaims> {
   readonly issuedAt?: number | undefined
   /** When the token expires, in seconds since the epoch (`exp`, RFC 7519 §4.1.4). */
   readonly expiresAt?: number | undefined
-  /**
-   * The key that the token is bound to, by its thumbprint (`cnf`, RFC 9449 §6.1). The caller has proved that it has this key.
-   * `undefined` for a Bearer token.
-   */
-  readonly confirmation?: { readonly jkt: string } | undefined
+  /** What the token is bound to (`cnf`, RFC 7800). The caller has proved to have it. `undefined` for a token that is not bound. */
+  readonly confirmation?: Confirmation | undefined
   /** All claims, under their names in the token. */
   readonly claims: Claims
   /** How the token was verified: by its signature, by introspection (RFC 7662), or by both. */
@@ -76,7 +74,7 @@ class VerifiedAuth implements Auth {
   readonly issuer: string
   readonly issuedAt: number | undefined
   readonly expiresAt: number | undefined
-  readonly confirmation: { readonly jkt: string } | undefined
+  readonly confirmation: Confirmation | undefined
   readonly claims: JwtClaims
   readonly verifiedBy: Auth['verifiedBy']
 
@@ -97,7 +95,7 @@ class VerifiedAuth implements Auth {
     this.issuer = claims.iss
     this.issuedAt = claims.iat
     this.expiresAt = claims.exp
-    this.confirmation = confirmationOf(claims)
+    this.confirmation = confirmationIn(claims.cnf)
     this.claims = deepFreeze(claims)
     this.verifiedBy = verifiedBy
     Object.freeze(this)
@@ -121,13 +119,6 @@ class VerifiedAuth implements Auth {
 Object.defineProperty(VerifiedAuth.prototype, 'constructor', { value: Object })
 // All results share it, so one handler could change what every other handler sees.
 Object.freeze(VerifiedAuth.prototype)
-
-/** Tokens with another confirmation are never accepted. */
-function confirmationOf({ cnf }: JwtClaims): { readonly jkt: string } | undefined {
-  const jkt: unknown =
-    typeof cnf === 'object' && cnf !== null && Object.hasOwn(cnf, 'jkt') ? Reflect.get(cnf, 'jkt') : undefined
-  return typeof jkt === 'string' ? Object.freeze({ jkt }) : undefined
-}
 
 /** A copy that does not keep a longer string alive from which `text` was cut, such as a header. */
 function detached(text: string): string {

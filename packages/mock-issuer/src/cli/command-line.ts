@@ -29,7 +29,8 @@ tokens to every caller.
   --typ <name>          the typ of tokens (at+jwt); none for no typ
   --audience <uri>      the audience of tokens requested without a resource (https://api.example.com)
   --mcp                 what MCP asks of authorization servers, beyond what Telnyx documents: iss in
-                        redirects, and clients may ask for more scopes than they registered with
+                        redirects, clients may ask for more scopes than they registered with, and a
+                        client_id may be the URL of a metadata document, which is fetched
   --api-key <word>      the API key for managing clients and grants (random)
   --clients <file>      a JSON file with an array of clients (one random client). Each may have
                         clientId, clientSecret, clientType, name, grantTypes, scopes, redirectUris,

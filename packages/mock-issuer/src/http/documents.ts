@@ -15,8 +15,12 @@ export function serverMetadata(issuer: string, scopes: readonly string[], mcp: b
     protected_resources: [base, `${base}/v2/mcp`],
     scopes_supported: scopes,
     agent_auth: { auth_md: 'https://telnyx.com/auth.md' },
-    // RFC 9207 §3
-    ...(mcp && { authorization_response_iss_parameter_supported: true }),
+    ...(mcp && {
+      // RFC 9207 §3
+      authorization_response_iss_parameter_supported: true,
+      // CIMD §5
+      client_id_metadata_document_supported: true,
+    }),
   }
 }
 

@@ -119,8 +119,9 @@ export class AccessTokens {
     if (this.#revoked.has(digestOf(token))) return true
     const [, kind, id = ''] = new RegExp(`^(grant|client):(.+):${this.#jtiMark}:`, 's').exec(jti) ?? []
     if (kind === undefined) return false
-    const clientId = kind === 'client' ? id : grants.get(id)?.clientId
-    return clientId === undefined || !clients.get(clientId)
+    if (kind === 'client') return !clients.get(id)
+    const grant = grants.get(id)
+    return !grant || !clients.mayHaveGrants(grant.clientId)
   }
 }
 

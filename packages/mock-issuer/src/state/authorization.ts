@@ -10,6 +10,8 @@ import type { Grants } from './grants.js'
 /** A valid request that waits for the user's decision (RFC 6749 §4.1.1). */
 export interface AuthorizationRequest {
   readonly client: Client
+  /** The host of the client's identifier, if the client is known by its metadata document; `undefined` for a registered one. */
+  readonly documentHost: string | undefined
   readonly redirectUri: string
   readonly scopes: readonly string[]
   readonly resources: readonly string[]
@@ -53,11 +55,13 @@ export class Authorization {
    *
    * @throws {AuthorizationPageError} for an unknown client or redirect URI: the user must not be redirected there
    */
-  begin(query: URLSearchParams): AuthorizationOutcome {
-    const { parameters, client, redirectUri } = this.#findClient(query)
+  async begin(query: URLSearchParams): Promise<AuthorizationOutcome> {
+    const { parameters, client, redirectUri } = await this.#findClient(query)
     const state = parameters.get('state')
     try {
-      const request = { client, redirectUri, state, ...readRequest(parameters, client) }
+      const { clientId } = client
+      const documentHost = this.#clients.get(clientId) ? undefined : new URL(clientId).host
+      const request = { client, documentHost, redirectUri, state, ...readRequest(parameters, client) }
       const consentToken = randomBytes(32).toString('base64url')
       this.#pending.set(consentToken, { request, expiresAt: this.#now() + CONSENT_LIFETIME_MS })
       return { kind: 'consent', consentToken, request }
@@ -69,13 +73,14 @@ export class Authorization {
   }
 
   /**
-   * The request that waits for a decision, with the client as it is now.
+   * The request that waits for a decision, with the client as it is now. A client with a metadata document is as it was:
+   * the user decides about what the consent page says.
    *
    * @throws {OAuthError} 422 for a consent token that is unknown, used or expired
    */
   pending(consentToken: string): AuthorizationRequest {
     const pending = this.#pending.get(consentToken)
-    const client = pending && this.#clients.get(pending.request.client.clientId)
+    const client = pending && this.#currentClient(pending.request)
     if (!client || pending.expiresAt <= this.#now() || !isStillAllowed(pending.request, client))
       throw new OAuthError('invalid_request', 'The consent token is unknown, used or expired', 422)
     const scopes = pending.request.scopes.filter((scope) => client.scopes.includes(scope))
@@ -101,7 +106,13 @@ export class Authorization {
     })
   }
 
-  #findClient(query: URLSearchParams): { parameters: Parameters; client: Client; redirectUri: string } {
+  #currentClient({ client, documentHost }: AuthorizationRequest): Client | undefined {
+    return documentHost === undefined ? this.#clients.get(client.clientId) : client
+  }
+
+  async #findClient(
+    query: URLSearchParams,
+  ): Promise<{ parameters: Parameters; client: Client; redirectUri: string }> {
     let parameters: Parameters
     try {
       parameters = parametersFromForm([...query])
@@ -111,7 +122,10 @@ export class Authorization {
     const clientId = parameters.get('client_id')
     const redirectUri = parameters.get('redirect_uri')
     if (clientId === undefined) throw new AuthorizationPageError(400, 'The request does not name a client.')
-    const client = this.#clients.get(clientId)
+    const client = await this.#clients.find(clientId).catch((error: unknown) => {
+      if (!(error instanceof OAuthError)) throw error
+      throw new AuthorizationPageError(400, `${error.message} (${error.error}).`)
+    })
     if (!client) throw new AuthorizationPageError(404, 'The client of this request is not known.')
     if (redirectUri === undefined)
       throw new AuthorizationPageError(400, 'The request does not say where to return to.')
