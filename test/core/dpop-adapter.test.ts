@@ -64,6 +64,20 @@ describe('a proof is used once for one request, whatever runs for it', () => {
     expect(thrownBy(() => getAuth(key)).message).toContain('proof')
   })
 
+  it('what one verifier has accepted, a stricter one checks again: algorithm, URL and nonce', async () => {
+    for (const options of [
+      { dpop: { mode: 'required', algorithms: ['EdDSA'] } },
+      { dpop: { mode: 'required', nonce: { secrets: ['s'.repeat(32)] } } },
+      { baseUrl: 'https://other.example' },
+    ] as const) {
+      const key = {}
+      const request = good()
+      expect(await makeAuthenticator().authenticate(handleFor(key), request)).toBeUndefined()
+      const strict = createAuthenticator({ verifier: makeDpopVerifier(issuer, options) })
+      expect((await strict.authenticate(handleFor(key), request))?.status).toBe(401)
+    }
+  })
+
   it('what was proved under DPoP does not count under Bearer', async () => {
     const key = {}
     const authenticator = makeAuthenticator()

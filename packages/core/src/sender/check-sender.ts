@@ -145,6 +145,6 @@ class BoundTokens implements SenderCheck {
     // RFC 9449 §7.2: a stolen token must not work as a Bearer token.
     if (presented?.scheme !== 'dpop')
       throw new InvalidTokenError('ERR_TOKEN_BOUND', { claim: 'cnf', reason: 'bound-as-bearer' })
-    return presented.provenToken === auth.token ? undefined : dpop.check(presented.request, auth.token, jkt)
+    return dpop.check(presented.request, auth.token, jkt, presented.provenToken === auth.token)
   }
 }
