@@ -13,6 +13,7 @@ const isolated = [
   // It expects that the process publishes nothing but what each test causes.
   'core/events.test.ts',
   'core/polluted-prototype.test.ts',
+  'core/dpop-options.test.ts',
   'core/prototype-pollution-issuer.test.ts',
   'adapters/pollution.test.ts',
   // nock replaces `fetch`.

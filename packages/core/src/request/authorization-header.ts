@@ -240,12 +240,30 @@ function authorizationHeader(request: AuthenticatableRequest): string | undefine
  * @throws {InvalidRequestError} when a value is not a string
  */
 export function headerValues(request: AuthenticatableRequest, name: string): string[] {
-  const values = isWebRequest(request)
-    ? [request.headers.get(name) ?? undefined]
-    : Object.entries(request.headers ?? {}).flatMap(([each, value]) =>
-        each.toLowerCase() === name ? value : [],
-      )
-  return values.flatMap((value) => trimmed(value) ?? [])
+  if (isWebRequest(request)) return valuesOf(request.headers.get(name) ?? undefined)
+  const values = Object.entries(request.headers ?? {}).flatMap(([each, value]) =>
+    each.toLowerCase() === name ? valuesOf(value) : [],
+  )
+  // Node joins a header to an inherited value, and some platforms keep one of several in `headers`.
+  const sent = valuesSent(request, name)
+  return sent && (name in Object.prototype || sent.length > 1) ? sent : values
+}
+
+/** The values as the caller sent them; `undefined` where the request does not tell. */
+function valuesSent(request: NodeRequest, name: string): string[] | undefined {
+  const rawHeaders = isPollution(request, 'rawHeaders') ? undefined : request.rawHeaders
+  if (rawHeaders) {
+    const values: string[] = []
+    for (let index = 0; index + 1 < rawHeaders.length; index += 2)
+      if (isNamed(rawHeaders[index], name)) values.push(...valuesOf(rawHeaders[index + 1]))
+    return values
+  }
+  const distinct = isPollution(request, 'headersDistinct') ? undefined : request.headersDistinct
+  return distinct && (Object.hasOwn(distinct, name) ? valuesOf(distinct[name]) : [])
+}
+
+function valuesOf(value: string | readonly string[] | undefined): string[] {
+  return [value].flat().flatMap((each) => trimmed(each) ?? [])
 }
 
 function rawAuthorization(request: NodeRequest): string | undefined {
@@ -290,7 +308,12 @@ function isBlank(code: number): boolean {
 
 /** Compares the length first, because few other headers have the same. */
 function isAuthorization(name: unknown): boolean {
-  return typeof name === 'string' && name.length === 13 && name.toLowerCase() === 'authorization'
+  return isNamed(name, 'authorization')
+}
+
+/** @param wanted in lower case */
+function isNamed(name: unknown, wanted: string): boolean {
+  return typeof name === 'string' && name.length === wanted.length && name.toLowerCase() === wanted
 }
 
 /** Whether this is a web request: its headers have a method `get`. A header of that name would be a string. */

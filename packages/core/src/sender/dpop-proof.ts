@@ -124,10 +124,11 @@ export class ProofChecker {
    * The thumbprint comes before the key is read: only the owner of a token can make this process do that.
    */
   #keyOf(header: UnverifiedHeader, jkt: string): Awaitable<VerificationKey> {
-    const { typ, alg, crit, jwk } = header
+    const { typ, alg, crit, b64, jwk } = header
     if (typ !== 'dpop+jwt') throw invalid('proof-typ')
     if (!isAlgorithm(alg) || !this.#rules.algorithms.includes(alg)) throw invalid('proof-algorithm')
-    if (crit !== undefined) throw invalid('proof-critical')
+    // RFC 7797 §7: JWTs must not use `b64`.
+    if (crit !== undefined || b64 !== undefined) throw invalid('proof-critical')
     if (!isJsonObject(jwk)) throw invalid('proof-key')
     if (SECRET_MEMBERS.some((name) => jwk[name] !== undefined)) throw invalid('proof-key-secret')
     if (thumbprintOf(jwk) !== jkt)

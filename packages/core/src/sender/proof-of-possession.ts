@@ -54,13 +54,14 @@ export class ProofOfPossession {
    * Checks the proof of a request, and uses it.
    *
    * @param jkt the thumbprint of the key that the token is bound to
+   * @param isUsed whether it was used for this very request before: everything but that is checked
    * @throws {InvalidTokenError} `ERR_BINDING_MISMATCH`
    * @throws {InvalidProofError}
    * @throws {UnavailableError} `ERR_REPLAY_STORE_UNAVAILABLE`
    */
-  check(request: AuthenticatableRequest, token: string, jkt: string): Awaitable<void> {
+  check(request: AuthenticatableRequest, token: string, jkt: string, isUsed: boolean): Awaitable<void> {
     const proof = this.#proofs.check(request, token, jkt, this.#clock.now())
-    return after(proof, (good) => this.#useOnce(good))
+    return after(proof, (good) => (isUsed ? undefined : this.#useOnce(good)))
   }
 
   /** Asked last: only the owner of the key gets here, so no stranger can fill the store. */
