@@ -13,6 +13,7 @@ const isolated = [
   // It expects that the process publishes nothing but what each test causes.
   'core/events.test.ts',
   'core/polluted-prototype.test.ts',
+  'core/dpop-options.test.ts',
   'core/prototype-pollution-issuer.test.ts',
   'adapters/pollution.test.ts',
   // nock replaces `fetch`.
@@ -27,7 +28,10 @@ const isolated = [
   'core/cache-memory.test.ts',
 ]
 
-/** `pnpm soak` runs the same tests in the mode `soak`, at full length: see `support/scale.ts`. */
+/** Takes longer, and is for a version of a tool that is not released. */
+const NEXT = 'mcp-tools/conformance-next.test.ts'
+
+/** `pnpm soak` runs the same tests in the mode `soak`, at full length: see `support/scale.ts`; `pnpm check:mcp` runs those of `mcp-tools`. */
 export default defineConfig(({ mode }) => {
   const createProject = (
     test: NonNullable<TestProjectInlineConfiguration['test']>,
@@ -47,6 +51,19 @@ export default defineConfig(({ mode }) => {
       ...test,
     },
   })
+  if (mode === 'mcp-tools' || mode === 'mcp-tools-next')
+    return {
+      test: {
+        projects: [
+          createProject({
+            name: 'mcp-tools',
+            include: mode === 'mcp-tools' ? ['mcp-tools/*.test.ts'] : [NEXT],
+            exclude: mode === 'mcp-tools' ? [NEXT] : [],
+            globalSetup: ['support/run-folder.ts', 'mcp-tools/install.ts'],
+          }),
+        ],
+      },
+    }
   return {
     test: {
       // All cores.
@@ -56,7 +73,7 @@ export default defineConfig(({ mode }) => {
         createProject({
           name: 'shared',
           include: ['**/*.test.ts'],
-          exclude: ['node_modules', ...isolated],
+          exclude: ['node_modules', 'mcp-tools', ...isolated],
           isolate: false,
         }),
         createProject({ name: 'isolated', include: isolated }),

@@ -4,7 +4,7 @@ import express from 'express'
 /**
  * The application of production. Tests pass their issuer.
  *
- * @param {{ issuer?: string, fetch?: typeof fetch }} [options]
+ * @param {{ issuer?: string, fetch?: typeof fetch, dpop?: 'off' | 'optional' | 'required' }} [options]
  */
 export function createApp(options) {
   const app = express()

@@ -7,6 +7,7 @@ const {
   ConfigurationError,
   InsufficientAuthenticationError,
   InsufficientScopeError,
+  InvalidProofError,
   InvalidRequestError,
   InvalidTokenError,
   MissingTokenError,
@@ -43,6 +44,9 @@ const errors: [core.TelnyxAuthError, string, number, string | undefined][] = [
       'ERR_TOKEN_BOUND',
       'ERR_TOKEN_INACTIVE',
       'ERR_TOKEN_REJECTED',
+      'ERR_TOKEN_NOT_BOUND',
+      'ERR_BINDING_MISMATCH',
+      'ERR_CERTIFICATE_MISSING',
     ] as const
   ).map((code): [core.TelnyxAuthError, string, number, string] => [
     new InvalidTokenError(code),
@@ -50,6 +54,15 @@ const errors: [core.TelnyxAuthError, string, number, string | undefined][] = [
     401,
     'invalid_token',
   ]),
+  ...(['ERR_DPOP_PROOF_MISSING', 'ERR_DPOP_PROOF_INVALID', 'ERR_DPOP_PROOF_REPLAYED'] as const).map(
+    (code): [core.TelnyxAuthError, string, number, string] => [
+      new InvalidProofError(code),
+      code,
+      401,
+      'invalid_dpop_proof',
+    ],
+  ),
+  [new InvalidProofError('ERR_DPOP_NONCE_REQUIRED'), 'ERR_DPOP_NONCE_REQUIRED', 401, 'use_dpop_nonce'],
   [new InsufficientScopeError(['a']), 'ERR_SCOPE_INSUFFICIENT', 403, 'insufficient_scope'],
   [
     new InsufficientAuthenticationError(),
@@ -57,14 +70,19 @@ const errors: [core.TelnyxAuthError, string, number, string | undefined][] = [
     401,
     'insufficient_user_authentication',
   ],
-  ...(['ERR_DISCOVERY_FAILED', 'ERR_KEYS_UNAVAILABLE', 'ERR_INTROSPECTION_UNAVAILABLE'] as const).map(
-    (code): [core.TelnyxAuthError, string, number, string] => [
-      new UnavailableError(code, { retryAfterSeconds: 7 }),
-      code,
-      503,
-      'temporarily_unavailable',
-    ],
-  ),
+  ...(
+    [
+      'ERR_DISCOVERY_FAILED',
+      'ERR_KEYS_UNAVAILABLE',
+      'ERR_INTROSPECTION_UNAVAILABLE',
+      'ERR_REPLAY_STORE_UNAVAILABLE',
+    ] as const
+  ).map((code): [core.TelnyxAuthError, string, number, string] => [
+    new UnavailableError(code, { retryAfterSeconds: 7 }),
+    code,
+    503,
+    'temporarily_unavailable',
+  ]),
 ]
 
 describe('every error', () => {
@@ -257,6 +275,7 @@ describe('what the package exports', () => {
       'ConfigurationError',
       'InsufficientAuthenticationError',
       'InsufficientScopeError',
+      'InvalidProofError',
       'InvalidRequestError',
       'InvalidTokenError',
       'IssuerFailure',
@@ -265,6 +284,7 @@ describe('what the package exports', () => {
       'UnavailableError',
       'channels',
       'createVerifier',
+      'getAccessToken',
       'getBearerToken',
       'isTelnyxAuthError',
       'toResponse',

@@ -21,6 +21,8 @@ const CALLBACK = 'http://127.0.0.1/callback'
 class Agent implements OAuthClientProvider {
   readonly redirectUrl = CALLBACK
   readonly clientMetadata: OAuthClientMetadata
+  /** The URL of its metadata document, if it has one. */
+  readonly clientMetadataUrl?: string
   /** The URLs that users were sent to, in turn. */
   readonly visited: URL[] = []
   client: StoredOAuthClientInformation | undefined
@@ -28,7 +30,8 @@ class Agent implements OAuthClientProvider {
   #codeVerifier = ''
   #discovered: OAuthDiscoveryState | undefined
 
-  constructor(metadata: Partial<OAuthClientMetadata> = {}) {
+  constructor(metadata: Partial<OAuthClientMetadata> = {}, clientMetadataUrl?: string) {
+    if (clientMetadataUrl !== undefined) this.clientMetadataUrl = clientMetadataUrl
     this.clientMetadata = {
       client_name: 'Agent',
       client_uri: 'https://agent.example.com',
@@ -157,5 +160,49 @@ it('a tool that needs another scope: the client asks for it beside those that it
   await again.transport.finishAuth(callback.searchParams)
   expect(await again.client.callTool({ name: 'send' })).toMatchObject({
     content: [{ type: 'text', text: 'sent' }],
+  })
+})
+
+describe('a client with a metadata document (draft-ietf-oauth-client-id-metadata-document)', () => {
+  const DOCUMENT_URL = 'https://agent.example.com/client.json'
+
+  async function start(mcp: boolean) {
+    const agent = new Agent({ token_endpoint_auth_method: 'none' }, DOCUMENT_URL)
+    const fetched: string[] = []
+    const place = await startPlace({
+      mcp,
+      fetch: async (url) => {
+        fetched.push(url)
+        return Response.json({ ...agent.clientMetadata, client_id: DOCUMENT_URL })
+      },
+    })
+    return { agent, fetched, place }
+  }
+
+  it('signs in by its URL, without registration, and refreshes', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const { agent, fetched, place } = await start(true)
+    const client = await signIn(place, agent)
+    const says = { content: [{ type: 'text', text: `${DOCUMENT_URL} may ${SCOPE}` }] }
+    expect(await client.callTool({ name: 'whoami' })).toMatchObject(says)
+    expect(agent.client?.client_id).toBe(DOCUMENT_URL)
+    expect(place.issuer.clients).toEqual([])
+    expect(place.issuer.requests.registration.count).toBe(0)
+    expect(new Set(fetched)).toEqual(new Set([DOCUMENT_URL]))
+
+    const before = agent.stored?.access_token
+    vi.setSystemTime(Date.now() + 3_700_000)
+    expect(await client.callTool({ name: 'whoami' })).toMatchObject(says)
+    expect(agent.stored?.access_token).not.toBe(before)
+    expect(agent.visited).toHaveLength(1)
+  })
+
+  it('registers where the issuer does not announce documents', async () => {
+    const { agent, fetched, place } = await start(false)
+    await signIn(place, agent)
+    expect(agent.client?.client_id).not.toBe(DOCUMENT_URL)
+    expect(place.issuer.requests.registration.count).toBe(1)
+    expect(fetched).toEqual([])
   })
 })

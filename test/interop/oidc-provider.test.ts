@@ -2,6 +2,15 @@ import { createVerifier } from '@telnyx-auth/core'
 import { getAuth, requireScopes, telnyxAuth } from '@telnyx-auth/express'
 import express from 'express'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
+import {
+  allowInsecureRequests,
+  ClientSecretBasic,
+  clientCredentialsGrant,
+  discovery,
+  fetchProtectedResource,
+  getDPoPHandle,
+  randomDPoPKeyPair,
+} from 'openid-client'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { serve } from '../support/http.js'
 import { basicCredentials, postForm, readObject, textOf } from '../support/oauth-requests.js'
@@ -431,5 +440,77 @@ describe('an API in Express', () => {
       body: { error: 'insufficient_scope', code: 'ERR_SCOPE_INSUFFICIENT' },
       challenge: expect.stringMatching(/^Bearer .*error="insufficient_scope".*scope="write"/),
     })
+  })
+})
+
+describe('tokens that are bound to a key (RFC 9449)', () => {
+  /** A client with a key, and an API behind Express. */
+  async function startBound() {
+    const { issuer } = await startProvider()
+    const config = await discovery(
+      new URL(issuer),
+      CLIENT,
+      undefined,
+      ClientSecretBasic(CREDENTIALS.clientSecret),
+      {
+        algorithm: 'oauth2',
+        execute: [allowInsecureRequests],
+      },
+    )
+    const keys = await randomDPoPKeyPair('ES256')
+    const handle = getDPoPHandle(config, keys)
+    const app = express()
+    const { url } = await serve(app)
+    app.use(
+      telnyxAuth({
+        issuer,
+        audience: [API, OPAQUE],
+        baseUrl: url,
+        dpop: 'required',
+        introspection: { when: 'opaque', ...CREDENTIALS },
+        ...STRICT,
+      }),
+    )
+    app.get('/', (request, response) => {
+      const { clientId, verifiedBy, confirmation } = getAuth(request)
+      response.json([clientId, verifiedBy, confirmation])
+    })
+    return {
+      jkt: await handle.calculateThumbprint(),
+      url,
+      /** The client gets a token for itself. */
+      token: (resource: string, isBound = true) =>
+        clientCredentialsGrant(config, { resource, scope: 'read' }, isBound ? { DPoP: handle } : {}),
+      ask: async (token: string) => {
+        const options = { DPoP: handle }
+        const response = await fetchProtectedResource(
+          config,
+          token,
+          new URL(url),
+          'GET',
+          null,
+          undefined,
+          options,
+        )
+        return response.json()
+      },
+    }
+  }
+
+  it.each([
+    ['a JWT', API, 'signature'],
+    ['an opaque token', OPAQUE, 'introspection'],
+  ])('%s is accepted with a proof of its key, and not without', async (_, resource, verifiedBy) => {
+    const { jkt, url, token, ask } = await startBound()
+    const { access_token: bound, token_type: type } = await token(resource)
+    expect(type).toBe('dpop')
+    expect(await ask(bound)).toEqual([CLIENT, verifiedBy, { jkt }])
+    expect(await ask(bound)).toEqual([CLIENT, verifiedBy, { jkt }])
+
+    const bearer = await fetch(url, { headers: { authorization: `Bearer ${bound}` } })
+    expect([bearer.status, await readObject(bearer)]).toMatchObject([401, { code: 'ERR_TOKEN_BOUND' }])
+    const { access_token: unbound } = await token(resource, false)
+    const refused = await fetch(url, { headers: { authorization: `DPoP ${unbound}` } })
+    expect([refused.status, await readObject(refused)]).toMatchObject([401, { code: 'ERR_TOKEN_NOT_BOUND' }])
   })
 })

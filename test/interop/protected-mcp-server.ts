@@ -1,7 +1,7 @@
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 import { mcpAuth } from '@telnyx-auth/mcp/express'
-import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
+import { createMockIssuer, type MockIssuer, type MockIssuerOptions } from '@telnyx-auth/mock-issuer'
 import express from 'express'
 import { onTestFinished } from 'vitest'
 import { createSignal, serve } from '../support/http.js'
@@ -24,9 +24,13 @@ export const MORE = 'messaging.write'
  * Starts the mock issuer and, on a port of its own, an MCP server that `mcpAuth()` guards.
  *
  * @param mcp the option of the mock issuer; the server then has the tool `send`
+ * @param fetch the option of the mock issuer: where it finds metadata documents
  */
-export async function startPlace({ mcp = false }: { mcp?: boolean } = {}): Promise<Place> {
-  const issuer = await createMockIssuer({ algorithm: 'ES256', clients: [], mcp })
+export async function startPlace({
+  mcp = false,
+  fetch,
+}: Pick<MockIssuerOptions, 'mcp' | 'fetch'> = {}): Promise<Place> {
+  const issuer = await createMockIssuer({ algorithm: 'ES256', clients: [], mcp, fetch })
   onTestFinished(() => issuer.close())
   const issuerUrl = await issuer.listen()
   const app = express()

@@ -136,7 +136,7 @@ describe.each(harnesses)('%s', (_, harness) => {
     expect(authInfo?.resource?.href).toBe(AUDIENCE)
   })
 
-  it('a tool that needs more: 403 before it runs; with the scope, it runs', async () => {
+  it('C1, C3: a tool that needs more: 403 before it runs; with the scope, it runs', async () => {
     const refused = await as('reader', SEND)
     expect(refused.status).toBe(403)
     expect(challengeOf(refused)).toEqual([
@@ -149,7 +149,7 @@ describe.each(harnesses)('%s', (_, harness) => {
     expect(tools()).toEqual(['send_message'])
   })
 
-  it('a broader scope suffices', async () => {
+  it('C2: a broader scope suffices', async () => {
     expect((await as('boss', SEND)).status).toBe(200)
     expect(tools()).toEqual(['send_message'])
   })
@@ -383,7 +383,7 @@ describe.each(harnesses)('%s', (_, harness) => {
     }
   })
 
-  it('an outage: 503 with Retry-After, and no challenge', async () => {
+  it('C3: an outage: 503 with Retry-After, and no challenge', async () => {
     const changes = { issuer: 'http://127.0.0.1:9', timeoutMs: 1000 }
     const response = await as503(changes)
     expect(response.status).toBe(503)

@@ -950,17 +950,18 @@ describe('authorize', () => {
 })
 
 describe('pending requests', () => {
-  it('are ten thousand at most: one more evicts the oldest', () => {
+  it('are ten thousand at most: one more evicts the oldest', async () => {
     const clients = new Clients([WEB], SCOPES, () => START)
     const authorization = new Authorization(clients, new Grants(() => START), () => START)
     const query = new URLSearchParams(REQUEST)
-    const tokens = Array.from({ length: 10_000 }, () => {
-      const outcome = authorization.begin(query)
-      return outcome.kind === 'consent' ? outcome.consentToken : ''
-    })
+    const tokens: string[] = []
+    for (let index = 0; index < 10_000; index++) {
+      const outcome = await authorization.begin(query)
+      tokens.push(outcome.kind === 'consent' ? outcome.consentToken : '')
+    }
     const [first = '', second = ''] = tokens
     expect(authorization.pending(first).redirectUri).toBe(CALLBACK)
-    authorization.begin(query)
+    await authorization.begin(query)
     expect(thrownBy(() => authorization.pending(first))).toMatchObject({ status: 422 })
     expect(authorization.decide(second, true, 'user-1')).toContain('code=')
     expect(thrownBy(() => authorization.decide(first, true, 'user-1'))).toMatchObject({ status: 422 })

@@ -244,7 +244,7 @@ describe('the test kit', () => {
   const EXPORTED = { TELNYX_AUTH_ISSUER: 'http://127.0.0.1:4010', TELNYX_AUTH_AUDIENCE: 'urn:other' }
 
   beforeAll(async () => {
-    for (const file of ['app.js', 'routes.test.js', 'outage.test.js', 'sign-in.test.js'])
+    for (const file of ['app.js', 'routes.test.js', 'outage.test.js', 'sign-in.test.js', 'dpop.test.js'])
       await consumer.write(file, (await readmeSnippets()).get(`examples/testing/${file}`) ?? '')
   })
 
@@ -262,6 +262,7 @@ describe('the test kit', () => {
   it.each([
     ['outage.test.js', 4],
     ['sign-in.test.js', 2],
+    ['dpop.test.js', 2],
   ])('%s passes in node:test', async (file, count) => {
     const { code, output } = await consumer.run('--test', EXPORTED, [file])
     expect(code, output).toBe(0)

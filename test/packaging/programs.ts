@@ -123,8 +123,9 @@ export const RIGHT: Readonly<Record<string, string>> = {
     app.route('/inner', chained.use(telnyxAuth(options)))
   `,
   'mock-issuer': `
+    import { generateKeyPairSync } from 'node:crypto'
     import { channels, createVerifier, type Events, type Verifier, watch } from '@telnyx-auth/core'
-    import { type Client, type ClientSeed, createMockIssuer, type Endpoint, type Grant, type GrantType } from '@telnyx-auth/mock-issuer'
+    import { type Client, type ClientSeed, createDpopProof, createMockIssuer, type DpopProofOptions, type Endpoint, type Grant, type GrantType, type ProofKey } from '@telnyx-auth/mock-issuer'
 
     const seed: ClientSeed = { clientId: 'app', clientType: 'public', grantTypes: ['authorization_code'], logoUri: undefined }
     const issuer = await createMockIssuer({ algorithm: 'EdDSA', clients: [seed], grants: [{ clientId: 'app', scopes: ['a'] }], typ: null })
@@ -136,9 +137,15 @@ export const RIGHT: Readonly<Record<string, string>> = {
     const counts: number = issuer.requests[endpoint].count
     const callback: string = await issuer.authorize(new URL('https://api.telnyx.com/v2/oauth/authorize'), { allow: false })
     await issuer.issueToken({ grantId: grant?.id, claims: { tenant: 'a' } })
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const keys: ProofKey[] = [publicKey, privateKey.export({ format: 'jwk' }), { kty: 'EC', crv: 'P-256', x: 'x', y: 'y' }]
+    const proof: DpopProofOptions = { key: privateKey, method: 'GET', url: 'https://api.example.com', nonce: undefined, header: { alg: 'ES256' } }
+    const headers = { dpop: await createDpopProof(proof) }
+    await issuer.issueToken({ dpopKey: keys[0], jkt: undefined, x5t: undefined })
+    await createMockIssuer({ dpop: { nonce: true } })
     // @ts-expect-error: a public client has no secret
     client?.clientSecret.length
-    console.log(grantTypes, counts, callback)
+    console.log(grantTypes, counts, callback, headers)
     const verifier: Verifier<{ tenant: string }> = createVerifier<{ tenant: string }>({
       audience: 'https://api.example.com',
       fetch: issuer.fetch,

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import { createVerifier } from '@telnyx-auth/core'
+import { createMockIssuer } from '@telnyx-auth/mock-issuer'
 import { createIntrospectionCache } from '@telnyx-auth/redis'
 import { createClient, RESP_TYPES } from 'redis'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { CLIENT_NAMES, redisPath } from '../support/redis.js'
 import { useRedis } from './shared-server.js'
 
@@ -74,6 +76,49 @@ describe.skipIf(redisPath === undefined)('createIntrospectionCache', () => {
       await expect(cache.get(key)).rejects.toThrow('The command to Redis failed (WRONGTYPE)')
     })
   })
+
+  it.each(CLIENT_NAMES)(
+    'I4: with %s, three verifiers ask the issuer once, and what is stored tells nothing',
+    async (name) => {
+      const issuer = await createMockIssuer({ algorithm: 'ES256' })
+      onTestFinished(() => issuer.close())
+      const [{ clientId, clientSecret } = expect.fail('There is a client')] = issuer.clients
+      const token = await issuer.issueToken({ scopes: ['messaging.read'] })
+      const prefix = `${randomUUID()}:`
+      const createMember = async () =>
+        createVerifier({
+          audience: issuer.audience,
+          issuer: issuer.issuer,
+          fetch: issuer.fetch,
+          introspection: {
+            when: 'always',
+            clientId,
+            clientSecret: clientSecret ?? expect.fail('The client has a secret'),
+            cache: createIntrospectionCache({
+              client: (await shared().open(name)).client,
+              prefix,
+              timeoutMs: 10_000,
+            }),
+          },
+        })
+      const { admin } = shared()
+      for (let count = 0; count < 3; count++) {
+        expect(await (await createMember()).verify(token)).toMatchObject({ verifiedBy: 'both' })
+        await vi.waitFor(async () => expect(await admin.keys(`${prefix}*`)).toHaveLength(1), 10_000)
+      }
+      expect(issuer.requests.introspection.count).toBe(1)
+      const [key = ''] = await admin.keys(`${prefix}*`)
+      const stored = Buffer.from((await admin.get(key)) ?? '', 'base64url')
+      expect(stored.length).toBeGreaterThan(100)
+      for (const secret of [token, clientId, 'messaging.read', 'active'])
+        expect(key + stored.toString('latin1')).not.toContain(secret)
+      // Whoever can write to the server cannot make the issuer's answer another one.
+      stored.writeUInt8(stored.readUInt8(40) ^ 1, 40)
+      await admin.set(key, stored.toString('base64url'), 'PX', 60_000)
+      expect(await (await createMember()).verify(token)).toMatchObject({ verifiedBy: 'both' })
+      expect(issuer.requests.introspection.count).toBe(2)
+    },
+  )
 
   it('with a client of redis that makes buffers of strings', async () => {
     const client = createClient({ socket: { host: '127.0.0.1', port: shared().server.port } })

@@ -28,12 +28,14 @@ export type {
   ClientAuthentication,
 } from './issuer/introspection/client-authentication.js'
 export type { IntrospectionOptions } from './issuer/introspection/introspection-options.js'
+export type { SharedIntrospectionCache } from './issuer/introspection/shared-cache.js'
 export type { IssuerOptions, IssuerSettings } from './issuer/issuer-options.js'
 export type { KeysOptions } from './issuer/keys/keys-options.js'
 export type { IntrospectionWhen } from './policy/introspection-when.js'
 export type { Policy, Validate } from './policy/policy.js'
 export {
   type AuthenticatableRequest,
+  getAccessToken,
   getBearerToken,
   type NodeRequest,
   type WebRequest,

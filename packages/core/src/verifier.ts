@@ -7,6 +7,7 @@ import type { CompiledPolicy } from './policy/policy.js'
 import type { SenderCheck, TokenContext } from './sender/check-sender.js'
 import type { Auth } from './token/auth.js'
 import { checkClaims, checkTimes, type TokenTimes } from './token/claims.js'
+import { confirmationIn } from './token/confirmation.js'
 import { checkHeader } from './token/header.js'
 import { isOpaqueToken, KnownHeaders, parseUnverifiedToken } from './token/parse-token.js'
 import { type VerifiedToken, VerifiedTokenCache } from './verified-token-cache.js'
@@ -111,6 +112,7 @@ export class VerificationPipeline {
         const verdict = error instanceof InvalidTokenError ? error : undefined
         return after(issuer.introspect(token, verdict), (auth) => {
           this.#checkTimes(unverifiedClaims)
+          checkBindingIsKept(auth, unverifiedClaims)
           return this.#admit(auth, policy, context)
         })
       },
@@ -147,4 +149,15 @@ export class VerificationPipeline {
   #checkTimes(times: TokenTimes, now: number = this.#clock.now()): void {
     checkTimes(times, this.#options.clockToleranceSeconds, now)
   }
+}
+
+/**
+ * An introspection response that leaves out the binding of a token must not make a Bearer token of it. Nobody has verified what the
+ * token says, but the issuer knows it with this claim only.
+ */
+function checkBindingIsKept(auth: Auth, { cnf }: Readonly<Record<string, unknown>>): void {
+  if (cnf === undefined) return
+  const inToken = confirmationIn(cnf)
+  if (inToken?.jkt !== auth.confirmation?.jkt || inToken?.x5t !== auth.confirmation?.x5t)
+    throw new InvalidTokenError('ERR_CLAIM_INVALID', { claim: 'cnf', reason: 'introspection-contradicts' })
 }

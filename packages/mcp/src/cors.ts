@@ -3,12 +3,12 @@ import type { Answer } from '@telnyx-auth/core/adapter'
 /** Which scripts of other origins may use the endpoint: all, those of some origins, or none. */
 export type CorsOption = '*' | readonly string[] | false
 
-/** What scripts need to read: how to get a token, which session they have, and when to try again. */
-const EXPOSED = ['WWW-Authenticate', 'Mcp-Session-Id', 'MCP-Protocol-Version', 'Retry-After']
+/** What scripts need to read: how to get a token, the nonce of a proof, which session they have, and when to try again. */
+const EXPOSED = ['WWW-Authenticate', 'DPoP-Nonce', 'Mcp-Session-Id', 'MCP-Protocol-Version', 'Retry-After']
 
-/** What MCP's transport sends. The wildcard covers `Mcp-Param-*`, but never `Authorization` (Fetch standard). */
+/** What MCP's transport sends, and the proof of possession (RFC 9449). The wildcard covers `Mcp-Param-*`, but never `Authorization` (Fetch standard). */
 const ALLOWED =
-  'Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Last-Event-ID, Mcp-Method, Mcp-Name, *'
+  'Authorization, DPoP, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Last-Event-ID, Mcp-Method, Mcp-Name, *'
 
 /** Where the headers of a response are kept. */
 export interface HeaderTarget {

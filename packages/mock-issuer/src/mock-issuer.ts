@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { ConnectionDropped, createApp } from './http/app.js'
+import { fetchDocument } from './http/document-fetch.js'
 import { authorizationEndpoint } from './http/documents.js'
 import { type Fault, Faults } from './http/faults.js'
 import { followRedirects, networkError, unlessAborted } from './http/in-process-fetch.js'
@@ -13,7 +14,9 @@ import type { Grant, GrantSeed } from './protocol/grant.js'
 import type { TokenOptions } from './state/access-token.js'
 import { AccessTokens } from './state/access-tokens.js'
 import { Authorization } from './state/authorization.js'
+import { ClientDocuments } from './state/client-documents.js'
 import { Clients } from './state/clients.js'
+import { Dpop } from './state/dpop.js'
 import { Grants } from './state/grants.js'
 import { type RequestLog, RequestLogs } from './state/request-log.js'
 import { createSigningKey, type SigningKey } from './state/signing-keys.js'
@@ -81,8 +84,9 @@ export interface MockIssuer {
   /**
    * Signs an access token (RFC 9068 §2). By default it is valid; the options can break any part of it.
    *
-   * @throws {TypeError} for a `grantId` without a grant
+   * @throws {TypeError} for a `grantId` without a grant, and a binding that is not valid or beside another one
    * @example const expired = await issuer.issueToken({ scopes: ['messaging.read'], expiresInSeconds: -60 })
+   * @example const bound = await issuer.issueToken({ scopes: ['messaging.read'], dpopKey: publicKey })
    */
   issueToken(options?: TokenOptions): Promise<string>
   /**
@@ -152,21 +156,33 @@ class EmbeddedIssuer implements MockIssuer {
   /** Settles when the server listens, or fails to. */
   #started: Promise<unknown> | undefined
   #baseUrl: string | undefined
+  /** Whether only this machine can connect to the server. */
+  #listensLocally = true
   #closed = false
   /** Aborts in-process requests when the issuer closes, as closed connections abort those over HTTP. */
   #closing = new AbortController()
 
   constructor(options: ResolvedOptions, key: SigningKey) {
-    const { scopes, mcp, now, apiKey } = options
+    const { scopes, mcp, fetch, dpop, now, apiKey } = options
     this.apiKey = apiKey
     this.audience = options.audience
     this.#issuer = options.issuer ?? TELNYX_ISSUER
     this.#issuerIsFixed = options.issuer !== undefined
-    this.#clients = new Clients(options.clients, scopes, now, mcp)
+    const documents = new ClientDocuments({
+      fetchDocument: (url) => fetchDocument(url, fetch),
+      isLocal: () => !this.#server || this.#listensLocally,
+      scopes,
+      now,
+    })
+    this.#clients = new Clients(options.clients, scopes, now, mcp ? documents : undefined)
     this.#grants = new Grants(now)
     for (const seed of options.grants) this.#seedGrant(seed)
-    this.#authorization = new Authorization(this.#clients, this.#grants, now, () =>
-      mcp ? this.#issuer : undefined,
+    this.#authorization = new Authorization(
+      this.#clients,
+      this.#grants,
+      now,
+      () => (mcp ? this.#issuer : undefined),
+      dpop !== undefined,
     )
 
     const state = { issuer: () => this.#issuer, clients: this.#clients, grants: this.#grants }
@@ -176,6 +192,7 @@ class EmbeddedIssuer implements MockIssuer {
         ...state,
         scopes,
         mcp,
+        dpop: dpop && new Dpop(dpop, now),
         apiKey,
         account: this.#account,
         authorization: this.#authorization,
@@ -219,6 +236,7 @@ class EmbeddedIssuer implements MockIssuer {
       }),
     )
     this.#server = server
+    this.#listensLocally = ['127.0.0.1', '::1', 'localhost'].includes(host)
     try {
       server.listen(port, host)
       this.#started = once(server, 'listening')
@@ -248,7 +266,7 @@ class EmbeddedIssuer implements MockIssuer {
     const endpoint = new URL(authorizationEndpoint(this.#issuer))
     if (origin !== endpoint.origin || pathname !== endpoint.pathname)
       throw new TypeError('This is not a URL of the authorization endpoint')
-    const outcome = this.#authorization.begin(searchParams)
+    const outcome = await this.#authorization.begin(searchParams)
     return outcome.kind === 'redirect'
       ? outcome.location
       : this.#authorization.decide(outcome.consentToken, allow, subject)

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { DocumentFetch } from './http/document-fetch.js'
 import type { ClientSeed } from './protocol/client.js'
 import { areScopes, parseGrantSeed, parseSeed } from './protocol/client-metadata.js'
 import type { GrantSeed } from './protocol/grant.js'
@@ -60,13 +61,36 @@ export interface MockIssuerOptions {
   readonly scopes?: readonly string[] | undefined
   /**
    * Whether the issuer does what MCP authorization 2026-07-28 asks of authorization servers, and Telnyx does not document: `iss` in
-   * redirects (RFC 9207), and clients may ask for more scopes than they registered with, as MCP clients do when a tool needs more.
+   * redirects (RFC 9207); clients may ask for more scopes than they registered with, as MCP clients do when a tool needs more; and a
+   * client that is not registered may have the URL of its metadata document as its `client_id`
+   * (draft-ietf-oauth-client-id-metadata-document).
    *
    * @default false
    */
   readonly mcp?: boolean | undefined
   /**
-   * The clock of the issuer: milliseconds since the epoch. Tokens, codes and consents expire by it.
+   * With `mcp`: the `fetch` implementation for the metadata documents of clients (draft-ietf-oauth-client-id-metadata-document §4).
+   * Nothing else is fetched. A rejection, and a response that is no valid document, is answered with `invalid_client`.
+   *
+   * @default the global `fetch`
+   * @example
+   * const url = 'https://client.example/metadata.json'
+   * const document = { client_id: url, client_name: 'Agent', redirect_uris: ['http://127.0.0.1/callback'] }
+   * createMockIssuer({ mcp: true, fetch: async () => Response.json(document) })
+   */
+  readonly fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined
+  /**
+   * Whether the token endpoint binds tokens to a key of the client (DPoP, RFC 9449), which Telnyx does not document: it checks
+   * proofs (§5), issues tokens with `cnf.jkt` and `token_type: 'DPoP'`, and binds codes (`dpop_jkt`, §10) and the refresh tokens of
+   * public clients. Requests without a proof get Bearer tokens. `{ nonce: true }` also demands a nonce in proofs (§8).
+   *
+   * @default false: the header `DPoP` is ignored
+   * @example createMockIssuer({ dpop: { nonce: true } })
+   */
+  readonly dpop?: boolean | { readonly nonce?: boolean | undefined } | undefined
+  /**
+   * The clock of the issuer: milliseconds since the epoch. Tokens, codes and consents expire by it, and
+   * DPoP proofs are compared with it.
    *
    * @default Date.now
    */
@@ -85,6 +109,9 @@ export interface ResolvedOptions {
   readonly grants: readonly GrantSeed[]
   readonly scopes: readonly string[]
   readonly mcp: boolean
+  readonly fetch: DocumentFetch
+  /** `undefined` where it is off. */
+  readonly dpop: { readonly nonce: boolean } | undefined
   readonly now: () => number
 }
 
@@ -130,6 +157,8 @@ const OPTION_NAMES: readonly string[] = [
   'grants',
   'scopes',
   'mcp',
+  'fetch',
+  'dpop',
   'now',
 ] satisfies (keyof MockIssuerOptions)[]
 
@@ -154,6 +183,9 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
     grants = [],
     scopes = TELNYX_SCOPES,
     mcp = false,
+    // The global one is looked up for each request: a test kit may replace it after the issuer was created.
+    fetch = (url, init) => globalThis.fetch(url, init),
+    dpop = false,
     now = Date.now,
   } = options
   check(SIGNING_ALGORITHMS.includes(algorithm), 'algorithm', `one of ${SIGNING_ALGORITHMS.join(', ')}`)
@@ -170,6 +202,7 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
   check(Array.isArray(grants), 'grants', 'an array')
   check(areScopes(scopes), 'scopes', 'an array of scopes')
   check(typeof mcp === 'boolean', 'mcp', 'true or false')
+  check(typeof fetch === 'function', 'fetch', 'a function')
   return {
     issuer,
     algorithm,
@@ -180,8 +213,22 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
     grants: grants.map(parseGrantSeed),
     scopes: Object.freeze([...scopes]),
     mcp,
+    fetch,
+    dpop: resolveDpop(dpop),
     now,
   }
+}
+
+function resolveDpop(dpop: NonNullable<MockIssuerOptions['dpop']>): ResolvedOptions['dpop'] {
+  const { nonce = false, ...unknown } = typeof dpop === 'object' ? { ...dpop } : {}
+  const isKnown =
+    typeof dpop === 'boolean' || (typeof dpop === 'object' && dpop !== null && !Array.isArray(dpop))
+  check(
+    isKnown && typeof nonce === 'boolean' && Object.keys(unknown).length === 0,
+    'dpop',
+    'true or false, or an object with "nonce", which is true or false',
+  )
+  return dpop === false ? undefined : { nonce }
 }
 
 function check(isValid: boolean, name: keyof MockIssuerOptions, what: string): void {

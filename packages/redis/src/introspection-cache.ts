@@ -1,13 +1,7 @@
+import type { SharedIntrospectionCache } from '@telnyx-auth/core'
 import type { Commands } from './client.js'
 import { Guard } from './guard.js'
 import { checkNames, type ResolvedStoreOptions, resolveStoreOptions, type StoreOptions } from './options.js'
-
-// TODO when core has it: import type { SharedIntrospectionCache } from '@telnyx-auth/core'
-/** The cache that core's option `introspection.cache` takes. Core seals what it stores. */
-export interface SharedIntrospectionCache {
-  get(key: string): Promise<string | undefined>
-  set(key: string, value: string, expiresInSeconds: number): Promise<void>
-}
 
 /** The options of `createIntrospectionCache`. */
 export interface IntrospectionCacheOptions extends StoreOptions {

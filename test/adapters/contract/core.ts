@@ -14,6 +14,15 @@ function merge(setup: Setup, demands: readonly Demand[]): Policy {
   }
 }
 
+/** Whether a path is that of a route, whose path may have parameters: `/files/:name`. */
+function isPathOf(route: string, path: string): boolean {
+  const [expected, given] = [route.split('/'), path.split('/')]
+  return (
+    expected.length === given.length &&
+    expected.every((part, index) => part.startsWith(':') || part === given[index])
+  )
+}
+
 /** A platform with web requests, with only what the README says about `createVerifier`. */
 export const harnesses: readonly Harness[] = [
   {
@@ -27,7 +36,10 @@ export const harnesses: readonly Harness[] = [
 
         const { pathname } = new URL(request.url)
         const method = request.method === 'HEAD' ? 'GET' : request.method
-        const route = setup.routes.find((each) => each.path === pathname && (each.method ?? 'GET') === method)
+        const route = setup.routes.find(
+          (each) =>
+            isPathOf(`${setup.prefix ?? ''}${each.path}`, pathname) && (each.method ?? 'GET') === method,
+        )
         const demands = route?.demands ?? []
         let auth: Auth | undefined
         try {

@@ -7,17 +7,20 @@ function harness(name: string, express: typeof express5): Harness {
   return {
     name,
     async build(setup: Setup) {
-      const app = express()
+      const root = express()
       // Its own error handler is not to write to the console.
-      app.set('env', 'test')
-      app.use((_req, res, next) => {
+      root.set('env', 'test')
+      root.use((_req, res, next) => {
         res.set({ ...setup.headers })
         setup.before?.((name, value) => res.set(name, value), res)
         next()
       })
+      const app = setup.prefix === undefined ? root : express.Router()
+      if (setup.prefix !== undefined) root.use(setup.prefix, app)
       const auth = telnyxAuth(optionsOf(setup))
       const inRoute = setup.placement === 'route'
       if (!inRoute) app.use(auth)
+      if (setup.second) app.use(telnyxAuth({ verifier: setup.second }))
       for (const route of setup.routes) {
         const { method = 'GET', path, handle } = route
         const guards = guardsOf(route, { requireAuth, requireScopes })
@@ -37,9 +40,9 @@ function harness(name: string, express: typeof express5): Harness {
           for (const [name, value] of Object.entries(headers)) res.setHeader(name, value)
           res.end(body)
         }
-        app.use(handler)
+        root.use(handler)
       }
-      return app
+      return root
     },
   }
 }

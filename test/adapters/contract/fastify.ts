@@ -1,5 +1,5 @@
 import { getAuth, requireAuth, requireScopes, telnyxAuth } from '@telnyx-auth/fastify'
-import fastify from 'fastify'
+import fastify, { type FastifyInstance } from 'fastify'
 import { guardsOf, type Harness, optionsOf, ownAnswer, type Setup } from './harness.js'
 
 export const harnesses: readonly Harness[] = [
@@ -11,25 +11,30 @@ export const harnesses: readonly Harness[] = [
         reply.headers({ ...setup.headers })
         setup.before?.((name, value) => reply.header(name, value), reply.raw)
       })
-      const inRoute = setup.placement === 'route'
-      await app.register(telnyxAuth, {
-        ...optionsOf(setup),
-        global: !inRoute,
-      })
-      for (const route of setup.routes) {
-        const { method = 'GET', path: url, handle } = route
-        const guards = guardsOf(route, { requireAuth, requireScopes })
-        if (inRoute && guards.length === 0) guards.push(requireAuth())
-        app.route({
-          method,
-          url,
-          onRequest: guards,
-          async handler(request, reply) {
-            const body = await handle({ property: request.auth, getAuth: () => getAuth(request) })
-            return reply.type('application/json').send(Buffer.from(JSON.stringify(body)))
-          },
+      const build = async (scope: FastifyInstance) => {
+        const inRoute = setup.placement === 'route'
+        await scope.register(telnyxAuth, {
+          ...optionsOf(setup),
+          global: !inRoute,
         })
+        if (setup.second) await scope.register(telnyxAuth, { verifier: setup.second })
+        for (const route of setup.routes) {
+          const { method = 'GET', path: url, handle } = route
+          const guards = guardsOf(route, { requireAuth, requireScopes })
+          if (inRoute && guards.length === 0) guards.push(requireAuth())
+          scope.route({
+            method,
+            url,
+            onRequest: guards,
+            async handler(request, reply) {
+              const body = await handle({ property: request.auth, getAuth: () => getAuth(request) })
+              return reply.type('application/json').send(Buffer.from(JSON.stringify(body)))
+            },
+          })
+        }
       }
+      if (setup.prefix === undefined) await build(app)
+      else await app.register(build, { prefix: setup.prefix })
       if (setup.errors === 'handled')
         app.setErrorHandler(async (error, _request, reply) => {
           const { status, headers, body } = ownAnswer(error, setup)

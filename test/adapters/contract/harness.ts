@@ -1,5 +1,11 @@
 import type { RequestListener, ServerResponse } from 'node:http'
-import { type Auth, type Policy, TelnyxAuthError, type VerifierOptions } from '@telnyx-auth/core'
+import {
+  type Auth,
+  type Policy,
+  TelnyxAuthError,
+  type Verifier,
+  type VerifierOptions,
+} from '@telnyx-auth/core'
 import type { Guards } from '@telnyx-auth/core/adapter'
 
 /** The contract says how an API answers in every framework. A harness builds the API with one framework. */
@@ -21,6 +27,12 @@ export interface Setup {
    * hooks; there, every framework knows what follows.
    */
   readonly placement?: 'global' | 'route'
+  /** Below which path a router has the routes, `telnyxAuth` among them. */
+  readonly prefix?: string
+  /** What a second `telnyxAuth`, right after the first one, is given. A platform without middleware has only one. */
+  readonly second?: Verifier
+  /** A verifier for the first `telnyxAuth`, in place of `options`. */
+  readonly verifier?: Verifier
   /** Whether errors are handed to the framework; and whether the application handles them there. */
   readonly errors?: 'respond' | 'handled' | 'unhandled'
   /** What the application's own error handler does to an error before it answers. */
@@ -54,11 +66,15 @@ interface Who {
 }
 
 /** What `telnyxAuth` is given in every adapter. */
-export function optionsOf({ options, optional, errors = 'respond' }: Setup): VerifierOptions & {
+export function optionsOf({ options, verifier, optional, errors = 'respond' }: Setup): (
+  | VerifierOptions
+  | { verifier: Verifier }
+) & {
   optional: boolean | undefined
   errors: 'respond' | 'throw'
 } {
-  return { ...options, optional, errors: errors === 'respond' ? 'respond' : 'throw' }
+  const behaviour = { optional, errors: errors === 'respond' ? ('respond' as const) : ('throw' as const) }
+  return verifier ? { verifier, ...behaviour } : { ...options, ...behaviour }
 }
 
 /** The guards of a route, as an adapter makes them. */

@@ -25,15 +25,17 @@ function createApp(setup: Setup): Hono<Env> {
     setup.before?.(set, c.env?.outgoing ?? new ServerResponse(new IncomingMessage(new Socket())))
     return next()
   })
+  const scope = setup.prefix === undefined ? app : app.basePath(setup.prefix)
   const auth = telnyxAuth(optionsOf(setup))
   const inRoute = setup.placement === 'route'
-  if (!inRoute) app.use(auth)
+  if (!inRoute) scope.use(auth)
+  if (setup.second) scope.use(telnyxAuth({ verifier: setup.second }))
   for (const route of setup.routes) {
     const { method = 'GET', path, handle } = route
     const guards = guardsOf(route, { requireAuth, requireScopes })
     if (inRoute) guards.unshift(auth)
-    for (const guard of guards) app.on(method, path, guard)
-    app.on(method, path, async (c) => {
+    for (const guard of guards) scope.on(method, path, guard)
+    scope.on(method, path, async (c) => {
       const body = await handle({ property: c.var.auth, getAuth: () => getAuth(c) })
       c.header('Content-Type', 'application/json')
       return c.body(JSON.stringify(body))

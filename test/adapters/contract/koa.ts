@@ -26,8 +26,10 @@ function harness(name: string, Koa: typeof Koa3): Harness {
       })
       const auth = telnyxAuth(optionsOf(setup))
       const inRoute = setup.placement === 'route'
-      if (!inRoute) app.use(auth)
-      const router = new Router()
+      const router = new Router(setup.prefix === undefined ? {} : { prefix: setup.prefix })
+      const before = inRoute ? [] : [auth]
+      if (setup.second) before.push(telnyxAuth({ verifier: setup.second }))
+      for (const each of before) setup.prefix === undefined ? app.use(each) : router.use(each)
       for (const route of setup.routes) {
         const { method = 'GET', path, handle } = route
         const guards = guardsOf(route, { requireAuth, requireScopes })

@@ -1,6 +1,7 @@
 import { type Awaitable, attempt } from '../base/maybe-async.js'
 import type { DpopChallenge } from './challenge.js'
 import { copyOfError } from './copy-of-error.js'
+import { InvalidProofError } from './errors.js'
 import {
   isTelnyxAuthError,
   presentedAsDpop,
@@ -49,12 +50,12 @@ export function withChallengeContext(error: unknown, context: ChallengeContext):
  * refused (RFC 9449 §7.1).
  */
 export function withDpopChallenge<T>(isDpop: boolean, work: () => Awaitable<T>): Awaitable<T> {
-  if (!isDpop) return work()
   return attempt(
     work,
     (value) => value,
     (error) => {
-      presentedAsDpop(error)
+      // A proof is for this scheme only, whoever refuses it.
+      presentedAsDpop(error, isDpop || error instanceof InvalidProofError)
       throw error
     },
   )

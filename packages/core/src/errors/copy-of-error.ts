@@ -4,6 +4,7 @@ import {
   ConfigurationError,
   InsufficientAuthenticationError,
   InsufficientScopeError,
+  InvalidProofError,
   InvalidRequestError,
   InvalidTokenError,
   MissingTokenError,
@@ -11,10 +12,12 @@ import {
 } from './errors.js'
 import { BRAND, isOfThisCopy, listOfStrings, stateOf, type TelnyxAuthError } from './telnyx-auth-error.js'
 
-/** Ours, and not what others derive from them, by the RFC 6750 error code of their answers. */
+/** Ours, and not what others derive from them, by the error code of their answers (RFC 6750, RFC 9449). */
 const CLASSES: readonly (readonly [string | undefined, { readonly prototype: TelnyxAuthError }])[] = [
   ['invalid_request', InvalidRequestError],
   ['invalid_token', InvalidTokenError],
+  ['invalid_dpop_proof', InvalidProofError],
+  ['use_dpop_nonce', InvalidProofError],
   ['insufficient_scope', InsufficientScopeError],
   ['insufficient_user_authentication', InsufficientAuthenticationError],
   ['temporarily_unavailable', UnavailableError],
@@ -45,9 +48,14 @@ export function copyOfError(error: TelnyxAuthError): TelnyxAuthError | undefined
     const enumerable = Object.prototype.propertyIsEnumerable.call(error, name)
     Object.defineProperty(copy, name, { value, enumerable, writable: true, configurable: true })
   }
-  const { answer, scopes, added } = isOfThisCopy(error)
+  const { answer, scopes, added, isDpop } = isOfThisCopy(error)
     ? stateOf(error)
-    : { answer: answerOf(error), scopes: listOfStrings(error.requiredScopes), added: undefined }
-  Object.assign(stateOf(copy), { answer, scopes, added })
+    : {
+        answer: answerOf(error),
+        scopes: listOfStrings(error.requiredScopes),
+        added: undefined,
+        isDpop: ours === InvalidProofError.prototype,
+      }
+  Object.assign(stateOf(copy), { answer, scopes, added, isDpop })
   return copy
 }

@@ -169,11 +169,14 @@ function stateOfNew(code: ErrorCode, scopes: readonly string[]): State {
   }
 }
 
-/** Notes that the refused token was presented with the scheme `DPoP`: the challenge of this scheme then says why. */
-export function presentedAsDpop(error: unknown): void {
+/**
+ * Notes whether the refused token was presented with the scheme `DPoP`: the challenge of this scheme then says why. Said of each
+ * request anew: one error may refuse several.
+ */
+export function presentedAsDpop(error: unknown, isDpop = true): void {
   if (!(error instanceof TelnyxAuthError)) return
   const state = stateOf(error)
-  state.isDpop = true
+  state.isDpop = isDpop
   state.headers = undefined
 }
 

@@ -1,6 +1,7 @@
 import { isPollution } from '../base/own-members.js'
 import { InvalidRequestError, InvalidTokenError } from '../errors/errors.js'
 import type { Reason } from '../errors/reasons.js'
+import { presentedAsDpop } from '../errors/telnyx-auth-error.js'
 
 /** A web `Request`, or an object like it. This library never reads the body. */
 export interface WebRequest {
@@ -87,8 +88,14 @@ export function extractCredentials(
   const authorization = authorizationHeader(request)
   if (authorization === undefined) return NO_CREDENTIALS
   const scheme = schemeIn(authorization)
-  if (scheme && (acceptsDpop || scheme === 'bearer'))
-    return { token: cutToken(authorization, scheme.length, maxTokenBytes), scheme }
+  if (scheme && (acceptsDpop || scheme === 'bearer')) {
+    try {
+      return { token: cutToken(authorization, scheme.length, maxTokenBytes), scheme }
+    } catch (error) {
+      if (scheme === 'dpop') presentedAsDpop(error)
+      throw error
+    }
+  }
   refuseJoined(authorization, acceptsDpop ? JOINED_BEARER_OR_DPOP : JOINED_BEARER)
   return NO_CREDENTIALS
 }
@@ -140,6 +147,21 @@ export function checkCharacters(token: string): void {
  */
 export function getBearerToken(request: AuthenticatableRequest): string | undefined {
   const token = extractBearerToken(request, Number.POSITIVE_INFINITY)
+  if (token !== undefined) checkCharacters(token)
+  return token
+}
+
+/**
+ * The access token of a request with the option `dpop`: the Bearer or DPoP credential of its `Authorization` header (RFC 6750
+ * §2.1, RFC 9449 §7.1). Otherwise as {@link getBearerToken}.
+ *
+ * @returns the token; `undefined` when there are no credentials, or credentials of another scheme
+ * @throws {InvalidRequestError} when the header is malformed, or there is more than one
+ * @example
+ * createVerifier({ dpop: 'optional', getToken: (request) => getAccessToken(request) ?? tokenOfSession(request) })
+ */
+export function getAccessToken(request: AuthenticatableRequest): string | undefined {
+  const { token } = extractCredentials(request, Number.POSITIVE_INFINITY, true)
   if (token !== undefined) checkCharacters(token)
   return token
 }
@@ -218,12 +240,30 @@ function authorizationHeader(request: AuthenticatableRequest): string | undefine
  * @throws {InvalidRequestError} when a value is not a string
  */
 export function headerValues(request: AuthenticatableRequest, name: string): string[] {
-  const values = isWebRequest(request)
-    ? [request.headers.get(name) ?? undefined]
-    : Object.entries(request.headers ?? {}).flatMap(([each, value]) =>
-        each.toLowerCase() === name ? value : [],
-      )
-  return values.flatMap((value) => trimmed(value) ?? [])
+  if (isWebRequest(request)) return valuesOf(request.headers.get(name) ?? undefined)
+  const values = Object.entries(request.headers ?? {}).flatMap(([each, value]) =>
+    each.toLowerCase() === name ? valuesOf(value) : [],
+  )
+  // Node joins a header to an inherited value, and some platforms keep one of several in `headers`.
+  const sent = valuesSent(request, name)
+  return sent && (name in Object.prototype || sent.length > 1) ? sent : values
+}
+
+/** The values as the caller sent them; `undefined` where the request does not tell. */
+function valuesSent(request: NodeRequest, name: string): string[] | undefined {
+  const rawHeaders = isPollution(request, 'rawHeaders') ? undefined : request.rawHeaders
+  if (rawHeaders) {
+    const values: string[] = []
+    for (let index = 0; index + 1 < rawHeaders.length; index += 2)
+      if (isNamed(rawHeaders[index], name)) values.push(...valuesOf(rawHeaders[index + 1]))
+    return values
+  }
+  const distinct = isPollution(request, 'headersDistinct') ? undefined : request.headersDistinct
+  return distinct && (Object.hasOwn(distinct, name) ? valuesOf(distinct[name]) : [])
+}
+
+function valuesOf(value: string | readonly string[] | undefined): string[] {
+  return [value].flat().flatMap((each) => trimmed(each) ?? [])
 }
 
 function rawAuthorization(request: NodeRequest): string | undefined {
@@ -268,7 +308,12 @@ function isBlank(code: number): boolean {
 
 /** Compares the length first, because few other headers have the same. */
 function isAuthorization(name: unknown): boolean {
-  return typeof name === 'string' && name.length === 13 && name.toLowerCase() === 'authorization'
+  return isNamed(name, 'authorization')
+}
+
+/** @param wanted in lower case */
+function isNamed(name: unknown, wanted: string): boolean {
+  return typeof name === 'string' && name.length === wanted.length && name.toLowerCase() === wanted
 }
 
 /** Whether this is a web request: its headers have a method `get`. A header of that name would be a string. */

@@ -1,6 +1,8 @@
 import type { AuthenticatableRequest } from './authorization-header.js'
 import { requestedUrl } from './requested-url.js'
 
+/** A segment that is one or two dots, percent-encoded or not (RFC 3986 §6.2.2.3). */
+const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?:\/|$)/i
 /** Characters that need no percent-encoding (RFC 3986 §2.3). */
 const UNRESERVED = /[\w.~-]/
 
@@ -17,6 +19,8 @@ export function normalizedUrl(url: string): string | undefined {
   if (
     !/^https?:\/\/[^\s/@\\]+(?:\/[^\s\\]*)?$/i.test(text) ||
     !/^[\x21-\x7e]+$/.test(text) ||
+    // Decoded, `%%41A` would become the other character `%AA`.
+    /%(?![\da-f]{2})/i.test(text) ||
     !URL.canParse(text)
   )
     return undefined
@@ -31,13 +35,24 @@ export function normalizedUrl(url: string): string | undefined {
 }
 
 /**
- * The URL that the caller asked for, below the URL of this API: `Host` says what any caller wants.
+ * Whether a URL names what the caller asked for, below the URL of this API: `Host` says what any caller wants.
  *
+ * @param url as another party wrote it
  * @param baseUrl without a slash at the end
- * @returns in normal form; `undefined` where the request has no URL with a path
+ * @returns `false` where the request has no URL with a path, or one with dot segments: no client sends these, and routers take
+ *   `/a/../b` for a path below `/a`, which a proof for `/b` must not open
  */
-export function urlBelow(baseUrl: string, request: AuthenticatableRequest): string | undefined {
+export function namesRequest(url: string, baseUrl: string, request: AuthenticatableRequest): boolean {
+  const named = normalizedUrl(url)
+  const asked = urlBelow(baseUrl, request)
+  if (named === undefined || asked === undefined) return false
+  // A proxy that removes a part of the path hands on that part alone as `/` too.
+  return named === asked || (`${named}/` === asked && named === normalizedUrl(baseUrl))
+}
+
+/** In normal form. */
+function urlBelow(baseUrl: string, request: AuthenticatableRequest): string | undefined {
   // Of an absolute URL (RFC 9112 §3.2.2), which web requests have too, only the path counts.
   const [, path] = /^(?:[a-z][a-z\d+.-]*:\/\/[^/?#]*)?(\/[^?#]*)/i.exec(requestedUrl(request) ?? '') ?? []
-  return path === undefined ? undefined : normalizedUrl(baseUrl + path)
+  return path === undefined || DOT_SEGMENT.test(path) ? undefined : normalizedUrl(baseUrl + path)
 }

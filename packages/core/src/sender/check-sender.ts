@@ -5,7 +5,7 @@ import { ConfigurationError, InvalidTokenError } from '../errors/errors.js'
 import type { AuthenticatableRequest, Scheme } from '../request/authorization-header.js'
 import type { Trace } from '../telemetry/observe.js'
 import type { Auth } from '../token/auth.js'
-import { confirmationIn } from '../token/confirmation.js'
+import { confirmationIn, UNCONFIRMED } from '../token/confirmation.js'
 import { type CertificateSource, checkCertificate } from './certificate.js'
 import type { ReadPublicKey } from './dpop-proof.js'
 import { ProofOfPossession } from './proof-of-possession.js'
@@ -113,7 +113,7 @@ class BoundTokens implements SenderCheck {
 
   checkConfirmation({ cnf }: Readonly<Record<string, unknown>>): void {
     if (cnf === undefined) return
-    const { jkt, x5t } = confirmationIn(cnf) ?? {}
+    const { jkt, x5t } = confirmationIn(cnf) ?? UNCONFIRMED
     const isChecked =
       (jkt !== undefined || x5t !== undefined) &&
       (jkt === undefined || this.#dpop !== undefined) &&
@@ -124,7 +124,7 @@ class BoundTokens implements SenderCheck {
 
   check(auth: Auth, presented: Presented | undefined): Awaitable<void> {
     this.checkConfirmation(auth.claims)
-    const { jkt, x5t } = auth.confirmation ?? {}
+    const { jkt, x5t } = auth.confirmation ?? UNCONFIRMED
     if (x5t !== undefined && this.#certificates) checkCertificate(this.#certificates, presented?.request, x5t)
     return this.#dpop ? this.#checkProof(this.#dpop, auth, jkt, x5t, presented) : undefined
   }
@@ -145,6 +145,6 @@ class BoundTokens implements SenderCheck {
     // RFC 9449 §7.2: a stolen token must not work as a Bearer token.
     if (presented?.scheme !== 'dpop')
       throw new InvalidTokenError('ERR_TOKEN_BOUND', { claim: 'cnf', reason: 'bound-as-bearer' })
-    return presented.provenToken === auth.token ? undefined : dpop.check(presented.request, auth.token, jkt)
+    return dpop.check(presented.request, auth.token, jkt, presented.provenToken === auth.token)
   }
 }

@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import { normalizedUrl } from '../request/base-url.js'
 
 /** How long one nonce is handed out, in seconds. It is accepted for as long again. */
 const SLOT_SECONDS = 120
@@ -17,7 +18,8 @@ export class DpopNonces {
    */
   constructor(secrets: readonly [string, ...string[]], baseUrl: string) {
     this.#secrets = secrets
-    this.#baseUrl = baseUrl
+    // Machines may spell it differently.
+    this.#baseUrl = normalizedUrl(baseUrl) ?? baseUrl
   }
 
   /**

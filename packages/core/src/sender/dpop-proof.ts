@@ -4,7 +4,7 @@ import { type Awaitable, after } from '../base/maybe-async.js'
 import { InvalidProofError, InvalidTokenError } from '../errors/errors.js'
 import type { Reason } from '../errors/reasons.js'
 import { type AuthenticatableRequest, headerValues } from '../request/authorization-header.js'
-import { normalizedUrl, urlBelow } from '../request/base-url.js'
+import { namesRequest } from '../request/base-url.js'
 import { type Algorithm, algorithmsOf, isAlgorithm } from '../token/algorithms.js'
 import {
   KnownHeaders,
@@ -39,6 +39,8 @@ export interface GoodProof {
 const MAX_PROOF_LENGTH = 8192
 /** RFC 9449 §4.2 asks for 96 bits, a UUID has 36 characters. */
 const MAX_JTI_LENGTH = 256
+/** How much longer a proof is remembered than it is good: another machine's clock may be behind. */
+const CLOCK_MARGIN_SECONDS = 10
 /** How many keys of clients are kept, so that they need not be imported for each request. */
 const MAX_KEYS = 1000
 
@@ -85,7 +87,7 @@ export class ProofChecker {
         this.#checkNonce(unverifiedClaims.nonce, now)
         return {
           replayKey: hash('sha256', `${jkt}.${jti}`, 'base64url'),
-          expiresInSeconds: iat + this.#rules.proofAgeSeconds - now,
+          expiresInSeconds: iat + this.#rules.proofAgeSeconds - now + CLOCK_MARGIN_SECONDS,
         }
       }),
     )
@@ -109,8 +111,7 @@ export class ProofChecker {
     const { baseUrl, proofAgeSeconds } = this.#rules
     if (typeof jti !== 'string' || jti === '' || jti.length > MAX_JTI_LENGTH) throw invalid('proof-jti')
     if (typeof htm !== 'string' || htm !== request.method) throw invalid('proof-method')
-    const url = urlBelow(baseUrl, request)
-    if (typeof htu !== 'string' || url === undefined || normalizedUrl(htu) !== url) throw invalid('proof-url')
+    if (typeof htu !== 'string' || !namesRequest(htu, baseUrl, request)) throw invalid('proof-url')
     // Negated, so that a broken clock refuses.
     if (typeof iat !== 'number' || !(Math.abs(now - iat) <= proofAgeSeconds)) throw invalid('proof-age')
     if (ath !== hash('sha256', token, 'base64url')) throw invalid('proof-token')
@@ -123,10 +124,11 @@ export class ProofChecker {
    * The thumbprint comes before the key is read: only the owner of a token can make this process do that.
    */
   #keyOf(header: UnverifiedHeader, jkt: string): Awaitable<VerificationKey> {
-    const { typ, alg, crit, jwk } = header
+    const { typ, alg, crit, b64, jwk } = header
     if (typ !== 'dpop+jwt') throw invalid('proof-typ')
     if (!isAlgorithm(alg) || !this.#rules.algorithms.includes(alg)) throw invalid('proof-algorithm')
-    if (crit !== undefined) throw invalid('proof-critical')
+    // RFC 7797 §7: JWTs must not use `b64`.
+    if (crit !== undefined || b64 !== undefined) throw invalid('proof-critical')
     if (!isJsonObject(jwk)) throw invalid('proof-key')
     if (SECRET_MEMBERS.some((name) => jwk[name] !== undefined)) throw invalid('proof-key-secret')
     if (thumbprintOf(jwk) !== jkt)

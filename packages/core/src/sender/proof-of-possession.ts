@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.js'
-import { type Awaitable, after, attempt } from '../base/maybe-async.js'
+import { Deadline } from '../base/deadline.js'
+import { type Awaitable, after } from '../base/maybe-async.js'
 import type { DpopChallenge } from '../errors/challenge.js'
 import { InvalidProofError, UnavailableError } from '../errors/errors.js'
 import type { AuthenticatableRequest } from '../request/authorization-header.js'
@@ -12,6 +13,9 @@ import {
   type ReplayStoreHealth,
 } from './replay-store.js'
 import type { CheckedDpop } from './sender-options.js'
+
+/** How long the replay store of the application may take. */
+const STORE_TIMEOUT_MS = 5000
 
 /** After how many seconds a client may try again when the replay store cannot answer. */
 const RETRY_AFTER_SECONDS = 5
@@ -50,27 +54,28 @@ export class ProofOfPossession {
    * Checks the proof of a request, and uses it.
    *
    * @param jkt the thumbprint of the key that the token is bound to
+   * @param isUsed whether it was used for this very request before: everything but that is checked
    * @throws {InvalidTokenError} `ERR_BINDING_MISMATCH`
    * @throws {InvalidProofError}
    * @throws {UnavailableError} `ERR_REPLAY_STORE_UNAVAILABLE`
    */
-  check(request: AuthenticatableRequest, token: string, jkt: string): Awaitable<void> {
+  check(request: AuthenticatableRequest, token: string, jkt: string, isUsed: boolean): Awaitable<void> {
     const proof = this.#proofs.check(request, token, jkt, this.#clock.now())
-    return after(proof, (good) => this.#useOnce(good))
+    return after(proof, (good) => (isUsed ? undefined : this.#useOnce(good)))
   }
 
   /** Asked last: only the owner of the key gets here, so no stranger can fill the store. */
   async #useOnce({ replayKey, expiresInSeconds }: GoodProof): Promise<void> {
-    const isNew = await attempt<unknown, unknown>(
-      () => this.#store.add(replayKey, expiresInSeconds),
-      (answer) => answer,
-      (cause) => {
-        throw unavailable(
-          cause instanceof ReplayStoreFullError ? 'replay-store-full' : 'replay-store-failed',
-          cause,
-        )
-      },
-    )
+    let isNew: unknown
+    try {
+      const add = async () => this.#store.add(replayKey, expiresInSeconds)
+      isNew = await (this.#memory ? add() : inTime(add))
+    } catch (cause) {
+      throw unavailable(
+        cause instanceof ReplayStoreFullError ? 'replay-store-full' : 'replay-store-failed',
+        cause,
+      )
+    }
     if (isNew === false) throw new InvalidProofError('ERR_DPOP_PROOF_REPLAYED', { reason: 'proof-replayed' })
     if (isNew !== true)
       throw unavailable(
@@ -78,6 +83,18 @@ export class ProofOfPossession {
         new TypeError('The replay store answered neither true nor false'),
       )
   }
+}
+
+/** A store that hangs must not make the API hang. */
+function inTime<T>(work: () => Promise<T>): Promise<T> {
+  return Deadline.within(STORE_TIMEOUT_MS, (deadline) =>
+    Promise.race([
+      work(),
+      deadline.over.then(() => {
+        throw new Error(`The replay store did not answer within ${STORE_TIMEOUT_MS} ms`)
+      }),
+    ]),
+  )
 }
 
 function unavailable(reason: 'replay-store-full' | 'replay-store-failed', cause: unknown): UnavailableError {

@@ -67,13 +67,16 @@ export class MemoryReplayStore implements ReplayStore {
   /** @throws {ReplayStoreFullError} */
   async add(key: string, expiresInSeconds: number): Promise<boolean> {
     const now = this.#clock.monotonic()
+    const until = now + expiresInSeconds * 1000
     this.#removeOldest(now)
     if (this.#until.has(key)) return false
+    // Such an entry would stay for ever.
+    if (!Number.isFinite(until)) throw new RangeError('The clock of the replay store returns no number')
     if (this.#until.size >= this.#maxEntries) {
       this.#removeExpired(now)
       if (this.#until.size >= this.#maxEntries) throw new ReplayStoreFullError()
     }
-    this.#until.set(key, now + expiresInSeconds * 1000)
+    this.#until.set(key, until)
     return true
   }
 

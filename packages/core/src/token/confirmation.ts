@@ -1,3 +1,5 @@
+import { ownMembers } from '../base/own-members.js'
+
 /** What a token is bound to (`cnf`, RFC 7800). The caller must prove to have all of it. */
 export interface Confirmation {
   /** The thumbprint of a key (RFC 9449 §6.1). */
@@ -5,6 +7,9 @@ export interface Confirmation {
   /** The SHA-256 of a client certificate (RFC 8705 §3.1). */
   readonly x5t?: string
 }
+
+/** No confirmation, which inherits none either. */
+export const UNCONFIRMED: Confirmation = Object.freeze(ownMembers<Confirmation>({}))
 
 /** The names of members of the claim, and ours. */
 const NAMES: Readonly<Record<string, keyof Confirmation>> = { jkt: 'jkt', 'x5t#S256': 'x5t' }
@@ -20,7 +25,7 @@ const DIGEST = /^[\w-]{43}$/
 export function confirmationIn(cnf: unknown): Confirmation | undefined {
   if (typeof cnf !== 'object' || cnf === null || Array.isArray(cnf)) return undefined
   const members = Object.entries(cnf)
-  const confirmation: { jkt?: string; x5t?: string } = {}
+  const confirmation = ownMembers<{ jkt?: string; x5t?: string }>({})
   for (const [member, value] of members) {
     const name = Object.hasOwn(NAMES, member) ? NAMES[member] : undefined
     if (name === undefined || typeof value !== 'string' || !DIGEST.test(value)) return undefined

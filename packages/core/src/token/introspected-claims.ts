@@ -57,8 +57,8 @@ export function checkIntrospectedClaims(
   const names = namesInResponse(claims, rules.claimNames)
   const required = signed === undefined && rules.profile === 'rfc9068' ? ['aud'] : []
   checkValues(claims, rules, required, names)
-  for (const name of KIND_MEMBERS)
-    checkKind(name, nameOf(claims[name]), ACCESS_TOKEN_NAMES, acceptsDpop && claims.cnf !== undefined)
+  const isBound = acceptsDpop && (claims.cnf !== undefined || signed?.cnf !== undefined)
+  for (const name of KIND_MEMBERS) checkKind(name, nameOf(claims[name]), ACCESS_TOKEN_NAMES, isBound)
   checkKind('typ', mediaType(claims.typ), INTROSPECTED_TYPES[rules.profile], false)
   const clientId = [names.clientId, rules.claimNames.clientId] as const
   for (const [nameInResponse, nameInToken] of [...EQUAL_CLAIMS, clientId]) {

@@ -29,7 +29,10 @@ tokens to every caller.
   --typ <name>          the typ of tokens (at+jwt); none for no typ
   --audience <uri>      the audience of tokens requested without a resource (https://api.example.com)
   --mcp                 what MCP asks of authorization servers, beyond what Telnyx documents: iss in
-                        redirects, and clients may ask for more scopes than they registered with
+                        redirects, clients may ask for more scopes than they registered with, and a
+                        client_id may be the URL of a metadata document, which is fetched
+  --dpop                tokens that are bound to a key of the client (DPoP, RFC 9449), beyond what
+                        Telnyx documents, for requests with a proof
   --api-key <word>      the API key for managing clients and grants (random)
   --clients <file>      a JSON file with an array of clients (one random client). Each may have
                         clientId, clientSecret, clientType, name, grantTypes, scopes, redirectUris,
@@ -47,6 +50,7 @@ const OPTIONS = {
   audience: { type: 'string' },
   'api-key': { type: 'string' },
   mcp: { type: 'boolean' },
+  dpop: { type: 'boolean' },
   clients: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' },
@@ -78,6 +82,7 @@ export async function runCommand(args: readonly string[]): Promise<CommandOutcom
       audience: values.audience,
       apiKey: values['api-key'],
       mcp: values.mcp,
+      dpop: values.dpop,
     }),
   )
   const url = await withCommandError(() => issuer.listen({ port, host: values.host }))

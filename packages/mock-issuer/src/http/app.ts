@@ -2,7 +2,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
 import { cors } from 'hono/cors'
 import type { Endpoint } from '../protocol/endpoints.js'
-import { ApiKeyError, AuthorizationPageError, OAuthError } from '../protocol/refusals.js'
+import { ApiKeyError, AuthorizationPageError, DpopNonceError, OAuthError } from '../protocol/refusals.js'
 import { errorPage, toResponse } from './consent-page.js'
 import type { Faults } from './faults.js'
 import { managementOperations } from './management-operations.js'
@@ -36,9 +36,10 @@ export function createApp(
   path: string,
 ): Hono<{ Bindings: Bindings }> {
   const app = new Hono<{ Bindings: Bindings }>({ getPath: (request) => pathBelow(path, request.url) })
+  const exposeHeaders = state.dpop?.nonce === undefined ? [] : ['DPoP-Nonce']
   for (const operation of [...protocolOperations(state, path), ...managementOperations(state)]) {
     if (operation.crossOrigin)
-      for (const each of operation.paths) app.use(each, cors({ origin: localOrigin }))
+      for (const each of operation.paths) app.use(each, cors({ origin: localOrigin, exposeHeaders }))
     app.on(operation.method.toUpperCase(), [...operation.paths], (context) =>
       perform(operation, context, controls),
     )
@@ -93,6 +94,7 @@ async function workOrRefuse({ work }: Operation, call: Call): Promise<Response> 
       invalid_fields: error.invalidFields,
     }
     const response = json(body, error.status)
+    if (error instanceof DpopNonceError) response.headers.set('DPoP-Nonce', error.nonce)
     if (error.status === 401) response.headers.set('WWW-Authenticate', challenge(error))
     return response
   }

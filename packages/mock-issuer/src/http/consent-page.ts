@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { html, raw } from 'hono/html'
+import { isLoopback } from '../protocol/client-document.js'
 import type { AuthorizationRequest } from '../state/authorization.js'
 import { describeScope } from './scope-descriptions.js'
 
@@ -37,14 +38,16 @@ const STYLE_SOURCE = `'sha256-${createHash('sha256').update(STYLE).digest('base6
  * @param action the path that the form is sent to
  */
 export function consentPage(request: AuthorizationRequest, consentToken: string, action: string): Page {
-  const { client, redirectUri, scopes } = request
+  const { client, documentHost, redirectUri, scopes } = request
   const { name, verified, logoUri, policyUri, tosUri } = client
   // `bdi`: a right-to-left name must not reorder the text beside it.
   const title = html`Allow <bdi>${name}</bdi> to use your Telnyx account?`
   const body = html`${
     verified
       ? html`<p>This client is verified.</p>`
-      : html`<p class="unverified">This client is not verified: it has chosen its name and picture itself.</p>`
+      : documentHost === undefined
+        ? html`<p class="unverified">This client is not verified: it has chosen its name and picture itself.</p>`
+        : html`<p class="unverified">This client comes from <bdi>${documentHost}</bdi>. It is not verified: it has chosen its name itself.</p>`
   }
     ${logoUri && html`<img src="${logoUri}" alt="" referrerpolicy="no-referrer">`}
     <h1>${title}</h1>
@@ -56,7 +59,13 @@ export function consentPage(request: AuthorizationRequest, consentToken: string,
     }
     ${policyUri && html`<p>${link(policyUri, 'Its privacy policy')}</p>`}
     ${tosUri && html`<p>${link(tosUri, 'Its terms of service')}</p>`}
-    <p>You return to ${destination(redirectUri)}.</p>
+    <p>You return to ${destination(redirectUri)}.</p>${
+      documentHost !== undefined &&
+      staysOnDevice(redirectUri) &&
+      // MCP authorization, "Localhost Redirect URI Risks": the document cannot prove which program listens there.
+      html`
+    <p class="unverified">Any program on this device can pretend to be this client. Allow only if you have started this sign-in yourself.</p>`
+    }
     <form method="post" action="${action}">
       <input type="hidden" name="consent_token" value="${consentToken}">
       <button name="decision" value="allow">Allow</button>
@@ -124,6 +133,11 @@ function page(status: number, title: string, body: unknown, policies: readonly s
 
 function link(url: string, text: string): unknown {
   return html`<a href="${url}" target="_blank" rel="noopener noreferrer">${text}</a>`
+}
+
+/** Whether a program on the user's device receives the code: at a loopback address, or by a scheme of its own. */
+function staysOnDevice(uri: string): boolean {
+  return !/^https?:/i.test(uri) || isLoopback(uri)
 }
 
 /** The part of a redirect URI that users can judge: the origin, or that it is an app. */

@@ -3,6 +3,7 @@ import type { Endpoint } from '../protocol/endpoints.js'
 import type { AccessTokens } from '../state/access-tokens.js'
 import type { Authorization } from '../state/authorization.js'
 import type { Clients } from '../state/clients.js'
+import type { Dpop } from '../state/dpop.js'
 import type { Grants } from '../state/grants.js'
 
 /** The parts of the issuer that the operations use. */
@@ -11,6 +12,8 @@ export interface IssuerState {
   issuer(): string
   readonly scopes: readonly string[]
   readonly mcp: boolean
+  /** `undefined` where DPoP is off. */
+  readonly dpop: Dpop | undefined
   readonly apiKey: string
   readonly account: Account
   readonly clients: Clients

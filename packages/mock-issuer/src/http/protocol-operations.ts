@@ -5,7 +5,7 @@ import { AuthorizationPageError, OAuthError } from '../protocol/refusals.js'
 import { consentPage, toResponse } from './consent-page.js'
 import { authenticateClient, checkApiKey, hasApiKey } from './credentials.js'
 import { parseDecision } from './decision.js'
-import { introspectionResponse, resourceMetadata, serverMetadata } from './documents.js'
+import { introspectionResponse, resourceMetadata, serverMetadata, tokenEndpoint } from './documents.js'
 import { type IssuerState, json, type Operation } from './operation.js'
 import { readJsonObject, readParameters } from './request-body.js'
 import { describeScope } from './scope-descriptions.js'
@@ -21,7 +21,7 @@ const CONSENT_PATH = '/v2/oauth/consent'
 export function protocolOperations(state: IssuerState, path: string): readonly Operation[] {
   const { clients, authorization, account } = state
 
-  const authenticate = (request: Request, parameters: Parameters): Client =>
+  const authenticateRegistered = (request: Request, parameters: Parameters): Client =>
     authenticateClient(request.headers.get('authorization'), parameters, (id) => clients.get(id))
 
   return [
@@ -30,7 +30,7 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
       method: 'get',
       paths: wellKnown('oauth-authorization-server'),
       crossOrigin: true,
-      work: () => document(serverMetadata(state.issuer(), state.scopes, state.mcp)),
+      work: () => document(serverMetadata(state.issuer(), state.scopes, state.mcp, state.dpop !== undefined)),
     },
     {
       endpoint: 'protectedResource',
@@ -43,8 +43,8 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
       endpoint: 'authorize',
       method: 'get',
       paths: ['/v2/oauth/authorize'],
-      work: ({ query }) => {
-        const outcome = authorization.begin(query)
+      work: async ({ query }) => {
+        const outcome = await authorization.begin(query)
         return outcome.kind === 'redirect'
           ? redirect(outcome.location)
           : toResponse(consentPage(outcome.request, outcome.consentToken, path + CONSENT_PATH))
@@ -105,8 +105,17 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
       crossOrigin: true,
       work: async ({ request }) => {
         const parameters = await readParameters(request)
-        const client = authenticate(request, parameters)
-        return json(exchangeGrant(client, parameters, state))
+        // A client that is not registered names itself in the body (RFC 6749 §3.2.1).
+        const named = await clients.find(parameters.get('client_id') ?? '')
+        const client = authenticateClient(request.headers.get('authorization'), parameters, (id) =>
+          id === named?.clientId ? named : clients.get(id),
+        )
+        const urls = [request.url, tokenEndpoint(state.issuer())]
+        const jkt = await state.dpop?.check(request.headers.get('DPoP'), urls)
+        const response = json(exchangeGrant(client, parameters, state, jkt))
+        // RFC 9449 §8.2
+        if (state.dpop?.nonce !== undefined) response.headers.set('DPoP-Nonce', state.dpop.nonce)
+        return response
       },
     },
     {
@@ -116,7 +125,10 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
       work: async ({ request }) => {
         const parameters = await readParameters(request)
         // RFC 7662 §2.1: the caller must authenticate, and a public client has only an id, which is no secret.
-        if (!hasApiKey(request, state.apiKey) && authenticate(request, parameters).clientType === 'public')
+        if (
+          !hasApiKey(request, state.apiKey) &&
+          authenticateRegistered(request, parameters).clientType === 'public'
+        )
           throw new OAuthError('invalid_client', 'A public client has no credentials to ask with')
         const token = parameters.get('token')
         if (token === undefined) throw new OAuthError('invalid_request', 'The parameter token is missing')

@@ -1,5 +1,6 @@
 import { type Parameters, parametersFromForm, parametersFromJson } from '../protocol/parameters.js'
 import { OAuthError } from '../protocol/refusals.js'
+import { readLimited } from './limited-body.js'
 
 const MAX_BODY_BYTES = 64 * 1024
 
@@ -41,16 +42,9 @@ function mediaType(request: Request): string | undefined {
 async function readText(request: Request): Promise<string> {
   const tooLong = () => new OAuthError('invalid_request', 'The body is too long', 413)
   if (Number(request.headers.get('content-length')) > MAX_BODY_BYTES) throw tooLong()
-  const pieces: Uint8Array[] = []
-  let size = 0
-  for await (const piece of request.body ?? []) {
-    // `fetch` requires bytes too, and the size of other values is not known.
-    if (!(piece instanceof Uint8Array)) throw new TypeError('A body is made of bytes')
-    size += piece.byteLength
-    if (size > MAX_BODY_BYTES) throw tooLong()
-    pieces.push(piece)
-  }
-  return new TextDecoder().decode(Buffer.concat(pieces))
+  const body = await readLimited(request.body, MAX_BODY_BYTES)
+  if (!body) throw tooLong()
+  return new TextDecoder().decode(body)
 }
 
 function parseObject(body: string, status: 400 | 422 = 400, error = 'invalid_request'): object {

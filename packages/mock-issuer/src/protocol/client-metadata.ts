@@ -1,10 +1,19 @@
 import * as v from 'valibot'
-import { type ClientSeed, GRANT_TYPES, type GrantType } from './client.js'
+import type { ClientSeed, GrantType } from './client.js'
+import {
+  grantType,
+  links,
+  listOf,
+  name,
+  redirectUri,
+  SCOPE_TOKEN,
+  scopeToken,
+  text,
+  webUrl,
+} from './client-members.js'
 import type { GrantSeed } from './grant.js'
 import { invalidFields, memberMessage } from './invalid-fields.js'
-import { isLegible } from './legible-name.js'
 import { type InvalidFields, OAuthError } from './refusals.js'
-import { isRedirectUri, isWebUrl } from './registered-url.js'
 import { isResource } from './selection.js'
 
 /** The members of RFC 7591 §2 that Telnyx documents, with defaults filled in. */
@@ -40,47 +49,8 @@ export interface ClientCreation extends ClientUpdate {
   readonly client_type: 'public' | 'confidential'
 }
 
-const text = v.pipe(
-  v.string('must be a string'),
-  v.nonEmpty('must not be empty'),
-  v.maxLength(2000, 'is too long'),
-  v.regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not contain control characters'),
-)
-
-/** Users read it within a question, so it must not disguise itself or the question. */
-const name = v.pipe(
-  text,
-  v.maxLength(200, 'is too long'),
-  v.check(isLegible, 'must be text that can be read'),
-)
-
-/** RFC 6749 §3.3 */
-const SCOPE_TOKEN = /[\x21\x23-\x5b\x5d-\x7e]+/.source
-
-const scopeToken = v.pipe(text, v.regex(new RegExp(`^${SCOPE_TOKEN}$`), 'must be a scope'))
-
-const grantType = v.picklist(GRANT_TYPES, `must be one of ${GRANT_TYPES.join(', ')}`)
-
-/** Users follow these links, and their browsers load the picture. */
-const webUrl = v.pipe(text, v.check(isWebUrl, 'must be an http or https URL'))
-
-const redirectUri = v.pipe(
-  text,
-  v.check(isRedirectUri, 'must be an absolute URI without fragment, of a scheme that leads to the client'),
-)
-
 const requirePkce = v.boolean('must be a boolean')
 const clientType = v.picklist(['public', 'confidential'], 'must be public or confidential')
-
-function listOf<T extends v.GenericSchema>(item: T) {
-  return v.pipe(v.array(item, 'must be an array'), v.maxLength(100, 'has too many members'))
-}
-
-const links = {
-  logo_uri: v.optional(webUrl),
-  policy_uri: v.optional(webUrl),
-  tos_uri: v.optional(webUrl),
-}
 
 /** RFC 7591 §2: members that a server does not understand are ignored. The output leaves them out. */
 const registration = v.object({

@@ -29,6 +29,7 @@ const FORM_PARAMETERS: ReadonlySet<string> = new Set([
   'code_challenge_method',
   'consent_token',
   'decision',
+  'dpop_jkt',
   'response_type',
   'state',
 ])

@@ -27,6 +27,17 @@ export class ApiKeyError extends OAuthError {
   }
 }
 
+/** The DPoP proof has no current nonce of the issuer (RFC 9449 §8). */
+export class DpopNonceError extends OAuthError {
+  /** The nonce for the next proof, sent in the header `DPoP-Nonce`. */
+  readonly nonce: string
+
+  constructor(nonce: string) {
+    super('use_dpop_nonce', 'The DPoP proof needs the nonce of this response')
+    this.nonce = nonce
+  }
+}
+
 /** The 404 for an unknown client or grant. */
 export function notFound(what: string): OAuthError {
   return new OAuthError('not_found', `There is no such ${what}`, 404)

@@ -1,7 +1,8 @@
+import { type Binding, confirmationOf } from './confirmation.js'
 import { type SigningKey, signCompact } from './signing-keys.js'
 
 /** What `issueToken` puts into a token. */
-export interface TokenOptions {
+export interface TokenOptions extends Binding {
   /** The `scope` claim (RFC 9068 §2.2.3). @default the scopes of the grant; without a grant, no `scope` claim */
   readonly scopes?: readonly string[] | undefined
   /** The `aud` claim. @default the resources of the grant, or else the audience of the issuer */
@@ -50,6 +51,8 @@ export function signAccessToken(
     jti,
     // RFC 6749 §3.3: `scope` cannot be empty.
     scope: options.scopes?.join(' ') || undefined,
+    // RFC 9449 §6.1, RFC 8705 §3.1
+    cnf: confirmationOf(options, options.claims),
     ...options.claims,
   }
   return signCompact(header, claims, key)

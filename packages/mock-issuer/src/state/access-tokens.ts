@@ -13,6 +13,8 @@ export interface AccessTokenRequest {
   readonly resources: readonly string[]
   /** The grant of a user. Without one, the token is for the client itself. */
   readonly grantId?: string
+  /** The thumbprint of the key that the token is bound to (RFC 9449 §6.1). */
+  readonly jkt: string | undefined
 }
 
 /** The options of the issuer that apply to its tokens. */
@@ -119,8 +121,9 @@ export class AccessTokens {
     if (this.#revoked.has(digestOf(token))) return true
     const [, kind, id = ''] = new RegExp(`^(grant|client):(.+):${this.#jtiMark}:`, 's').exec(jti) ?? []
     if (kind === undefined) return false
-    const clientId = kind === 'client' ? id : grants.get(id)?.clientId
-    return clientId === undefined || !clients.get(clientId)
+    if (kind === 'client') return !clients.get(id)
+    const grant = grants.get(id)
+    return !grant || !clients.mayHaveGrants(grant.clientId)
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Client } from '../protocol/client.js'
 import { type Parameters, parametersFromForm } from '../protocol/parameters.js'
+import { isThumbprint } from '../protocol/proof-key.js'
 import { AuthorizationPageError, OAuthError } from '../protocol/refusals.js'
 import { selectResources, selectScopes } from '../protocol/selection.js'
 import { BoundedMap } from './bounded-map.js'
@@ -10,10 +11,14 @@ import type { Grants } from './grants.js'
 /** A valid request that waits for the user's decision (RFC 6749 §4.1.1). */
 export interface AuthorizationRequest {
   readonly client: Client
+  /** The host of the client's identifier, if the client is known by its metadata document; `undefined` for a registered one. */
+  readonly documentHost: string | undefined
   readonly redirectUri: string
   readonly scopes: readonly string[]
   readonly resources: readonly string[]
   readonly codeChallenge: string | undefined
+  /** The thumbprint of the key that must redeem the code (RFC 9449 §10). */
+  readonly dpopJkt: string | undefined
   readonly state: string | undefined
 }
 
@@ -34,18 +39,24 @@ export class Authorization {
   readonly #grants: Grants
   readonly #iss: () => string | undefined
   readonly #now: () => number
+  readonly #dpop: boolean
 
-  /** @param iss the issuer identifier that redirects name (RFC 9207 §2), or `undefined` */
+  /**
+   * @param iss the issuer identifier that redirects name (RFC 9207 §2), or `undefined`
+   * @param dpop whether codes can be bound to a key (RFC 9449 §10)
+   */
   constructor(
     clients: Clients,
     grants: Grants,
     now: () => number,
     iss: () => string | undefined = () => undefined,
+    dpop = false,
   ) {
     this.#clients = clients
     this.#grants = grants
     this.#iss = iss
     this.#now = now
+    this.#dpop = dpop
   }
 
   /**
@@ -53,11 +64,21 @@ export class Authorization {
    *
    * @throws {AuthorizationPageError} for an unknown client or redirect URI: the user must not be redirected there
    */
-  begin(query: URLSearchParams): AuthorizationOutcome {
-    const { parameters, client, redirectUri } = this.#findClient(query)
+  async begin(query: URLSearchParams): Promise<AuthorizationOutcome> {
+    const { parameters, client, redirectUri } = await this.#findClient(query)
     const state = parameters.get('state')
     try {
-      const request = { client, redirectUri, state, ...readRequest(parameters, client) }
+      const { clientId } = client
+      const documentHost = this.#clients.get(clientId) ? undefined : new URL(clientId).host
+      const dpopJkt = this.#dpop ? readDpopJkt(parameters) : undefined
+      const request = {
+        client,
+        documentHost,
+        redirectUri,
+        state,
+        dpopJkt,
+        ...readRequest(parameters, client),
+      }
       const consentToken = randomBytes(32).toString('base64url')
       this.#pending.set(consentToken, { request, expiresAt: this.#now() + CONSENT_LIFETIME_MS })
       return { kind: 'consent', consentToken, request }
@@ -69,13 +90,14 @@ export class Authorization {
   }
 
   /**
-   * The request that waits for a decision, with the client as it is now.
+   * The request that waits for a decision, with the client as it is now. A client with a metadata document is as it was:
+   * the user decides about what the consent page says.
    *
    * @throws {OAuthError} 422 for a consent token that is unknown, used or expired
    */
   pending(consentToken: string): AuthorizationRequest {
     const pending = this.#pending.get(consentToken)
-    const client = pending && this.#clients.get(pending.request.client.clientId)
+    const client = pending && this.#currentClient(pending.request)
     if (!client || pending.expiresAt <= this.#now() || !isStillAllowed(pending.request, client))
       throw new OAuthError('invalid_request', 'The consent token is unknown, used or expired', 422)
     const scopes = pending.request.scopes.filter((scope) => client.scopes.includes(scope))
@@ -89,19 +111,26 @@ export class Authorization {
    * @throws {OAuthError} as `pending`
    */
   decide(consentToken: string, allowed: boolean, subject: string): string {
-    const { client, redirectUri, scopes, resources, codeChallenge, state } = this.pending(consentToken)
+    const request = this.pending(consentToken)
+    const { client, redirectUri, scopes, resources, codeChallenge, dpopJkt, state } = request
     this.#pending.delete(consentToken)
     const iss = this.#iss()
     if (!allowed) return withQuery(redirectUri, { error: 'access_denied', state, iss })
     const grant = this.#grants.create({ clientId: client.clientId, subject, scopes, resources })
     return withQuery(redirectUri, {
-      code: this.#grants.issueCode(grant, redirectUri, codeChallenge),
+      code: this.#grants.issueCode(grant, redirectUri, codeChallenge, dpopJkt),
       state,
       iss,
     })
   }
 
-  #findClient(query: URLSearchParams): { parameters: Parameters; client: Client; redirectUri: string } {
+  #currentClient({ client, documentHost }: AuthorizationRequest): Client | undefined {
+    return documentHost === undefined ? this.#clients.get(client.clientId) : client
+  }
+
+  async #findClient(
+    query: URLSearchParams,
+  ): Promise<{ parameters: Parameters; client: Client; redirectUri: string }> {
     let parameters: Parameters
     try {
       parameters = parametersFromForm([...query])
@@ -111,7 +140,10 @@ export class Authorization {
     const clientId = parameters.get('client_id')
     const redirectUri = parameters.get('redirect_uri')
     if (clientId === undefined) throw new AuthorizationPageError(400, 'The request does not name a client.')
-    const client = this.#clients.get(clientId)
+    const client = await this.#clients.find(clientId).catch((error: unknown) => {
+      if (!(error instanceof OAuthError)) throw error
+      throw new AuthorizationPageError(400, `${error.message} (${error.error}).`)
+    })
     if (!client) throw new AuthorizationPageError(404, 'The client of this request is not known.')
     if (redirectUri === undefined)
       throw new AuthorizationPageError(400, 'The request does not say where to return to.')
@@ -142,6 +174,14 @@ function readRequest(
     scopes: selectScopes(parameters.get('scope'), client.scopes),
     resources: selectResources(parameters.resources, []),
   }
+}
+
+/** RFC 9449 §10 */
+function readDpopJkt(parameters: Parameters): string | undefined {
+  const jkt = parameters.get('dpop_jkt')
+  if (jkt !== undefined && !isThumbprint(jkt))
+    throw new OAuthError('invalid_request', 'The dpop_jkt is not a SHA-256 thumbprint in base64url')
+  return jkt
 }
 
 /** Whether a client that was updated since may still make the request. */

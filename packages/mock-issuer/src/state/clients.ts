@@ -1,7 +1,8 @@
-import { randomBytes, randomUUID } from 'node:crypto'
-import { type Client, type ClientSeed, GRANT_TYPES } from '../protocol/client.js'
+import type { Client, ClientSeed } from '../protocol/client.js'
 import type { ClientCreation, ClientUpdate, Registration } from '../protocol/client-metadata.js'
 import { BoundedMap } from './bounded-map.js'
+import type { ClientDocuments } from './client-documents.js'
+import { createClient, freezeUnique } from './create-client.js'
 
 const MAX_CLIENTS = 10_000
 
@@ -10,25 +11,49 @@ export class Clients {
   readonly #seeded = new Map<string, Client>()
   readonly #others = new BoundedMap<string, Client>(MAX_CLIENTS)
   readonly #scopes: readonly string[]
-  readonly #mcp: boolean
+  readonly #documents: ClientDocuments | undefined
   readonly #now: () => number
 
-  /** @param mcp whether registered clients may ask for scopes that they did not register with */
-  constructor(seeds: readonly ClientSeed[], scopes: readonly string[], now: () => number, mcp = false) {
+  /**
+   * @param documents with MCP: the clients that are not registered. Registered ones may then ask for scopes that they did
+   * not register with
+   */
+  constructor(
+    seeds: readonly ClientSeed[],
+    scopes: readonly string[],
+    now: () => number,
+    documents?: ClientDocuments,
+  ) {
     this.#scopes = scopes
-    this.#mcp = mcp
+    this.#documents = documents
     this.#now = now
     for (const seed of seeds) {
-      const client = this.#build(seed)
+      const client = createClient(seed, this.#scopes, this.#now())
       if (this.#seeded.has(client.clientId)) throw new TypeError('Two clients have the same "clientId"')
       this.#seeded.set(client.clientId, client)
     }
   }
 
+  /** A registered client. */
   get(clientId: string): Client | undefined {
     return this.#seeded.get(clientId) ?? this.#others.get(clientId)
   }
 
+  /**
+   * A registered client or, with MCP, one that has a metadata document. Registered clients come first (CIMD §6.10).
+   *
+   * @throws {OAuthError} `invalid_client` for a document that cannot be used
+   */
+  async find(clientId: string): Promise<Client | undefined> {
+    return this.get(clientId) ?? this.#documents?.find(clientId)
+  }
+
+  /** Whether grants can be those of this client. It is registered, or it needs no registration. */
+  mayHaveGrants(clientId: string): boolean {
+    return this.get(clientId) !== undefined || this.#documents?.mayHave(clientId) === true
+  }
+
+  /** All registered clients. */
   list(): readonly Client[] {
     return [...this.#seeded.values(), ...this.#others.values()]
   }
@@ -40,7 +65,7 @@ export class Clients {
       clientType: metadata.token_endpoint_auth_method === 'none' ? 'public' : 'confidential',
       grantTypes: metadata.grant_types,
       // MCP clients register with the scopes of the first challenge, and may need others later.
-      scopes: this.#mcp ? undefined : metadata.scope?.split(' '),
+      scopes: this.#documents ? undefined : metadata.scope?.split(' '),
       redirectUris: metadata.redirect_uris ?? [],
       logoUri: metadata.logo_uri,
       policyUri: metadata.policy_uri,
@@ -86,39 +111,8 @@ export class Clients {
   }
 
   #add(seed: ClientSeed): Client {
-    const client = this.#build(seed)
+    const client = createClient(seed, this.#scopes, this.#now())
     this.#others.set(client.clientId, client)
     return client
   }
-
-  #build(seed: ClientSeed): Client {
-    const { clientId = randomUUID(), clientType = 'confidential' } = seed
-    const isPublic = clientType === 'public'
-    const now = this.#now()
-    return Object.freeze({
-      clientId,
-      clientSecret: isPublic ? undefined : (seed.clientSecret ?? randomBytes(24).toString('base64url')),
-      clientType,
-      name: seed.name ?? 'Unnamed client',
-      grantTypes: freezeUnique(
-        seed.grantTypes ?? GRANT_TYPES.filter((type) => !(isPublic && type === 'client_credentials')),
-      ),
-      scopes: freezeUnique(seed.scopes ?? this.#scopes),
-      redirectUris: freezeUnique(
-        seed.redirectUris ?? ['http://127.0.0.1/callback', 'http://localhost/callback'],
-      ),
-      requirePkce: seed.requirePkce ?? false,
-      verified: seed.verified ?? false,
-      logoUri: seed.logoUri,
-      policyUri: seed.policyUri,
-      tosUri: seed.tosUri,
-      createdAt: now,
-      updatedAt: now,
-    })
-  }
-}
-
-/** A frozen copy without repetitions: the public API hands it out. */
-function freezeUnique<T>(values: readonly T[]): readonly T[] {
-  return Object.freeze([...new Set(values)])
 }

@@ -10,6 +10,8 @@ interface Code {
   readonly clientId: string
   readonly redirectUri: string
   readonly codeChallenge: string | undefined
+  /** The thumbprint of the key that must redeem the code (RFC 9449 §10). */
+  readonly dpopJkt: string | undefined
   readonly expiresAt: number
   used: boolean
 }
@@ -17,6 +19,8 @@ interface Code {
 interface RefreshToken {
   readonly grantId: string
   readonly clientId: string
+  /** The thumbprint of the key that the token is bound to (RFC 9449 §5). */
+  readonly jkt: string | undefined
   readonly expiresAt: number
   used: boolean
 }
@@ -78,24 +82,26 @@ export class Grants {
     for (const grant of this.list()) if (grant.clientId === clientId) this.revoke(grant.id)
   }
 
-  issueCode(grant: Grant, redirectUri: string, codeChallenge: string | undefined): string {
+  issueCode(grant: Grant, redirectUri: string, codeChallenge: string | undefined, dpopJkt?: string): string {
     const code = randomBytes(32).toString('base64url')
     this.#codes.set(code, {
       grantId: grant.id,
       clientId: grant.clientId,
       redirectUri,
       codeChallenge,
+      dpopJkt,
       expiresAt: this.#now() + CODE_LIFETIME_MS,
       used: false,
     })
     return code
   }
 
-  issueRefreshToken(grant: Grant): string {
+  issueRefreshToken(grant: Grant, jkt?: string): string {
     const token = randomBytes(32).toString('base64url')
     this.#refreshTokens.set(token, {
       grantId: grant.id,
       clientId: grant.clientId,
+      jkt,
       expiresAt: this.#now() + REFRESH_TOKEN_LIFETIME_MS,
       used: false,
     })
@@ -108,9 +114,13 @@ export class Grants {
     return found && { code: found.artifact, grant: found.grant }
   }
 
-  /** The grant of a refresh token that this client may redeem. */
-  findRefreshToken(token: string, clientId: string): Grant | undefined {
-    return this.#find(this.#refreshTokens.get(token), clientId)?.grant
+  /** A refresh token that this client may redeem. The caller still checks the key that it is bound to. */
+  findRefreshToken(
+    token: string,
+    clientId: string,
+  ): { refreshToken: Readonly<RefreshToken>; grant: Grant } | undefined {
+    const found = this.#find(this.#refreshTokens.get(token), clientId)
+    return found && { refreshToken: found.artifact, grant: found.grant }
   }
 
   /** Marks a code or refresh token as used. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.js'
+import { Deadline } from '../../base/deadline.js'
 import { ownMembers } from '../../base/own-members.js'
 import { retryAfterSecondsOf } from '../../errors/issuer-failure.js'
-import { Deadline } from './deadline.js'
 import { Backoff } from './pacing.js'
 
 /** A fetched value, and how long it is fresh. */

@@ -1,6 +1,7 @@
 /** The only file that fetches. It decides about redirects, time, size and repetition. */
 
 import type { Clock } from '../../base/clock.js'
+import type { Deadline } from '../../base/deadline.js'
 import { parseJson } from '../../base/json.js'
 import { ownMembers } from '../../base/own-members.js'
 import {
@@ -10,7 +11,6 @@ import {
   parseRetryAfter,
   systemCodeOf,
 } from '../../errors/issuer-failure.js'
-import type { Deadline } from './deadline.js'
 import type { FetchFunction, FetchInit, FetchResponse } from './fetch.js'
 import { type BodyReader, cancelBody, readBody } from './response-body.js'
 

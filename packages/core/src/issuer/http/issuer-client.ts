@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.js'
+import type { Deadline } from '../../base/deadline.js'
 import { IssuerFailure, quote, suppressedFailure } from '../../errors/issuer-failure.js'
-import type { Deadline } from './deadline.js'
 import { type HttpLimits, type JsonRequest, type JsonResponse, requestJson } from './http-json.js'
 import { Budget } from './pacing.js'
 

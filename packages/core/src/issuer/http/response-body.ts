@@ -1,4 +1,4 @@
-import type { Deadline } from './deadline.js'
+import type { Deadline } from '../../base/deadline.js'
 import type { FetchResponse } from './fetch.js'
 
 /** Reads the body of one response. */

@@ -1,9 +1,9 @@
 /** How this API authenticates at an introspection endpoint (RFC 7662 §2.1). */
 
+import type { Deadline } from '../../base/deadline.js'
 import { ownMembers } from '../../base/own-members.js'
 import { isPlainObject } from '../../errors/check-options.js'
 import { IssuerFailure } from '../../errors/issuer-failure.js'
-import type { Deadline } from '../http/deadline.js'
 
 /** The credentials of this API in one introspection request. They are sent unchanged. */
 export interface ClientAuthentication {

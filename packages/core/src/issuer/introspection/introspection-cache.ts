@@ -38,27 +38,38 @@ export class IntrospectionCache {
     return this.#wasActive.get(digest, this.#clock.monotonic()) === true
   }
 
+  /** How long a response may be cached, in milliseconds, from when it came. */
+  lifetimeMs(response: IntrospectionResponse): number {
+    const { cacheMs, inactiveCacheMs } = this.#options
+    if (response.state !== 'active') return inactiveCacheMs
+    const { exp } = response.claims
+    // RFC 7662 §4: never past `exp`.
+    return Math.min(cacheMs, typeof exp === 'number' ? (exp - this.#clock.now()) * 1000 : cacheMs)
+  }
+
   /**
    * @param bytes the length of the response
    * @param isVerified whether the signature of the token was verified here
+   * @param lifetimeMs how long it may be cached from now on
    */
-  set(digest: string, response: IntrospectionResponse, bytes: number, isVerified: boolean): void {
-    const { cacheMs, inactiveCacheMs } = this.#options
+  set(
+    digest: string,
+    response: IntrospectionResponse,
+    bytes: number,
+    isVerified: boolean,
+    lifetimeMs: number,
+  ): void {
     const now = this.#clock.monotonic()
     for (const cache of [this.#inactive, this.#active, this.#wasActive]) cache.removeExpired(now)
     if (response.state !== 'active') {
       // The other lane may have cached that the token is active.
       this.#active.delete(digest)
       this.#wasActive.delete(digest)
-      if (inactiveCacheMs > 0) this.#inactive.set(digest, response, ENTRY_BYTES, now + inactiveCacheMs)
+      if (lifetimeMs > 0) this.#inactive.set(digest, response, ENTRY_BYTES, now + lifetimeMs)
       return
     }
     if (!isVerified) this.#wasActive.set(digest, true, ENTRY_BYTES, now + WAS_ACTIVE_MS)
     if (bytes > MAX_RESPONSE_BYTES) return
-    const { exp } = response.claims
-    // RFC 7662 §4: never past `exp`.
-    const leftMs = typeof exp === 'number' ? (exp - this.#clock.now()) * 1000 : Number.POSITIVE_INFINITY
-    const lifetimeMs = Math.min(cacheMs, leftMs)
     if (lifetimeMs > 0)
       this.#active.set(digest, response, ENTRY_BYTES + MEMORY_PER_BYTE * bytes, now + lifetimeMs)
   }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.js'
+import { Deadline } from '../../base/deadline.js'
 import { type Awaitable, after } from '../../base/maybe-async.js'
 import { tokenDigest } from '../../base/token-digest.js'
 import { InvalidTokenError, UnavailableError } from '../../errors/errors.js'
@@ -8,7 +9,6 @@ import { watched } from '../../telemetry/events.js'
 import { warnOnce } from '../../telemetry/warnings.js'
 import type { JwtClaims } from '../../token/claims.js'
 import type { IssuerMetadata } from '../discovery/issuer-metadata.js'
-import { Deadline } from '../http/deadline.js'
 import { type HttpLimits, requestJson } from '../http/http-json.js'
 import { reasonOf, summarizeFailure, unavailable } from '../http/unavailable.js'
 import { callAuthMethod } from './client-authentication.js'
@@ -22,6 +22,7 @@ import {
 import { IntrospectionLane, type LaneRequest } from './introspection-lane.js'
 import type { ResolvedIntrospection } from './introspection-options.js'
 import { type IntrospectionResponse, parseIntrospectionResponse } from './introspection-response.js'
+import { SealedCache } from './shared-cache.js'
 
 /** How long a proper response about one token shows that failures of other tokens are not the endpoint's. */
 const RESPONSE_PROVES_HEALTH_MS = 5_000
@@ -31,10 +32,10 @@ export type IntrospectionResult =
   | { readonly state: 'active'; readonly claims: JwtClaims }
   | { readonly state: 'failed'; readonly kind: FailureKind; readonly error: UnavailableError }
 
-/** A response, and the length of its body in bytes. */
+/** A response, and the body that it was in. */
 interface ReceivedResponse {
   readonly response: IntrospectionResponse
-  readonly bytes: number
+  readonly body: Uint8Array
 }
 
 /** Introspects tokens at one issuer (RFC 7662), with a short-lived cache and a circuit breaker. */
@@ -45,6 +46,7 @@ export class IntrospectionClient {
   readonly #clock: Clock
   readonly #lanes: Readonly<Record<LaneName, IntrospectionLane>>
   readonly #cache: IntrospectionCache
+  readonly #shared: SealedCache | undefined
   /** The last two tokens with a proper response, the newest first. */
   #answered: readonly { readonly digest: string; readonly at: number }[] = []
 
@@ -54,6 +56,8 @@ export class IntrospectionClient {
     this.#limits = limits
     this.#clock = clock
     this.#cache = new IntrospectionCache(options, clock)
+    const { shared } = options
+    this.#shared = shared && new SealedCache(shared.cache, metadata.issuer, shared.secret, clock)
     const lane = (name: LaneName) => new IntrospectionLane(name, metadata.issuer, options.maxInFlight, clock)
     this.#lanes = { confirm: lane('confirm'), decide: lane('decide') }
   }
@@ -69,6 +73,32 @@ export class IntrospectionClient {
     const digest = tokenDigest(token)
     const cached = this.#cache.get(digest)
     if (cached) return activeOrThrow(cached)
+    return this.#shared
+      ? this.#claimsOfShared(this.#shared, token, digest, laneName)
+      : this.#ask(token, digest, laneName)
+  }
+
+  /** What another machine knows about the token; asks the issuer where none does. */
+  async #claimsOfShared(
+    shared: SealedCache,
+    token: string,
+    digest: string,
+    laneName: LaneName,
+  ): Promise<IntrospectionResult> {
+    const found = await Deadline.within(this.#limits.timeoutMs, (deadline) =>
+      Promise.race([shared.get(token), deadline.over.then(() => undefined)]),
+    )
+    if (!found) return this.#ask(token, digest, laneName)
+    // It was parsed before it was sealed.
+    const response = parseIntrospectionResponse({ body: found.body, durationMs: 0 }, this.#metadata.issuer)
+    const lifetimeMs = this.#cache.lifetimeMs(response) - found.ageMs
+    // Past its lifetime here: this machine may keep answers for a shorter time, or the store for a longer one.
+    if (!(lifetimeMs > 0)) return this.#ask(token, digest, laneName)
+    this.#cache.set(digest, response, found.body.length, laneName === 'confirm', lifetimeMs)
+    return activeOrThrow(response)
+  }
+
+  #ask(token: string, digest: string, laneName: LaneName): Awaitable<IntrospectionResult> {
     const lane = this.#lanes[laneName]
     const wasActive = laneName === 'decide' && this.#cache.wasActive(digest)
     const outcome = lane.run(digest, wasActive, (request) => this.#introspect(token, request, lane))
@@ -99,12 +129,14 @@ export class IntrospectionClient {
       })
     const { digest } = request
     try {
-      const { response, bytes } = await Deadline.within(this.#limits.timeoutMs, (deadline) =>
+      const { response, body } = await Deadline.within(this.#limits.timeoutMs, (deadline) =>
         this.#send(token, digest, lane, deadline),
       )
       this.#noteResponse(digest, lane)
       publish(response.state === 'active' ? 'active' : 'inactive')
-      this.#cache.set(digest, response, bytes, lane.name === 'confirm')
+      const lifetimeMs = this.#cache.lifetimeMs(response)
+      this.#cache.set(digest, response, body.length, lane.name === 'confirm', lifetimeMs)
+      this.#shared?.set(token, body, lifetimeMs)
       return response
     } catch (error) {
       const { reason, status } = summarizeFailure(error)
@@ -153,7 +185,7 @@ export class IntrospectionClient {
     }
     const retries = lane.lastFailed ? 0 : this.#limits.retries
     const json = await requestJson(prepare, this.#limits, deadline, this.#clock, retries)
-    return { response: parseIntrospectionResponse(json, endpoint), bytes: json.body.length }
+    return { response: parseIntrospectionResponse(json, endpoint), body: json.body }
   }
 
   #noteResponse(digest: string, lane: IntrospectionLane): void {

@@ -2,6 +2,7 @@ import { numberIn, type OptionCheck, objectWith, oneOf, wrongKind } from '../../
 import { ConfigurationError } from '../../errors/errors.js'
 import { checkWhen, type IntrospectionWhen } from '../../policy/introspection-when.js'
 import { type AuthenticateClient, clientSecretBasic, clientSecretPost } from './client-authentication.js'
+import { checkSharedCache, type SharedIntrospectionCache } from './shared-cache.js'
 
 /**
  * Which tokens are introspected at the issuer (RFC 7662), and how this API authenticates there.
@@ -60,6 +61,13 @@ export interface IntrospectionOptions {
    * @default 100
    */
   readonly maxInFlight?: number | undefined
+  /**
+   * A cache that several machines share, such as that of `@telnyx-auth/redis`, so that a fleet asks the issuer once. It holds
+   * neither tokens nor claims, only sealed values. When it fails, the issuer is asked. It needs a client secret.
+   *
+   * @default none: each verifier has a cache in memory
+   */
+  readonly cache?: SharedIntrospectionCache | undefined
 }
 
 /** The option `introspection`, checked, copied and with its defaults. */
@@ -70,6 +78,8 @@ export interface ResolvedIntrospection {
   readonly inactiveCacheMs: number
   readonly onUnavailable: 'reject' | 'accept'
   readonly maxInFlight: number
+  /** With the client secret, with which its values are sealed. */
+  readonly shared: { readonly cache: SharedIntrospectionCache; readonly secret: string } | undefined
 }
 
 type AuthMethod = NonNullable<IntrospectionOptions['authMethod']>
@@ -88,6 +98,7 @@ const check = objectWith({
   inactiveCacheSeconds: numberIn({ default: 10, min: 0, max: 3600 }),
   onUnavailable: oneOf('reject', 'accept'),
   maxInFlight: numberIn({ default: 100, min: 1, max: 100_000 }),
+  cache: checkSharedCache,
 } satisfies Record<keyof IntrospectionOptions, OptionCheck<unknown>>)
 
 /**
@@ -106,12 +117,16 @@ export function resolveIntrospection(
       'Option "introspection" of a verifier must be an object, such as { when: "fallback" }; a string is for policies',
     )
   const given = check(option, 'introspection')
-  const { when, authMethod, cacheSeconds, inactiveCacheSeconds, onUnavailable, maxInFlight } = given
+  const { when, authMethod, cacheSeconds, inactiveCacheSeconds, onUnavailable, maxInFlight, cache } = given
   const needed = (name: 'clientId' | 'clientSecret', variable: string) =>
     given[name] ?? requireCredential(name, credentials[name], variable)
   if (typeof authMethod === 'function' && (given.clientId !== undefined || given.clientSecret !== undefined))
     throw new ConfigurationError(
       'Options "clientId" and "clientSecret" are not used where "authMethod" is a function: leave them out',
+    )
+  if (cache && typeof authMethod === 'function')
+    throw new ConfigurationError(
+      'Option "introspection.cache" needs "clientSecret", with which its values are sealed, and no function as "authMethod"',
     )
   return {
     when,
@@ -126,6 +141,7 @@ export function resolveIntrospection(
     inactiveCacheMs: 1000 * inactiveCacheSeconds,
     onUnavailable,
     maxInFlight,
+    shared: cache && { cache, secret: needed('clientSecret', 'TELNYX_CLIENT_SECRET') },
   }
 }
 

@@ -20,7 +20,7 @@ const AMBIGUOUS: IntrospectionResponse = { state: 'ambiguous' }
  * @throws {UnusableResponse} for a body that is not a JSON object, or is nested too deep
  */
 export function parseIntrospectionResponse(
-  { body, durationMs }: JsonResponse,
+  { body, durationMs }: Pick<JsonResponse, 'body' | 'durationMs'>,
   endpoint: string,
 ): IntrospectionResponse {
   const parsed = parseJsonObject(withoutByteOrderMark(body))
