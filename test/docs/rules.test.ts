@@ -26,7 +26,7 @@ function titlesIn(source: string): string[] {
 }
 
 async function titles(): Promise<string[]> {
-  const folders = ['adapters', 'core', 'interop', 'mcp', 'mock-issuer', 'packaging']
+  const folders = ['adapters', 'core', 'interop', 'mcp', 'mock-issuer', 'packaging', 'redis']
   const files = await Promise.all(
     folders.map(async (folder) =>
       (await readdir(join(ROOT, 'test', folder), { recursive: true }))

@@ -48,7 +48,12 @@ export type {
 } from './resource/protected-resource.js'
 export type { ProtectedResourceOptions } from './resource/protected-resource-options.js'
 export type { MtlsOption } from './sender/certificate.js'
-export type { ReplayStore, ReplayStoreHealth } from './sender/replay-store.js'
+export {
+  createMemoryReplayStore,
+  type MemoryReplayStoreOptions,
+  type ReplayStore,
+  type ReplayStoreHealth,
+} from './sender/replay-store.js'
 export type { DpopMode, DpopOptions } from './sender/sender-options.js'
 export { channels, type Events, watch } from './telemetry/events.js'
 export type { KeyLeftOut, LeftOutReason } from './telemetry/keys-left-out.js'

@@ -1,14 +1,15 @@
-import type { Clock } from '../base/clock.js'
+import { type Clock, GuardedClock, systemClock } from '../base/clock.js'
+import { applyChecks, checkNames, wholeNumberIn } from '../errors/check-options.js'
 import { ConfigurationError } from '../errors/errors.js'
 
 /**
  * Remembers which proofs were used, until they are too old to be used again (RFC 9449 §11.1). Several machines that accept the
- * same tokens need one store together; by default, each verifier has one in memory.
+ * same tokens need one store together, such as `createReplayStore` of `@telnyx-auth/redis`; by default, each verifier has one in
+ * memory.
  *
  * @example
  * const store: ReplayStore = {
- *   add: async (key, expiresInSeconds) =>
- *     (await redis.set(key, '', { NX: true, PX: Math.ceil(expiresInSeconds * 1000) })) !== null,
+ *   add: (key, expiresInSeconds) => database.insertIfAbsent(key, { expiresAt: Date.now() + expiresInSeconds * 1000 }),
  * }
  */
 export interface ReplayStore {
@@ -94,6 +95,36 @@ export class MemoryReplayStore implements ReplayStore {
     this.#nextSweep = now + 1000
     for (const [key, until] of this.#until) if (until <= now) this.#until.delete(key)
   }
+}
+
+/** The options of `createMemoryReplayStore`. */
+export interface MemoryReplayStoreOptions {
+  /**
+   * How many proofs are remembered at most, 1 to 10,000,000, at some 120 bytes each. When it has as many, `add` rejects.
+   *
+   * @default 500_000
+   */
+  readonly maxEntries?: number | undefined
+}
+
+const MEMORY_CHECKS = {
+  maxEntries: wholeNumberIn({ default: MAX_ENTRIES, min: 1, max: 10_000_000 }),
+}
+
+/**
+ * Creates the replay store that a verifier has by default, in the memory of this process: for several verifiers together, for another
+ * size, or as a part of a store of your own.
+ *
+ * @throws {ConfigurationError} at once, for an unknown option or one that is out of range
+ *
+ * @example
+ * const replayStore = createMemoryReplayStore({ maxEntries: 50_000 })
+ * createVerifier({ audience: 'https://api.example.com', dpop: { mode: 'required', replayStore } })
+ */
+export function createMemoryReplayStore(options: MemoryReplayStoreOptions = {}): ReplayStore {
+  const given = checkNames(options, Object.keys(MEMORY_CHECKS), 'option')
+  const { maxEntries } = applyChecks(MEMORY_CHECKS, given)
+  return new MemoryReplayStore(new GuardedClock(systemClock), maxEntries)
 }
 
 /**
