@@ -17,7 +17,7 @@ import {
 } from './forge.js'
 
 export const BASE_URL = 'https://api.example.com'
-export const PATH = '/messages'
+const PATH = '/messages'
 export const URL_OF_API: string = `${BASE_URL}${PATH}`
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('base64url')

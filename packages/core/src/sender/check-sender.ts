@@ -13,7 +13,7 @@ import type { ReplayStoreHealth } from './replay-store.js'
 import type { CheckedDpop } from './sender-options.js'
 
 /** How a token was presented: a binding is checked against the whole request. */
-export interface Presented {
+interface Presented {
   /** `undefined` where the token was not in the header `Authorization`. */
   readonly scheme: Scheme | undefined
   readonly request: AuthenticatableRequest

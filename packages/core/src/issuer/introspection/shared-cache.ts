@@ -22,7 +22,7 @@ export interface SharedIntrospectionCache {
 
 /** What was sealed: the body of a response, and how old it is. */
 export interface SharedResponse {
-  readonly body: Buffer
+  readonly body: Uint8Array
   readonly ageMs: number
 }
 
