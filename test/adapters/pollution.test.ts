@@ -1,5 +1,6 @@
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { beforeAll, expect, it, onTestFinished } from 'vitest'
+import { ownMembers } from '../../packages/core/src/testing.js'
 import { startServer } from '../support/http.js'
 import type { HttpClient } from '../support/http-client.js'
 import { AUDIENCE } from '../support/outcome.js'
@@ -158,7 +159,8 @@ async function decisionsOf(client: HttpClient, sent: Requests): Promise<Decision
 }
 
 function build(harness: Harness, setup: Partial<Setup>) {
-  return harness.build({
+  // The harness reads options that are not set.
+  const complete: Setup = {
     options: {
       audience: AUDIENCE,
       fetch: async (input) => new Response(answers.get(String(input)) ?? null),
@@ -176,7 +178,8 @@ function build(harness: Harness, setup: Partial<Setup>) {
     headers: {},
     placement: 'global',
     ...setup,
-  })
+  }
+  return harness.build(ownMembers(complete))
 }
 
 /** Those that matter more where guards authenticate. */

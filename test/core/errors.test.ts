@@ -283,6 +283,7 @@ describe('what the package exports', () => {
       'TelnyxAuthError',
       'UnavailableError',
       'channels',
+      'createMemoryReplayStore',
       'createVerifier',
       'getAccessToken',
       'getBearerToken',

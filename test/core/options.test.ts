@@ -531,7 +531,10 @@ describe('issuers, keys and introspection: what is refused, at once and in one s
     [{ introspection: { ...credentials, secret: SECRET } }, /no member of "introspection" "secret"/],
     [{ introspection: { ...credentials, clientID: 'x' } }, /did you mean "clientId"\?$/],
     [{ introspection: { ...credentials, authMehtod: 'x' } }, /did you mean "authMethod"\?$/],
-    [{ introspection: { ...credentials, cache: 5 } }, /no member of "introspection" "cache"/],
+    [
+      { introspection: { ...credentials, cache: 5 } },
+      /"cache" must be an object with the methods "get" and "set"/,
+    ],
     [
       { introspection: Object.defineProperty({ clientId: 'api' }, 'clientSecret', { value: SECRET }) },
       /"clientSecret" is hidden/,

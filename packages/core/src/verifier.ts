@@ -7,7 +7,7 @@ import type { CompiledPolicy } from './policy/policy.js'
 import type { SenderCheck, TokenContext } from './sender/check-sender.js'
 import type { Auth } from './token/auth.js'
 import { checkClaims, checkTimes, type TokenTimes } from './token/claims.js'
-import { confirmationIn } from './token/confirmation.js'
+import { checkSameBinding } from './token/confirmation.js'
 import { checkHeader } from './token/header.js'
 import { isOpaqueToken, KnownHeaders, parseUnverifiedToken } from './token/parse-token.js'
 import { type VerifiedToken, VerifiedTokenCache } from './verified-token-cache.js'
@@ -84,7 +84,6 @@ export class VerificationPipeline {
       if (context?.trace) context.trace.issuer = opaqueTokenIssuer.rules.issuer
       return after(opaqueTokenIssuer.introspect(token), (auth) => this.#admit(auth, policy, context)) // RFC 7662
     }
-
     const parsed = parseUnverifiedToken(token, maxTokenBytes, this.#headers) // J9
     const { unverifiedHeader, unverifiedClaims, signed } = parsed
     const named = this.issuers.get(unverifiedClaims.iss) // J11
@@ -94,7 +93,6 @@ export class VerificationPipeline {
     checkClaims(unverifiedClaims, issuer.rules) // J3 J4 J6
     this.#sender.checkConfirmation(unverifiedClaims)
     this.#checkTimes(unverifiedClaims) // J5, before any I/O
-
     return attempt(
       () => issuer.keySet.findSigner(signed, algorithm, kid, generation), // may fetch the keys again, once
       (key) => {
@@ -109,10 +107,9 @@ export class VerificationPipeline {
       },
       (error) => {
         if (!asksInstead(issuer, policy, error, kid)) throw error
-        const verdict = error instanceof InvalidTokenError ? error : undefined
-        return after(issuer.introspect(token, verdict), (auth) => {
+        return after(issuer.introspect(token, error), (auth) => {
           this.#checkTimes(unverifiedClaims)
-          checkBindingIsKept(auth, unverifiedClaims)
+          if (unverifiedClaims.cnf !== undefined) checkSameBinding(auth.claims.cnf, unverifiedClaims.cnf)
           return this.#admit(auth, policy, context)
         })
       },
@@ -131,15 +128,16 @@ export class VerificationPipeline {
     if (context?.trace) Object.assign(context.trace, { issuer: issuer.rules.issuer, kid, cached })
     // Time passed since the token was cached, or while its key was fetched.
     this.#checkTimes(verified, now)
-    if (!asksAsWell(issuer, policy)) return this.#admit(auth, policy, context)
-    const confirmed = after(this.#sender.check(auth, context?.presented), () => issuer.confirm(auth))
+    const sent = this.#sender.check(auth, context?.presented)
+    const asks = asksAsWell(issuer, policy)
+    if (!asks && !isPending(sent)) return this.#enforce(auth, policy)
+    const confirmed = after(sent, () => (asks ? issuer.confirm(auth) : auth))
     return after(confirmed, (newer) => this.#enforce(newer, policy))
   }
 
   /** Checks the sender, then the policy. */
   #admit(auth: Auth, policy: CompiledPolicy, context: TokenContext | undefined): Awaitable<Auth> {
-    const checked = this.#sender.check(auth, context?.presented)
-    return isPending(checked) ? checked.then(() => this.#enforce(auth, policy)) : this.#enforce(auth, policy)
+    return after(this.#sender.check(auth, context?.presented), () => this.#enforce(auth, policy))
   }
 
   #enforce(auth: Auth, policy: CompiledPolicy): Awaitable<Auth> {
@@ -149,15 +147,4 @@ export class VerificationPipeline {
   #checkTimes(times: TokenTimes, now: number = this.#clock.now()): void {
     checkTimes(times, this.#options.clockToleranceSeconds, now)
   }
-}
-
-/**
- * An introspection response that leaves out the binding of a token must not make a Bearer token of it. Nobody has verified what the
- * token says, but the issuer knows it with this claim only.
- */
-function checkBindingIsKept(auth: Auth, { cnf }: Readonly<Record<string, unknown>>): void {
-  if (cnf === undefined) return
-  const inToken = confirmationIn(cnf)
-  if (inToken?.jkt !== auth.confirmation?.jkt || inToken?.x5t !== auth.confirmation?.x5t)
-    throw new InvalidTokenError('ERR_CLAIM_INVALID', { claim: 'cnf', reason: 'introspection-contradicts' })
 }

@@ -6,7 +6,7 @@ import type { IntrospectionWhen } from '../policy/introspection-when.js'
 import type { SenderCheck } from '../sender/check-sender.js'
 import { type Auth, createAuth, type ScopeImplies } from '../token/auth.js'
 import { type AcceptedClaims, checkTimes, type JwtClaims, type TokenRules } from '../token/claims.js'
-import { confirmationIn } from '../token/confirmation.js'
+import { checkSameBinding } from '../token/confirmation.js'
 import { checkIntrospectedClaims, namesInResponse } from '../token/introspected-claims.js'
 import { IssuerMetadata, type KnownEndpoints } from './discovery/issuer-metadata.js'
 import type { HttpLimits } from './http/http-json.js'
@@ -75,11 +75,12 @@ export class TrustedIssuer implements IntrospectableIssuer {
    * Asks the issuer about a token that the local check could not judge (RFC 7662 §2.2). The same rules apply to the answer
    * as to a JWT.
    *
-   * @param localVerdict the outcome of the local check: thrown where the endpoint refuses to judge this token
+   * @param failure why the local check could not judge: a refusal is thrown where the endpoint refuses to judge this token too
    * @throws {InvalidTokenError}
    * @throws {UnavailableError}
    */
-  introspect(token: string, localVerdict?: InvalidTokenError): Awaitable<Auth> {
+  introspect(token: string, failure?: unknown): Awaitable<Auth> {
+    const localVerdict = failure instanceof InvalidTokenError ? failure : undefined
     return after(this.#ask(token, 'decide'), (answer): Auth => {
       if (answer.state === 'failed') throw errorWithoutAnswer(answer, localVerdict)
       return this.createAuth(token, acceptedClaims(this.rules.issuer, answer.claims), 'introspection')
@@ -124,7 +125,8 @@ export class TrustedIssuer implements IntrospectableIssuer {
       const { sender } = this.#shared
       checkIntrospectedClaims(claims, this.rules, signed, sender.challenge !== undefined)
       sender.checkConfirmation(claims)
-      if (signed) checkSameConfirmation(claims, signed)
+      // The sender was checked by what the token says.
+      if (signed && claims.cnf !== undefined) checkSameBinding(claims.cnf, signed.cnf)
       this.#checkTimes(claims)
       return { state: 'active', claims }
     })
@@ -134,14 +136,6 @@ export class TrustedIssuer implements IntrospectableIssuer {
     const { clock, clockToleranceSeconds } = this.#shared
     checkTimes(claims, clockToleranceSeconds, clock.now())
   }
-}
-
-/** The sender was checked by what the token says. An answer that binds the token to another key, or to one at all, contradicts it. */
-function checkSameConfirmation(said: JwtClaims, signed: JwtClaims): void {
-  if (said.cnf === undefined) return
-  const [inAnswer, inToken] = [said, signed].map(({ cnf }) => confirmationIn(cnf))
-  if (inAnswer?.jkt !== inToken?.jkt || inAnswer?.x5t !== inToken?.x5t)
-    throw new InvalidTokenError('ERR_CLAIM_INVALID', { claim: 'cnf', reason: 'introspection-contradicts' })
 }
 
 /** Claims that passed the checks, under the configured name of their issuer. Later objects win. */

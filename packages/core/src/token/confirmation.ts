@@ -1,4 +1,5 @@
 import { ownMembers } from '../base/own-members.js'
+import { InvalidTokenError } from '../errors/errors.js'
 
 /** What a token is bound to (`cnf`, RFC 7800). The caller must prove to have all of it. */
 export interface Confirmation {
@@ -32,4 +33,17 @@ export function confirmationIn(cnf: unknown): Confirmation | undefined {
     confirmation[name] = value
   }
   return members.length > 0 ? Object.freeze(confirmation) : undefined
+}
+
+/**
+ * Checks that token and introspection response say the same, where one of them says what the token is bound to: a response must
+ * neither bind it to something else, nor make a Bearer token of it. What a token says counts also where its signature cannot be
+ * checked: the issuer knows it with this claim only.
+ *
+ * @throws {InvalidTokenError} `ERR_CLAIM_INVALID`
+ */
+export function checkSameBinding(one: unknown, other: unknown): void {
+  const [a, b] = [confirmationIn(one), confirmationIn(other)]
+  if (a?.jkt !== b?.jkt || a?.x5t !== b?.x5t)
+    throw new InvalidTokenError('ERR_CLAIM_INVALID', { claim: 'cnf', reason: 'introspection-contradicts' })
 }
