@@ -27,6 +27,6 @@ const store = new MemoryReplayStore(clock)
 await fill(store, Number(proofs))
 const retained = used() - before
 const { entries } = store.health
-elapsed += 70_000
+elapsed += 100_000
 await store.add('next', 65.5)
 console.log(JSON.stringify({ retained, entries, afterwards: store.health.entries, left: used() - before }))

@@ -3,6 +3,8 @@ import { requestedUrl } from './requested-url.js'
 
 /** A segment that is one or two dots, percent-encoded or not (RFC 3986 §6.2.2.3). */
 const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?:\/|$)/i
+/** A path that is in normal form, as far as it has no dot segments. */
+const PLAIN_PATH = /^[\w.~!$&'()*+,;=:@/-]+$/
 /** Characters that need no percent-encoding (RFC 3986 §2.3). */
 const UNRESERVED = /[\w.~-]/
 
@@ -43,16 +45,19 @@ export function normalizedUrl(url: string): string | undefined {
  *   `/a/../b` for a path below `/a`, which a proof for `/b` must not open
  */
 export function namesRequest(url: string, baseUrl: string, request: AuthenticatableRequest): boolean {
+  const path = pathOf(request)
+  if (path === undefined) return false
+  // As nearly all clients write it. Two equal texts have the same normal form.
+  if (PLAIN_PATH.test(path) && url === baseUrl + path) return true
   const named = normalizedUrl(url)
-  const asked = urlBelow(baseUrl, request)
+  const asked = normalizedUrl(baseUrl + path)
   if (named === undefined || asked === undefined) return false
   // A proxy that removes a part of the path hands on that part alone as `/` too.
   return named === asked || (`${named}/` === asked && named === normalizedUrl(baseUrl))
 }
 
-/** In normal form. */
-function urlBelow(baseUrl: string, request: AuthenticatableRequest): string | undefined {
+function pathOf(request: AuthenticatableRequest): string | undefined {
   // Of an absolute URL (RFC 9112 §3.2.2), which web requests have too, only the path counts.
   const [, path] = /^(?:[a-z][a-z\d+.-]*:\/\/[^/?#]*)?(\/[^?#]*)/i.exec(requestedUrl(request) ?? '') ?? []
-  return path === undefined || DOT_SEGMENT.test(path) ? undefined : normalizedUrl(baseUrl + path)
+  return path === undefined || DOT_SEGMENT.test(path) ? undefined : path
 }

@@ -54,13 +54,19 @@ const THUMBPRINT_MEMBERS: Readonly<Record<string, readonly string[]>> = {
   OKP: ['crv', 'kty', 'x'],
 }
 
+/** A key that was read, and its thumbprint. */
+interface ProofKey {
+  readonly key: VerificationKey
+  readonly thumbprint: string
+}
+
 /** Checks proofs of possession (RFC 9449 §4.3). Whether a proof was used before, the replay store knows. */
 export class ProofChecker {
   readonly #rules: ProofRules
   readonly #readPublicKey: ReadPublicKey
   readonly #headers = new KnownHeaders(MAX_KEYS)
   /** The keys of known headers: only of good proofs of bound tokens, so that no stranger can fill them. */
-  readonly #keys = new WeakMap<UnverifiedHeader, VerificationKey>()
+  readonly #keys = new WeakMap<UnverifiedHeader, ProofKey>()
 
   constructor(rules: ProofRules, readPublicKey: ReadPublicKey) {
     this.#rules = rules
@@ -79,11 +85,11 @@ export class ProofChecker {
     const proof = proofOf(request)
     const { unverifiedHeader, unverifiedClaims, signed } = this.#parse(proof)
     const { jti, iat } = this.#checkClaims(unverifiedClaims, request, token, now)
-    return after(this.#keyOf(unverifiedHeader, jkt), (key) =>
-      after(verifySignature(key, signed), (isGood): GoodProof => {
+    return after(this.#keyOf(unverifiedHeader, jkt), (proofKey) =>
+      after(verifySignature(proofKey.key, signed), (isGood): GoodProof => {
         if (!isGood) throw invalid('proof-signature')
         this.#headers.remember(proof, unverifiedHeader)
-        this.#keys.set(unverifiedHeader, key)
+        this.#keys.set(unverifiedHeader, proofKey)
         this.#checkNonce(unverifiedClaims.nonce, now)
         return {
           replayKey: hash('sha256', `${jkt}.${jti}`, 'base64url'),
@@ -123,7 +129,9 @@ export class ProofChecker {
    *
    * The thumbprint comes before the key is read: only the owner of a token can make this process do that.
    */
-  #keyOf(header: UnverifiedHeader, jkt: string): Awaitable<VerificationKey> {
+  #keyOf(header: UnverifiedHeader, jkt: string): Awaitable<ProofKey> {
+    const known = this.#keys.get(header)
+    if (known?.thumbprint === jkt) return known
     const { typ, alg, crit, b64, jwk } = header
     if (typ !== 'dpop+jwt') throw invalid('proof-typ')
     if (!isAlgorithm(alg) || !this.#rules.algorithms.includes(alg)) throw invalid('proof-algorithm')
@@ -133,13 +141,11 @@ export class ProofChecker {
     if (SECRET_MEMBERS.some((name) => jwk[name] !== undefined)) throw invalid('proof-key-secret')
     if (thumbprintOf(jwk) !== jkt)
       throw new InvalidTokenError('ERR_BINDING_MISMATCH', { claim: 'cnf', reason: 'proof-key-other' })
-    const known = this.#keys.get(header)
-    if (known) return known
     const key = algorithmsOf(jwk).includes(alg) ? this.#readPublicKey(jwk) : undefined
     if (key === undefined || typeof key === 'string') throw invalid('proof-key')
     return after(bindKey(key, alg), (bound) => {
       if (!bound) throw invalid('proof-key')
-      return bound
+      return { key: bound, thumbprint: jkt }
     })
   }
 
