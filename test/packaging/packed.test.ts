@@ -17,6 +17,7 @@ import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { markdownFiles, read, snippetsIn } from '../docs/markdown.js'
 import { Consumer, ROOT, sizeOf } from '../support/packed.js'
+import { redisPath } from '../support/redis.js'
 import { RIGHT, wrongPrograms } from './programs.js'
 
 /** What users install is what is tested here: the tarballs, not the source. */
@@ -466,6 +467,18 @@ it('mcp/demo.js prints what its README shows: the way from a URL to a tool, and 
     /```text\n(.*?)```/s.exec(await readFile(join(ROOT, 'examples/mcp/README.md'), 'utf8')) ?? []
   expect([code, output]).toEqual([0, transcript])
 })
+
+it.skipIf(redisPath === undefined)(
+  'fleet/demo.js prints what its README shows: a stolen proof is accepted once',
+  async () => {
+    for (const name of ['server.js', 'demo.js'])
+      await consumer.write(name, await readFile(join(ROOT, 'examples/fleet', name), 'utf8'))
+    const { code, output } = await consumer.run(consumer.path('demo.js'), { PATH: process.env.PATH })
+    const [, transcript] =
+      /```text\n(.*?)```/s.exec(await readFile(join(ROOT, 'examples/fleet/README.md'), 'utf8')) ?? []
+    expect([code, output]).toEqual([0, transcript])
+  },
+)
 
 /** The adapters, what each one needs beside core, and the most lines that it may have. */
 const ADAPTERS: readonly [string, string[], Record<string, string>, number][] = [

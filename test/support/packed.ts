@@ -31,6 +31,7 @@ const DEPENDENCIES = {
   '@modelcontextprotocol/sdk': 'test',
   '@modelcontextprotocol/server': 'test',
   'prom-client': 'test',
+  redis: 'test',
   '@types/node': 'test',
 }
 
