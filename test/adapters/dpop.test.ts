@@ -185,6 +185,50 @@ describe.each(harnesses)('proofs on %s', (name, harness) => {
   const prove = ({ url, ...options }: Partial<ProofOptions> = {}) =>
     key.prove({ token: tokens.bound, url: url ?? `${AUDIENCE}/me`, ...options })
 
+  it('O1 to O4, attack 50: each check of §4.3 by its number, refused with its code', async () => {
+    const { ask } = await start()
+    const good = prove()
+    const [header = '', payload = '', signature = ''] = good.split('.')
+    const [, foreignPayload = ''] = prove({ claims: { jti: 'another' } }).split('.')
+    const bad: [check: string, proof: string][] = [
+      ['1: empty', ''],
+      ['1: two in one header', `${prove()}, ${prove()}`],
+      ['2: no JWS', 'proof'],
+      ['2: two parts', `${header}.${payload}`],
+      ['3: no jti', prove({ claims: { jti: undefined } })],
+      ['3: a jti of 257 characters', prove({ claims: { jti: 'x'.repeat(257) } })],
+      ['3: no htm', prove({ claims: { htm: undefined } })],
+      ['3: no htu', prove({ claims: { htu: undefined } })],
+      ['3: no iat', prove({ claims: { iat: undefined } })],
+      ['4: typ', prove({ header: { typ: 'JWT' } })],
+      ['5: none', prove({ header: { alg: 'none' } })],
+      ['5: HMAC', prove({ header: { alg: 'HS256' } })],
+      ['5: not allowed here', prove({ header: { alg: 'ES512' } })],
+      ['6: another payload', `${header}.${foreignPayload}.${signature}`],
+      ['6: another signature', `${header}.${payload}.${'A'.repeat(86)}`],
+      ['7: a private key', prove({ header: { jwk: key.privateJwk } })],
+      ['7: no key', prove({ header: { jwk: undefined } })],
+      ['8: another method', prove({ method: 'POST' })],
+      ['8: another case', prove({ method: 'get' })],
+      ['9: another host', prove({ url: 'https://other.example.com/me' })],
+      ['9: another port', prove({ url: `${AUDIENCE}:8443/me` })],
+      ['9: http', prove({ url: 'http://api.example.com/me' })],
+      ['9: a slash at the end', prove({ url: `${AUDIENCE}/me/` })],
+      ['9: another case', prove({ url: `${AUDIENCE}/ME` })],
+      ['9: dot segments', prove({ url: `${AUDIENCE}/x/%2e%2e/me/..` })],
+      ['11: too old', prove({ claims: { iat: NOW - 61 } })],
+      ['11: from the future', prove({ claims: { iat: NOW + 61 } })],
+      ['12a: no ath', prove({ claims: { ath: undefined } })],
+      ['12a: of another token', prove({ token: tokens.other })],
+    ]
+    for (const [check, proof] of bad)
+      expect([check, await ask('/me', linesOf(tokens.bound, proof))]).toEqual([check, proofInvalid])
+    const foreign = new DpopKey().prove({ token: tokens.bound, url: `${AUDIENCE}/me` })
+    expect(await ask('/me', linesOf(tokens.bound, foreign)), '12b').toMatchObject({ status: 401 })
+    // The positive control: what all of these were made from.
+    expect(await ask('/me', linesOf(tokens.bound, good))).toEqual(me())
+  })
+
   describe.each(['global', 'route'] as const)('placement: %s', (placement) => {
     it('§7.1: a good proof is accepted, and getAuth() has the confirmation', async () => {
       const { ask } = await start({}, { placement })

@@ -5,6 +5,7 @@ import { json } from 'node:stream/consumers'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type Certificate, createCertificate } from '../support/certificates.js'
+import { serve } from '../support/http.js'
 import { AUDIENCE } from '../support/outcome.js'
 import { harnesses } from './contract/all.js'
 
@@ -63,5 +64,34 @@ describe.each(ofNode)('%s', (_, harness) => {
     expect(await ask(port, client)).toEqual([200, { x5t: client.x5t }])
     expect(await ask(port, other)).toMatchObject([401, { code: 'ERR_BINDING_MISMATCH' }])
     expect(await ask(port)).toMatchObject([401, { code: 'ERR_CERTIFICATE_MISSING' }])
+  })
+
+  it('T2, attack 53: Client-Cert counts from the named proxy only', async () => {
+    const header = `Client-Cert: :${client.der.toString('base64')}:`
+    const statusOf = async (from: string, ...lines: string[]) => {
+      const listener = await harness.build({
+        options: { audience: AUDIENCE, fetch: issuer.fetch, mtls: { header: 'client-cert', from: [from] } },
+        routes: [{ path: '/me', handle: ({ getAuth }) => getAuth().confirmation }],
+        optional: false,
+        errors: 'respond',
+        headers: {},
+        placement: 'global',
+      })
+      const { client: connection } = await serve(listener)
+      const { status, body } = await connection.request('GET', '/me', [
+        `Authorization: Bearer ${token}`,
+        ...lines,
+      ])
+      return [status, JSON.parse(body).code]
+    }
+    expect(await statusOf('127.0.0.0/8', header)).toEqual([200, undefined])
+    for (const [from, ...lines] of [
+      ['10.0.0.0/8', header],
+      ['10.0.0.0/8', header, 'X-Forwarded-For: 10.0.0.1'],
+      ['127.0.0.0/8', header, header],
+      ['127.0.0.0/8', `Client-Cert: ${client.der.toString('base64')}`],
+      ['127.0.0.0/8'],
+    ] as const)
+      expect(await statusOf(from, ...lines)).toEqual([401, 'ERR_CERTIFICATE_MISSING'])
   })
 })

@@ -7,6 +7,7 @@ export interface ProofOptions {
   readonly token: string
   readonly nonce?: string | undefined
   readonly claims?: Readonly<Record<string, unknown>>
+  readonly header?: Readonly<Record<string, unknown>>
 }
 
 /** The key of a client, P-256. Written without the code under test and without `jose`. */
@@ -15,6 +16,10 @@ export class DpopKey {
   readonly #jwk: { readonly crv: string; readonly kty: string; readonly x: string; readonly y: string }
   /** RFC 7638 */
   readonly jkt: string
+  /** What a client must never send. */
+  get privateJwk(): object {
+    return { ...this.#privateKey.export({ format: 'jwk' }) }
+  }
 
   constructor() {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -25,8 +30,8 @@ export class DpopKey {
   }
 
   /** A proof of RFC 9449 §4.2, made now. */
-  prove({ method = 'GET', url, token, nonce, claims }: ProofOptions): string {
-    const header = { typ: 'dpop+jwt', alg: 'ES256', jwk: this.#jwk }
+  prove({ method = 'GET', url, token, nonce, claims, header: changes }: ProofOptions): string {
+    const header = { typ: 'dpop+jwt', alg: 'ES256', jwk: this.#jwk, ...changes }
     const payload = {
       jti: randomUUID(),
       htm: method,
