@@ -6,6 +6,7 @@ export const SECTIONS: Readonly<Record<string, () => Promise<(plan: Plan) => Pro
   repeated: async () => (await import('./sections/repeated.js')).measureRepeated,
   'first-check': async () => (await import('./sections/first-check.js')).measureFirstCheck,
   'in-flight': async () => (await import('./sections/in-flight.js')).measureInFlight,
+  proofs: async () => (await import('./sections/proofs.js')).measureProofs,
   refusals: async () => (await import('./sections/refusals.js')).measureRefusals,
   servers: async () => (await import('./sections/servers.js')).measureServers,
   mcp: async () => (await import('./sections/mcp.js')).measureMcp,

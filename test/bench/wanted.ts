@@ -41,6 +41,7 @@ const WANTED: readonly Wanted[] = [
     what: 'for comparison: a look-up by the end of the token, awaited / fast-jwt with cache',
   },
   { name: 'repeated/1,000 tokens in turn', what: 'the same, 1,000 tokens in turn', atMost: 0.5 },
+  { name: 'proofs', what: 'a request with a DPoP proof, token cached / `crypto.verify`, ES256', atMost: 1.6 },
   { name: 'refusals/expired', what: 'refusal / `crypto.verify`, RS256: expired', atMost: 0.36 },
   { name: 'refusals/malformed', what: 'the same, malformed', atMost: 0.27 },
   { name: 'refusals/bad signature', what: 'the same, bad signature', atMost: 1.6 },
