@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto'
-import { createMockIssuer } from '@telnyx-auth/mock-issuer'
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { generateKeyPairSync } from 'node:crypto'
+import { createDpopProof, createMockIssuer } from '@telnyx-auth/mock-issuer'
 import { afterAll } from 'vitest'
 
 export const AUDIENCE = 'https://api.example.com'
@@ -24,23 +23,15 @@ interface BoundRequest {
 
 /** The mock issuer listens until the tests of the `describe` block are over. */
 export async function createHolder(): Promise<Holder> {
-  const { publicKey, privateKey } = await generateKeyPair('ES256')
-  const jwk = await exportJWK(publicKey)
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const server = await createMockIssuer({ algorithm: 'ES256', audience: AUDIENCE })
   closers.push(() => server.close())
   const issuer = await server.listen()
-  const token = await server.issueToken({ claims: { cnf: { jkt: await calculateJwkThumbprint(jwk) } } })
-  const ath = Buffer.from(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(token))).toString(
-    'base64url',
-  )
+  const token = await server.issueToken({ dpopKey: privateKey })
   return {
     issuer,
     token,
-    prove: () =>
-      new SignJWT({ htm: 'GET', htu: `${AUDIENCE}${PATH}`, jti: randomUUID(), ath })
-        .setProtectedHeader({ typ: 'dpop+jwt', alg: 'ES256', jwk })
-        .setIssuedAt()
-        .sign(privateKey),
+    prove: () => createDpopProof({ key: privateKey, method: 'GET', url: `${AUDIENCE}${PATH}`, token }),
     request: (proof) => ({
       method: 'GET',
       url: PATH,
