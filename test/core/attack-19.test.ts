@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { createVerifier, type SharedIntrospectionCache } from '@telnyx-auth/core'
+import { createVerifier, InvalidTokenError, type SharedIntrospectionCache } from '@telnyx-auth/core'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { createReplayStore } from '@telnyx-auth/redis'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
@@ -107,6 +107,23 @@ describe('mtls with a function', () => {
     expect(unhandled).not.toHaveBeenCalled()
     expect(code).toBe('ERR_CONFIGURATION')
   })
+})
+
+it('mtls with a function that throws the same error again: each request gets its own', async () => {
+  const token = await issuer.issueToken({ claims: { cnf: { 'x5t#S256': 'A'.repeat(43) } } })
+  const same = new InvalidTokenError('ERR_CERTIFICATE_MISSING')
+  const mtls = () => {
+    throw same
+  }
+  const verifier = createVerifier({ audience: AUDIENCE, fetch: issuer.fetch, mtls })
+  const ask = (scope: string) =>
+    verifier
+      .authenticate({ headers: { authorization: `Bearer ${token}` } }, { scopes: [scope] })
+      .catch((error: unknown) => error)
+  const [one, two] = await Promise.all([ask('one'), ask('two')])
+  expect(one).not.toBe(same)
+  expect(one).not.toBe(two)
+  expect(one).toBeInstanceOf(InvalidTokenError)
 })
 
 describe('mtls with a header', () => {

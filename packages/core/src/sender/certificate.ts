@@ -1,6 +1,7 @@
 import { hash, X509Certificate } from 'node:crypto'
 import type { BlockList } from 'node:net'
 import { isPollution } from '../base/own-members.js'
+import { copyOf } from '../errors/challenge-context.js'
 import { checkNames, isPlainObject, wrongKind } from '../errors/check-options.js'
 import { ConfigurationError, InvalidTokenError } from '../errors/errors.js'
 import { type AuthenticatableRequest, headerValues } from '../request/authorization-header.js'
@@ -8,7 +9,7 @@ import { type AuthenticatableRequest, headerValues } from '../request/authorizat
 /**
  * Where the certificate of a client is (RFC 8705): `'tls'`, that of the connection, for servers that end TLS themselves with
  * `requestCert`; the header `Client-Cert` (RFC 9440) of a proxy that ends TLS, accepted from the named addresses or ranges only; or
- * a function that returns it, as DER or PEM. `'off'`: tokens that are bound to a certificate are refused.
+ * a function, not async, that returns it, as DER (bytes) or PEM (a string). `'off'`: tokens that are bound to a certificate are refused.
  *
  * @example
  * createVerifier({ audience: 'https://api.example.com', mtls: { header: 'client-cert', from: ['10.0.0.0/8'] } })
@@ -54,7 +55,13 @@ function isSource(option: unknown): option is CertificateSource {
 
 /** Any result but bytes, a string or `undefined` is a mistake in the program, and no client without a certificate. */
 function callSource(source: CertificateSource, request: AuthenticatableRequest): unknown {
-  const certificate = source(request)
+  let certificate: unknown
+  try {
+    certificate = source(request)
+  } catch (error) {
+    // The function may throw the same error for every request; each request gets a copy.
+    throw copyOf(error)
+  }
   if (
     certificate === undefined ||
     certificate === null ||
