@@ -69,6 +69,8 @@ class FallbackReplayStore implements ReplayStore {
   readonly #shared: ReplayStore
   readonly #memory: ReplayStore
   readonly #warned = new Set<string>()
+  /** Until when some proofs may be good that the shared store alone remembers, because the memory was full. */
+  #incompleteUntil = 0
 
   constructor(shared: ReplayStore, memory: ReplayStore) {
     this.#shared = shared
@@ -79,11 +81,14 @@ class FallbackReplayStore implements ReplayStore {
     // Always, not only in an outage: a proof that was accepted before it must not be accepted again in it, nor after it.
     const isNewHere = await this.#memory.add(key, expiresInSeconds).catch(() => undefined)
     if (isNewHere === false) return false
+    if (isNewHere === undefined)
+      this.#incompleteUntil = Math.max(this.#incompleteUntil, performance.now() + expiresInSeconds * 1000)
     try {
       return await this.#shared.add(key, expiresInSeconds)
     } catch (error) {
-      // `undefined`: the memory is full.
-      if (isNewHere === undefined || !(error instanceof StoreUnavailableError)) throw error
+      // The memory is full, or was.
+      const isIncomplete = !(performance.now() >= this.#incompleteUntil)
+      if (isIncomplete || !(error instanceof StoreUnavailableError)) throw error
       this.#warn(error.message)
       return true
     }

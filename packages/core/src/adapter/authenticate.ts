@@ -76,7 +76,9 @@ export function becomeRefused(
 /** A token whose binding to a key another authenticator has checked for this request. */
 function provenTokenOf(before: AuthState | undefined): string | undefined {
   const state = settledState(before)
-  return state?.kind === 'authenticated' && state.auth.confirmation ? state.auth.token : undefined
+  return state?.kind === 'authenticated' && state.auth.confirmation?.jkt !== undefined
+    ? state.auth.token
+    : undefined
 }
 
 function satisfiedPolicies(before: AuthState | undefined): readonly CompiledPolicy[] {

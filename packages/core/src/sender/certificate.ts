@@ -1,6 +1,7 @@
 import { hash, X509Certificate } from 'node:crypto'
 import type { BlockList } from 'node:net'
 import { isPollution } from '../base/own-members.js'
+import { copyOf } from '../errors/challenge-context.js'
 import { checkNames, isPlainObject, wrongKind } from '../errors/check-options.js'
 import { ConfigurationError, InvalidTokenError } from '../errors/errors.js'
 import { type AuthenticatableRequest, headerValues } from '../request/authorization-header.js'
@@ -8,7 +9,7 @@ import { type AuthenticatableRequest, headerValues } from '../request/authorizat
 /**
  * Where the certificate of a client is (RFC 8705): `'tls'`, that of the connection, for servers that end TLS themselves with
  * `requestCert`; the header `Client-Cert` (RFC 9440) of a proxy that ends TLS, accepted from the named addresses or ranges only; or
- * a function that returns it, as DER or PEM. `'off'`: tokens that are bound to a certificate are refused.
+ * a function, not async, that returns it, as DER (bytes) or PEM (a string). `'off'`: tokens that are bound to a certificate are refused.
  *
  * @example
  * createVerifier({ audience: 'https://api.example.com', mtls: { header: 'client-cert', from: ['10.0.0.0/8'] } })
@@ -38,7 +39,7 @@ const BYTE_SEQUENCE = /^:([A-Za-z0-9+/]{1,16384}={0,2}):$/
 export function checkMtls(option: unknown): CertificateSource | undefined {
   if (option === undefined || option === 'off') return undefined
   if (option === 'tls') return certificateOfConnection
-  if (isSource(option)) return option
+  if (isSource(option)) return (request) => callSource(option, request)
   if (!isPlainObject(option))
     throw wrongKind('mtls', '"off", "tls", a function, or an object with "header" and "from"', option)
   const { header, from } = checkNames(option, ['header', 'from'], 'member of "mtls"')
@@ -50,6 +51,29 @@ export function checkMtls(option: unknown): CertificateSource | undefined {
 
 function isSource(option: unknown): option is CertificateSource {
   return typeof option === 'function'
+}
+
+/** Any result but bytes, a string or `undefined` is a mistake in the program, and no client without a certificate. */
+function callSource(source: CertificateSource, request: AuthenticatableRequest): unknown {
+  let certificate: unknown
+  try {
+    certificate = source(request)
+  } catch (error) {
+    // The function may throw the same error for every request; each request gets a copy.
+    throw copyOf(error)
+  }
+  if (
+    certificate === undefined ||
+    certificate === null ||
+    typeof certificate === 'string' ||
+    certificate instanceof Uint8Array
+  )
+    return certificate
+  // A promise may be rejected, and an unhandled rejection would end the process.
+  Promise.resolve(certificate).catch(() => undefined)
+  throw new ConfigurationError(
+    'The function of the option "mtls" must return DER or PEM, or undefined where a request has no certificate; it cannot be async',
+  )
 }
 
 /**
@@ -123,13 +147,18 @@ function addressList(from: unknown): { has(address: string): boolean } {
     throw new ConfigurationError(
       'The member "from" of the option "mtls" must be an array with the addresses of your proxies, such as "10.0.0.5" or "10.0.0.0/8"',
     )
-  for (const entry of from) addTo(list, entry, isIP)
+  for (const entry of from) addTo(list, entry, net)
   return {
     has: (address) => isIP(address) !== 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'),
   }
 }
 
-function addTo(list: BlockList, entry: unknown, isIP: (address: string) => number): void {
+function hasMappedAddresses(list: BlockList, address: string, bits: number): boolean {
+  list.addSubnet(address, bits, 'ipv6')
+  return list.check('::ffff:0.0.0.0', 'ipv6')
+}
+
+function addTo(list: BlockList, entry: unknown, { BlockList, isIP }: typeof import('node:net')): void {
   const [address = '', prefix, ...others] = typeof entry === 'string' ? entry.split('/') : []
   const version = isIP(address)
   const bits = Number(prefix ?? (version === 6 ? 128 : 32))
@@ -138,8 +167,12 @@ function addTo(list: BlockList, entry: unknown, isIP: (address: string) => numbe
     others.length === 0 &&
     /^\d{1,3}$/.test(prefix ?? '0') &&
     bits <= (version === 6 ? 128 : 32)
-  // A range of everything would trust every caller.
-  if (!isRange || bits === 0)
+  // A range of everything would trust every caller. So would one that has all IPv4 addresses as `::ffff:0:0/96`, such as `::1/64`.
+  if (
+    !isRange ||
+    bits === 0 ||
+    (version === 6 && bits <= 96 && hasMappedAddresses(new BlockList(), address, bits))
+  )
     throw new ConfigurationError(
       'Each entry of "from" of the option "mtls" must be an IP address, or a range such as "10.0.0.0/8"',
     )

@@ -7,6 +7,7 @@ import {
   STANDARD_NAMES,
   type TokenRules,
 } from './claims.js'
+import { confirmationIn } from './confirmation.js'
 import { mediaType, nameOf } from './header.js'
 
 /**
@@ -70,6 +71,18 @@ export function checkIntrospectedClaims(
         reason: 'introspection-contradicts',
       })
   }
+}
+
+/**
+ * Checks that a response that calls a token one of DPoP does so of a token that is bound to a key (RFC 9449 §6.2): a token that is
+ * bound to a certificate alone would need no proof.
+ *
+ * @throws {InvalidTokenError} `ERR_TOKEN_BOUND`
+ */
+export function checkKeyOfDpop(claims: JwtClaims, signed: JwtClaims | undefined): void {
+  const claim = KIND_MEMBERS.find((name) => nameOf(claims[name]) === 'dpop')
+  if (claim !== undefined && confirmationIn(claims.cnf ?? signed?.cnf)?.jkt === undefined)
+    throw new InvalidTokenError('ERR_TOKEN_BOUND', { claim, reason: 'bound' })
 }
 
 /** RFC 7662 §2.1: the issuer may ignore the type hint, and so may answer about a token of any kind. */

@@ -47,6 +47,8 @@ export class IntrospectionClient {
   readonly #lanes: Readonly<Record<LaneName, IntrospectionLane>>
   readonly #cache: IntrospectionCache
   readonly #shared: SealedCache | undefined
+  /** How many tokens wait for the shared cache. */
+  readonly #waiting: Record<LaneName, number> = { confirm: 0, decide: 0 }
   /** The last two tokens with a proper response, the newest first. */
   #answered: readonly { readonly digest: string; readonly at: number }[] = []
 
@@ -73,7 +75,8 @@ export class IntrospectionClient {
     const digest = tokenDigest(token)
     const cached = this.#cache.get(digest)
     if (cached) return activeOrThrow(cached)
-    return this.#shared
+    // A store that is slow, or a flood of made-up tokens, must not pile up any number of requests.
+    return this.#shared && this.#waiting[laneName] < this.#options.maxInFlight
       ? this.#claimsOfShared(this.#shared, token, digest, laneName)
       : this.#ask(token, digest, laneName)
   }
@@ -85,9 +88,12 @@ export class IntrospectionClient {
     digest: string,
     laneName: LaneName,
   ): Promise<IntrospectionResult> {
+    this.#waiting[laneName]++
     const found = await Deadline.within(this.#limits.timeoutMs, (deadline) =>
       Promise.race([shared.get(token), deadline.over.then(() => undefined)]),
-    )
+    ).finally(() => {
+      this.#waiting[laneName]--
+    })
     if (!found) return this.#ask(token, digest, laneName)
     // It was parsed before it was sealed.
     const response = parseIntrospectionResponse({ body: found.body, durationMs: 0 }, this.#metadata.issuer)

@@ -35,6 +35,8 @@ const IV_BYTES = 12
 const TAG_BYTES = 16
 /** The time at which the response came, as a double: seconds since the epoch. */
 const TIME_BYTES = 8
+/** How far another machine's clock may be ahead. Its answers would last longer by as much. */
+const MAX_AHEAD_MS = 5_000
 
 /** Seals responses, for one issuer and one client of it. */
 export class SealedCache {
@@ -102,9 +104,10 @@ export class SealedCache {
     decipher.setAAD(Buffer.from(`${this.#context} ${name}`))
     decipher.setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES))
     const opened = Buffer.concat([decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES)), decipher.final()])
-    // A machine whose clock is ahead must not make the answer last longer.
-    const ageMs = Math.max(0, (this.#clock.now() - opened.readDoubleBE()) * 1000)
-    return { body: opened.subarray(TIME_BYTES), ageMs }
+    const ageMs = (this.#clock.now() - opened.readDoubleBE()) * 1000
+    // Negated, so that a broken clock refuses.
+    if (!(ageMs >= -MAX_AHEAD_MS)) return undefined
+    return { body: opened.subarray(TIME_BYTES), ageMs: Math.max(0, ageMs) }
   }
 }
 
