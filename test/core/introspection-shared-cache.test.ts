@@ -176,6 +176,13 @@ describe('I4: introspection responses of a fleet', () => {
 })
 
 describe('C: introspection.cache', () => {
+  it('A: an issuer with a long identifier', () => {
+    const options = { issuer: `https://issuer.example/${'x'.repeat(2000)}`, audience: AUDIENCE }
+    expect(() =>
+      createVerifier({ ...options, introspection: { ...SECRET, cache: new Store() } }),
+    ).not.toThrow()
+  })
+
   it.each<[string, object]>([
     ['no object', { ...SECRET, cache: 'redis' }],
     ['no methods', { ...SECRET, cache: {} }],

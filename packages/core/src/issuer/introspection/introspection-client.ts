@@ -94,14 +94,22 @@ export class IntrospectionClient {
     ).finally(() => {
       this.#waiting[laneName]--
     })
-    if (!found) return this.#ask(token, digest, laneName)
-    // It was parsed before it was sealed.
-    const response = parseIntrospectionResponse({ body: found.body, durationMs: 0 }, this.#metadata.issuer)
+    const response = found && this.#parseShared(found.body)
+    if (!response) return this.#ask(token, digest, laneName)
     const lifetimeMs = this.#cache.lifetimeMs(response) - found.ageMs
     // Past its lifetime here: this machine may keep answers for a shorter time, or the store for a longer one.
     if (!(lifetimeMs > 0)) return this.#ask(token, digest, laneName)
     this.#cache.set(digest, response, found.body.length, laneName === 'confirm', lifetimeMs)
     return activeOrThrow(response)
+  }
+
+  /** Another version of this library may have shared what this one does not read. */
+  #parseShared(body: Uint8Array): IntrospectionResponse | undefined {
+    try {
+      return parseIntrospectionResponse({ body, durationMs: 0 }, this.#metadata.issuer)
+    } catch {
+      return undefined
+    }
   }
 
   #ask(token: string, digest: string, laneName: LaneName): Awaitable<IntrospectionResult> {

@@ -1,11 +1,11 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, hash, hkdfSync, randomBytes } from 'node:crypto'
 import type { Clock } from '../../base/clock.js'
 import { wrongKind } from '../../errors/check-options.js'
 
 /**
  * A cache of introspection responses that several machines share, so that one of them asks the issuer, and all know the answer.
  * It gets neither tokens nor claims: a key is a keyed digest of the token, and a value is encrypted and authenticated with a key that
- * needs the token and the client secret. A reader of the store learns nothing, and a writer cannot make a token active.
+ * needs the token and the client secret. A reader of the store learns neither, and a writer cannot make a token active.
  *
  * @example
  * const cache: SharedIntrospectionCache = createIntrospectionCache({ client }) // of @telnyx-auth/redis
@@ -51,7 +51,8 @@ export class SealedCache {
     this.#store = store
     this.#clock = clock
     this.#secret = secret
-    this.#context = `telnyx-auth introspection 1 ${issuer}`
+    // A digest: HKDF takes at most 1,024 bytes here, and an identifier may be longer.
+    this.#context = `telnyx-auth introspection 1 ${hash('sha256', issuer, 'base64url')}`
     this.#keyOfNames = derive(secret, '', `${this.#context} name`)
   }
 
