@@ -95,3 +95,42 @@ describe.each(ofNode)('%s', (_, harness) => {
       expect(await statusOf(from, ...lines)).toEqual([401, 'ERR_CERTIFICATE_MISSING'])
   })
 })
+
+describe.each(harnesses)('%s', (_, harness) => {
+  it('T1: a certificate that a function returns must be that of the token', async () => {
+    let presented: Buffer | undefined
+    const listener = await harness.build({
+      options: { audience: AUDIENCE, fetch: issuer.fetch, mtls: () => presented },
+      routes: [{ path: '/me', handle: ({ getAuth }) => getAuth().confirmation }],
+      optional: false,
+      errors: 'respond',
+      headers: {},
+      placement: 'global',
+    })
+    const { client: connection } = await serve(listener)
+    const answer = async (certificate: Buffer | undefined) => {
+      presented = certificate
+      const { status, body, headers } = await connection.request('GET', '/me', [
+        `Authorization: Bearer ${token}`,
+      ])
+      return [status, JSON.parse(body), headers.get('www-authenticate')]
+    }
+    const refusal = (code: string, description: string) => [
+      401,
+      { error: 'invalid_token', error_description: description, code },
+      [
+        `Bearer realm="api", error="invalid_token", error_description="${description}", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"`,
+      ],
+    ]
+    expect(await answer(client.der)).toEqual([200, { x5t: client.x5t }, undefined])
+    expect(await answer(other.der)).toEqual(
+      refusal('ERR_BINDING_MISMATCH', 'The access token is bound to another key or certificate'),
+    )
+    expect(await answer(undefined)).toEqual(
+      refusal(
+        'ERR_CERTIFICATE_MISSING',
+        'The access token is bound to a certificate, and the client has presented none',
+      ),
+    )
+  })
+})

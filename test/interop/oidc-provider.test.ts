@@ -12,6 +12,7 @@ import {
   randomDPoPKeyPair,
 } from 'openid-client'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { createCertificate } from '../support/certificates.js'
 import { serve } from '../support/http.js'
 import { basicCredentials, postForm, readObject, textOf } from '../support/oauth-requests.js'
 import { codeOf } from '../support/outcome.js'
@@ -19,6 +20,7 @@ import {
   ALGORITHMS,
   apiOf,
   CLIENT,
+  CLIENT_WITH_CERTIFICATE,
   CREDENTIALS,
   OPAQUE,
   startProvider,
@@ -512,5 +514,34 @@ describe('tokens that are bound to a key (RFC 9449)', () => {
     const { access_token: unbound } = await token(resource, false)
     const refused = await fetch(url, { headers: { authorization: `DPoP ${unbound}` } })
     expect([refused.status, await readObject(refused)]).toMatchObject([401, { code: 'ERR_TOKEN_NOT_BOUND' }])
+  })
+})
+
+describe('tokens that are bound to a certificate (RFC 8705)', () => {
+  it.each([
+    ['a JWT', API],
+    ['an opaque token', OPAQUE],
+  ])('T1: %s is accepted with its certificate, and with no other', async (_, resource) => {
+    const [client, other] = [createCertificate('client'), createCertificate('other')]
+    const { issuer, certificateToken } = await startProvider()
+    const token = await certificateToken(resource, client.der)
+    let presented: Buffer | undefined
+    const verifier = createVerifier({
+      issuer,
+      audience: [API, OPAQUE],
+      mtls: () => presented,
+      introspection: { when: 'opaque', ...CREDENTIALS },
+      ...STRICT,
+    })
+    const request = { headers: { authorization: `Bearer ${token}` } }
+    presented = client.der
+    await expect(verifier.authenticate(request)).resolves.toMatchObject({
+      clientId: CLIENT_WITH_CERTIFICATE,
+      confirmation: { x5t: client.x5t },
+    })
+    presented = other.der
+    expect(await codeOf(verifier.authenticate(request))).toBe('ERR_BINDING_MISMATCH')
+    presented = undefined
+    expect(await codeOf(verifier.authenticate(request))).toBe('ERR_CERTIFICATE_MISSING')
   })
 })

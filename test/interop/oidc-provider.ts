@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, randomBytes, X509Certificate } from 'node:crypto'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import type { Configuration, Provider as OidcProvider, ResourceServer } from 'oidc-provider'
@@ -18,6 +18,8 @@ const { Provider, errors } = await silently(() => import('oidc-provider'))
 
 /** The client that gets the tokens. */
 export const CLIENT = 'app'
+/** A client whose tokens are bound to its certificate. */
+export const CLIENT_WITH_CERTIFICATE = 'app-with-certificate'
 /** Who signs in. */
 export const USER = 'user-1'
 export const TTL_SECONDS = 600
@@ -26,6 +28,8 @@ export const OPAQUE = 'https://opaque.example.com'
 /** What needs its form encoding to get through (RFC 6749 §2.3.1). */
 const SECRET = 'a secret: 100% +&= safe'
 const REDIRECT = 'https://app.example.com/callback'
+
+const CERTIFICATE_HEADER = 'x-client-certificate'
 
 /** As whom an API introspects. */
 export const CREDENTIALS = { clientId: 'api:1', clientSecret: SECRET } as const
@@ -62,6 +66,8 @@ export interface RunningProvider {
   authorizations(path: string): readonly (string | undefined)[]
   /** An access token that a client gets for itself (RFC 6749 §4.4) to use an API with (RFC 8707). */
   clientToken(resource: string, scope?: string): Promise<string>
+  /** An access token that is bound to the certificate of the client (RFC 8705 §3). */
+  certificateToken(resource: string, certificate: Buffer): Promise<string>
   /** What a client gets once a user has signed in and consented (RFC 6749 §4.1, with PKCE). */
   signIn(resource: string, scope?: string): Promise<TokenResponse>
   /** RFC 7009 */
@@ -87,8 +93,8 @@ export async function startProvider(): Promise<RunningProvider> {
 
   const of = (path: string) => requests.filter((request) => request.path === path)
   const credentials = { authorization: basicCredentials(CLIENT, SECRET) }
-  const requestTokens = async (fields: Readonly<Record<string, string>>) => {
-    const response = await postForm(fetch, `${issuer}/token`, fields, credentials)
+  const requestTokens = async (fields: Readonly<Record<string, string>>, headers: object = credentials) => {
+    const response = await postForm(fetch, `${issuer}/token`, fields, { ...headers })
     const body = await readObject(response)
     if (response.status !== 200) throw new Error(`No token: ${JSON.stringify(body)}`)
     return body
@@ -99,6 +105,14 @@ export async function startProvider(): Promise<RunningProvider> {
     authorizations: (path) => of(path).map(({ authorization }) => authorization),
     clientToken: async (resource, scope = 'read write') =>
       textOf(await requestTokens({ grant_type: 'client_credentials', resource, scope }), 'access_token'),
+    certificateToken: async (resource, certificate) => {
+      const fields = { grant_type: 'client_credentials', resource, scope: 'read' }
+      const headers = {
+        authorization: basicCredentials(CLIENT_WITH_CERTIFICATE, SECRET),
+        [CERTIFICATE_HEADER]: certificate.toString('base64'),
+      }
+      return textOf(await requestTokens(fields, headers), 'access_token')
+    },
     signIn: async (resource, scope = 'openid read write') => {
       const verifier = randomBytes(32).toString('base64url')
       const code = await authorize(issuer, {
@@ -151,6 +165,14 @@ function configure(keys: readonly JWK[]): Configuration {
         redirect_uris: [REDIRECT],
       },
       {
+        client_id: CLIENT_WITH_CERTIFICATE,
+        client_secret: SECRET,
+        grant_types: ['client_credentials'],
+        response_types: [],
+        redirect_uris: [],
+        tls_client_certificate_bound_access_tokens: true,
+      },
+      {
         client_id: CREDENTIALS.clientId,
         client_secret: CREDENTIALS.clientSecret,
         grant_types: [],
@@ -163,6 +185,12 @@ function configure(keys: readonly JWK[]): Configuration {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       introspection: { enabled: true, allowedPolicy: () => true },
+      mTLS: {
+        enabled: true,
+        certificateBoundAccessTokens: true,
+        // As a proxy that ends TLS would hand it on.
+        getCertificate: (ctx) => new X509Certificate(Buffer.from(ctx.get(CERTIFICATE_HEADER), 'base64')),
+      },
       revocation: { enabled: true, allowedPolicy: (_, client, token) => client.clientId === token.clientId },
       resourceIndicators: {
         enabled: true,
