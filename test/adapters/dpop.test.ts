@@ -386,7 +386,7 @@ describe.each(harnesses)('proofs on %s', (name, harness) => {
     })
   })
 
-  it('two header lines on a raw connection are two proofs, whatever their case', async () => {
+  it('two header lines on a raw connection are two proofs, in any case', async () => {
     const { port } = await start()
     const [first, second] = [prove(), prove()]
     const socket = connect(port, '127.0.0.1')

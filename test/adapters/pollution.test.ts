@@ -208,7 +208,7 @@ interface Api {
   readonly sent: Requests
   readonly expected: Decisions
   readonly client: HttpClient
-  /** Builds it anew. */
+  /** Builds it again. */
   rebuild(): Promise<HttpClient>
   close(): Promise<void>
 }

@@ -31,7 +31,7 @@ const makeAuthenticator = (options: AdapterOptions = {}) =>
 const good = () => requestWith(bound, proofFor(client, bound))
 const challengeIn = (answer: Answer | undefined) => answer?.headers['WWW-Authenticate']
 
-describe('a proof is used once for one request, whatever runs for it', () => {
+describe('a proof is used once for one request, also where several authenticators run for it', () => {
   it('A: two authenticators of one verifier, then guards', async () => {
     const [first, second] = [makeAuthenticator(), makeAuthenticator()]
     const key = {}

@@ -101,7 +101,7 @@ describe('O3: a nonce is demanded', () => {
 
   it('A: without the option, a nonce in a proof is ignored, and none is handed out', async () => {
     const verifier = makeDpopVerifier(issuer)
-    const proof = proofFor(client, token, { claims: { nonce: 'of somebody else' } })
+    const proof = proofFor(client, token, { claims: { nonce: 'of another API' } })
     expect((await verifier.authenticate(requestWith(token, proof))).subject).toBe('user-1')
     const error = await rejectionOf(verifier.authenticate(requestWith(token, proof)))
     expect(toResponse(error).headers['DPoP-Nonce']).toBeUndefined()

@@ -448,7 +448,7 @@ describe('BoundedCache', () => {
     const cache = new BoundedCache<object>(100, 1e6)
     for (let n = 0; n < 101; n++) cache.set(`${n}`, {}, 1, 1000)
     const replaced: WeakRef<object>[] = []
-    // As tokens are that reach their age and are verified anew: one ends, one comes, and none is too many.
+    // As tokens are that reach their age and are verified again: one ends, one comes, and none is too many.
     for (let round = 0; round < 50; round++)
       for (let n = 1; n < 101; n++) {
         const value = {}
@@ -758,7 +758,7 @@ describe('CachedDocument', () => {
     expect(shelf.document).toMatchObject({ value: 'B', generation: 3, pauseMs: 0, failure: undefined })
   })
 
-  it('pauses grow over failures, keep to Retry-After, and begin anew after a success', async () => {
+  it('pauses grow over failures, keep to Retry-After, and start over after a success', async () => {
     const shelf = new Shelf()
     const pauses: number[] = []
     const failures = [failureOf(), failureOf(), failureOf(90), new Error('no'), failureOf(0)]

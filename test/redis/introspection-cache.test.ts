@@ -112,7 +112,7 @@ describe.skipIf(redisPath === undefined)('createIntrospectionCache', () => {
       expect(stored.length).toBeGreaterThan(100)
       for (const secret of [token, clientId, 'messaging.read', 'active'])
         expect(key + stored.toString('latin1')).not.toContain(secret)
-      // Whoever can write to the server cannot make the issuer's answer another one.
+      // A writer to the server cannot make the issuer's answer another one.
       stored.writeUInt8(stored.readUInt8(40) ^ 1, 40)
       await admin.set(key, stored.toString('base64url'), 'PX', 60_000)
       expect(await (await createMember()).verify(token)).toMatchObject({ verifiedBy: 'both' })

@@ -54,7 +54,7 @@ export function withDpopChallenge<T>(isDpop: boolean, work: () => Awaitable<T>):
     work,
     (value) => value,
     (error) => {
-      // A proof is for this scheme only, whoever refuses it.
+      // A proof is for this scheme only, also where the refusal is repeated.
       presentedAsDpop(error, isDpop || error instanceof InvalidProofError)
       throw error
     },

@@ -171,7 +171,7 @@ function stateOfNew(code: ErrorCode, scopes: readonly string[]): State {
 
 /**
  * Notes whether the refused token was presented with the scheme `DPoP`: the challenge of this scheme then says why. Said of each
- * request anew: one error may refuse several.
+ * request again: one error may refuse several.
  */
 export function presentedAsDpop(error: unknown, isDpop = true): void {
   if (!(error instanceof TelnyxAuthError)) return
