@@ -141,7 +141,7 @@ describe('a refusal that is repeated is the same refusal, and belongs to its req
     }
   })
 
-  it('a guard with senderConstrained, where dpop is off, is a ConfigurationError and lets nobody pass', async () => {
+  it('a guard with senderConstrained, where dpop is off, is a ConfigurationError and lets no caller pass', async () => {
     const key = {}
     const authenticator = createAuthenticator({ verifier: makeDpopVerifier(issuer, { dpop: 'off' }) })
     await authenticator.authenticate(handleFor(key), requestWith(unbound, undefined, { scheme: 'Bearer' }))

@@ -161,7 +161,7 @@ describe('O4: cnf', () => {
     await expectReason(make({ dpop: 'off' }).verify(token), 'ERR_TOKEN_BOUND', 'bound')
   })
 
-  it('a thumbprint of a key that nobody has shown', async () => {
+  it('a thumbprint of a key that no caller has shown', async () => {
     const token = boundToken(issuerKey, other)
     const sent = make().authenticate(requestWith(token, proofFor(client, token)))
     await expectReason(sent, 'ERR_BINDING_MISMATCH', 'proof-key-other', [token])

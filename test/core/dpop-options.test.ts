@@ -75,7 +75,7 @@ describe('baseUrl', () => {
 })
 
 describe('mistakes in the configuration are loud at the start, and show no secret', () => {
-  const SECRET = 'a-secret-that-nobody-may-ever-see'
+  const SECRET = 'a-secret-that-no-caller-may-ever-see'
   it.each<[string, unknown]>([
     ['mode', { dpop: 'on' }],
     ['mode', { dpop: true }],

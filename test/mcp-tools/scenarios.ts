@@ -62,7 +62,7 @@ export function testConformance(run: Run): void {
       const open = await startPlace('none')
       const { results, output } = await runScenarios(run, open.urlWithToken, open.folder)
       expect(passed(results).length, output).toBeGreaterThanOrEqual(run.passes)
-      // The token was sent, and nobody looked at it.
+      // The token was sent, and the server did not look at it.
       expect([...open.callers]).toEqual([undefined])
       for (const guard of ['before the body parser', 'after the body parser'] as const) {
         const { urlWithToken, folder, callers } = await startPlace(guard)

@@ -7,7 +7,7 @@ import type { SenderCheck } from '../sender/check-sender.js'
 import { type Auth, createAuth, type ScopeImplies } from '../token/auth.js'
 import { type AcceptedClaims, checkTimes, type JwtClaims, type TokenRules } from '../token/claims.js'
 import { checkSameBinding } from '../token/confirmation.js'
-import { checkIntrospectedClaims, checkKeyOfDpop, namesInResponse } from '../token/introspected-claims.js'
+import { checkIntrospectedClaims, namesInResponse } from '../token/introspected-claims.js'
 import { IssuerMetadata, type KnownEndpoints } from './discovery/issuer-metadata.js'
 import type { HttpLimits } from './http/http-json.js'
 import { IssuerClient } from './http/issuer-client.js'
@@ -123,9 +123,8 @@ export class TrustedIssuer implements IntrospectableIssuer {
       if (answer.state === 'failed') return answer
       const claims: Record<string, unknown> = answer.claims
       const { sender } = this.#shared
-      checkIntrospectedClaims(claims, this.rules, signed, sender.challenge !== undefined)
       sender.checkConfirmation(claims)
-      checkKeyOfDpop(claims, signed)
+      checkIntrospectedClaims(claims, this.rules, signed, sender.challenge !== undefined)
       // The sender was checked by what the token says.
       if (signed && claims.cnf !== undefined) checkSameBinding(claims.cnf, signed.cnf)
       this.#checkTimes(claims)

@@ -58,8 +58,9 @@ export function checkIntrospectedClaims(
   const names = namesInResponse(claims, rules.claimNames)
   const required = signed === undefined && rules.profile === 'rfc9068' ? ['aud'] : []
   checkValues(claims, rules, required, names)
-  const isBound = acceptsDpop && (claims.cnf !== undefined || signed?.cnf !== undefined)
-  for (const name of KIND_MEMBERS) checkKind(name, nameOf(claims[name]), ACCESS_TOKEN_NAMES, isBound)
+  // A token that is bound to a certificate alone would need no proof.
+  const isBoundToKey = acceptsDpop && confirmationIn(claims.cnf ?? signed?.cnf)?.jkt !== undefined
+  for (const name of KIND_MEMBERS) checkKind(name, nameOf(claims[name]), ACCESS_TOKEN_NAMES, isBoundToKey)
   checkKind('typ', mediaType(claims.typ), INTROSPECTED_TYPES[rules.profile], false)
   const clientId = [names.clientId, rules.claimNames.clientId] as const
   for (const [nameInResponse, nameInToken] of [...EQUAL_CLAIMS, clientId]) {
@@ -73,28 +74,16 @@ export function checkIntrospectedClaims(
   }
 }
 
-/**
- * Checks that a response that calls a token one of DPoP does so of a token that is bound to a key (RFC 9449 §6.2): a token that is
- * bound to a certificate alone would need no proof.
- *
- * @throws {InvalidTokenError} `ERR_TOKEN_BOUND`
- */
-export function checkKeyOfDpop(claims: JwtClaims, signed: JwtClaims | undefined): void {
-  const claim = KIND_MEMBERS.find((name) => nameOf(claims[name]) === 'dpop')
-  if (claim !== undefined && confirmationIn(claims.cnf ?? signed?.cnf)?.jkt === undefined)
-    throw new InvalidTokenError('ERR_TOKEN_BOUND', { claim, reason: 'bound' })
-}
-
 /** RFC 7662 §2.1: the issuer may ignore the type hint, and so may answer about a token of any kind. */
 function checkKind(
   claim: string,
   kind: string | null | undefined,
   accepted: ReadonlySet<string>,
-  isBound: boolean,
+  isBoundToKey: boolean,
 ): void {
   if (kind === undefined || (kind !== null && accepted.has(kind))) return
-  // RFC 9449 §6.2: such a token is bound, whether the response says to which key or not.
-  if (kind === 'dpop' && isBound) return
+  // RFC 9449 §6.2: such a token is bound to a key, also where the response does not say so.
+  if (kind === 'dpop' && isBoundToKey) return
   if (kind === 'dpop') throw new InvalidTokenError('ERR_TOKEN_BOUND', { claim, reason: 'bound' })
   throw new InvalidTokenError('ERR_TYP_INVALID', { claim, reason: 'typ-not-access-token' })
 }
