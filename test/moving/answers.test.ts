@@ -24,7 +24,9 @@ async function answersOf(build: Build): Promise<HttpResponse[]> {
   for (const each of CASES) {
     const asked = each.isDown ? (await serve(await build(issuer.issuer))).client : client
     if (each.isDown) for (const endpoint of ENDPOINTS) issuer.fault(endpoint, { status: 503 })
-    answers.push(await asked.request(each.method ?? 'GET', each.path ?? '/messages', await each.lines(issuer)))
+    answers.push(
+      await asked.request(each.method ?? 'GET', each.path ?? '/messages', await each.lines(issuer)),
+    )
     issuer.clearFaults()
   }
   return answers
@@ -47,6 +49,9 @@ describe.each(MOVES)('moving from $name', ({ name, framework, before, after }) =
       if (!was || !is) return expect.fail('A request has no answer')
       return [title, cellOf(was), cellOf(is)]
     })
-    await expectTable(page, 'answers', [['request', `${name} ${installedVersion(name)}`, 'telnyx-auth'], ...rows])
+    await expectTable(page, 'answers', [
+      ['request', `${name} ${installedVersion(name)}`, 'telnyx-auth'],
+      ...rows,
+    ])
   })
 })

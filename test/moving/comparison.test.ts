@@ -38,7 +38,10 @@ const TOKENS: readonly (readonly [string, () => Promise<string>])[] = [
   ['`typ: JWT`', issued({ header: { typ: 'JWT' } })],
   ['no `typ`', issued({ header: { typ: undefined } })],
   ['a logout token (`typ: logout+jwt`)', issued({ header: { typ: 'logout+jwt' } })],
-  ['no `sub`, `client_id`, `iat`, `jti`', issued({ claims: { sub: undefined, client_id: undefined, iat: undefined, jti: undefined } })],
+  [
+    'no `sub`, `client_id`, `iat`, `jti`',
+    issued({ claims: { sub: undefined, client_id: undefined, iat: undefined, jti: undefined } }),
+  ],
   ['several audiences, one is this API', issued({ audience: ['https://api.example.com', 'urn:other'] })],
   ['no `kid`, one key', issued({ header: { kid: undefined } })],
   ['no `exp`', issued({ claims: { exp: undefined } })],
@@ -64,7 +67,9 @@ it('which tokens pass', async () => {
   const rows: string[][] = []
   for (const [title, create] of TOKENS) {
     const token = await create()
-    const verdicts = await Promise.all(verifiers.map((each) => Promise.all(each.map((present) => present(token)))))
+    const verdicts = await Promise.all(
+      verifiers.map((each) => Promise.all(each.map((present) => present(token)))),
+    )
     rows.push([title, ...verdicts.map(cellOf)])
   }
   await expectTable(PAGE, 'tokens', [['token', ...HEAD], ...rows])

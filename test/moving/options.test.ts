@@ -29,7 +29,12 @@ const OPTIONS: Readonly<Record<string, readonly string[]>> = {
   'passport-jwt': membersRead(installedFile('passport-jwt', 'lib/strategy.js'), 'options'),
   'jwks-rsa': [
     ...new Set([
-      ...declared('jwks-rsa', 'index.d.ts', 'interface OptionsBase ', 'interface OptionsWithUri extends OptionsBase '),
+      ...declared(
+        'jwks-rsa',
+        'index.d.ts',
+        'interface OptionsBase ',
+        'interface OptionsWithUri extends OptionsBase ',
+      ),
       'handleSigningKeyError',
     ]),
   ],
@@ -66,7 +71,9 @@ const PLACES: readonly (readonly [name: string, page: string, heading: string])[
 describe('every option has a row, and every row is an option', () => {
   it.each(PLACES)('%s', async (name, page, heading) => {
     const rows = rowsIn(await read(`${DOCUMENTS}/moving/${page}.md`), heading)
-    const documented = rows.flatMap(([cell = '']) => Array.from(cell.matchAll(/`([^`]+)`/g), ([, option]) => option))
+    const documented = rows.flatMap(([cell = '']) =>
+      Array.from(cell.matchAll(/`([^`]+)`/g), ([, option]) => option),
+    )
     const options = OPTIONS[name] ?? []
     expect(options.length).toBeGreaterThan(3)
     expect(documented.sort()).toEqual([...options].sort())

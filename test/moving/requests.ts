@@ -1,6 +1,6 @@
 import type { MockIssuer } from '@telnyx-auth/mock-issuer'
-import type { HttpResponse } from '../support/http-client.js'
 import { segmentsOf } from '../support/forge.js'
+import type { HttpResponse } from '../support/http-client.js'
 import type { TokenOptions } from '../support/issuer.js'
 
 /** A request to both applications, as the pages name it. */
@@ -74,10 +74,9 @@ const properName = (name: string) => (name === 'allow' ? 'Allow' : 'Retry-After'
 /** A challenge without the parameters that are for people, or long. */
 function shortChallenge(challenge: string): string {
   return challenge
-    .replace(/\b(?:realm|error_description|algs|resource_metadata)="[^"]*"/g, '')
-    .replace(/(?:, *)+(?=[a-zA-Z])/g, ', ')
-    .replace(/(Bearer|DPoP) , /g, '$1 ')
-    .replace(/[ ,]+$/, '')
+    .replace(/(?:, *)?\b(?:realm|error_description|algs|resource_metadata)="[^"]*"/g, '')
+    .replace(/(Bearer|DPoP) *, (?=[a-z_]+=)/g, '$1 ')
+    .replace(/ +(?=,|$)/g, '')
 }
 
 function bodyText(type: string, body: string): string {

@@ -1,7 +1,7 @@
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { JwtVerifier } from 'aws-jwt-verify'
 import { SimpleJwksCache } from 'aws-jwt-verify/jwk'
-import { allowInsecureRequests, type AuthorizationServer, validateJwtAccessToken } from 'oauth4webapi'
+import { type AuthorizationServer, allowInsecureRequests, validateJwtAccessToken } from 'oauth4webapi'
 import { serve } from '../support/http.js'
 import { createApp as afterExpress } from './after/express.js'
 import { type Build, MOVES } from './packages.js'
@@ -39,7 +39,10 @@ const before = (...packages: readonly string[]): Compared => {
   return { packages, create }
 }
 
-const library = (name: string, create: (issuer: MockIssuer) => (token: string) => Promise<unknown>): Compared => {
+const library = (
+  name: string,
+  create: (issuer: MockIssuer) => (token: string) => Promise<unknown>,
+): Compared => {
   const present = async (issuer: MockIssuer): Promise<Present> => {
     const check = create(issuer)
     return (token) =>
