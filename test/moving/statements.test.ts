@@ -1,5 +1,5 @@
 import { createPublicKey } from 'node:crypto'
-import { createVerifier, requireAuth, type TelnyxAuthOptions, telnyxAuth } from '@telnyx-auth/express'
+import { createVerifier, requireAuth, telnyxAuth, type VerifierOptions } from '@telnyx-auth/express'
 import { telnyxAuth as koaAuth } from '@telnyx-auth/koa'
 import { createDpopProof, createMockIssuer } from '@telnyx-auth/mock-issuer'
 import express, { type RequestHandler } from 'express'
@@ -40,7 +40,7 @@ function serveKoa(middleware: Middleware) {
 
 const theirs = (options: Parameters<typeof auth>[0] = {}) =>
   auth({ issuerBaseURL: issuer.issuer, audience: AUDIENCE, ...options })
-const ours = (options: TelnyxAuthOptions = {}) =>
+const ours = (options: VerifierOptions & { readonly optional?: boolean } = {}) =>
   telnyxAuth({ issuer: issuer.issuer, audience: AUDIENCE, ...options })
 
 describe('where sign-in is optional, a bad token', () => {
