@@ -56,7 +56,6 @@ describe.each([
 })
 
 it('tokens of all outcomes were compared', () => {
-  process.stdout.write(JSON.stringify(compared))
   expect(compared.accepted).toBeGreaterThan(200)
   expect(compared.refused).toBeGreaterThan(1000)
   expect(compared.undecided).toBeGreaterThan(20)
