@@ -279,13 +279,14 @@ describe('clock', () => {
 
 describe('latency', () => {
   it('a slow response is noted', async () => {
-    let now = 0
-    vi.spyOn(performance, 'now').mockImplementation(() => {
-      now += 700
-      return now
+    const { now } = performance
+    let passed = 0
+    vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + passed)
+    const fetch = fetchWith((response) => {
+      passed += 1500
+      return response
     })
-    const { code, of } = await diagnose([], { fetch: issuer.fetch })
-    vi.restoreAllMocks()
+    const { code, of } = await diagnose([], { fetch })
     expect(code).toBe(0)
     expect(of('latency')).toMatchObject({ outcome: 'note', repair: expect.stringContaining('preload()') })
   })

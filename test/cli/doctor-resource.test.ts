@@ -1,4 +1,4 @@
-import type { FetchFunction } from '@telnyx-auth/core'
+import type { FetchFunction, VerifierOptions } from '@telnyx-auth/core'
 import { telnyxAuth } from '@telnyx-auth/hono'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { Hono } from 'hono'
@@ -14,7 +14,7 @@ beforeAll(async () => {
   issuer = await createMockIssuer({ algorithm: 'ES256' })
 })
 
-type Options = Parameters<typeof telnyxAuth>[0]
+type Options = VerifierOptions & { readonly optional?: boolean }
 
 /** An API, as requests reach it. */
 function createApi(options?: Options): (request: Request) => Response | Promise<Response> {

@@ -15,7 +15,7 @@ export function examineClock(exchanges: readonly Exchange[]): Finding {
   const ahead = best.min > TOLERANCE_SECONDS
   if (!ahead && best.max >= -TOLERANCE_SECONDS)
     return good('clock', `The clocks of this machine and the issuer differ by less than ${TOLERANCE_SECONDS} seconds.`)
-  const [distance] = /\d.*?(?= ago|$)/.exec(describeDistance((best.min + best.max) / 2)) ?? ['']
+  const [distance] = /\d.*?(?= ago|$)/.exec(describeDistance((best.min + best.max) / 2, Math.round)) ?? ['']
   return wrong(
     'clock',
     `The clock of this machine is ${distance} ${ahead ? 'ahead of' : 'behind'} that of the issuer.`,

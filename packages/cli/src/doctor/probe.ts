@@ -1,4 +1,4 @@
-import type { FetchFunction, FetchResponse } from '@telnyx-auth/core'
+import type { FetchFunction, FetchInit, FetchResponse } from '@telnyx-auth/core'
 import { systemCodeOf } from '@telnyx-auth/core/diagnosis'
 
 /** One request, and what its response says without its body. */
@@ -30,14 +30,7 @@ export class Probe {
     this.#fetch = fetch
   }
 
-  readonly fetch: FetchFunction = async (url, init) => {
-    const startedAt = Date.now()
-    const started = performance.now()
-    const response = await this.#fetch(url, init)
-    const { status, headers } = response
-    this.exchanges.push({ url, startedAt, durationMs: performance.now() - started, status, headers })
-    return response
-  }
+  readonly fetch: FetchFunction = async (url, init) => (await this.#send(url, init)).response
 
   /** The last response to a request for one of these URLs. */
   last(isWanted: (url: string) => boolean): Exchange | undefined {
@@ -49,15 +42,22 @@ export class Probe {
     const signal = AbortSignal.timeout(TIMEOUT_MS)
     try {
       const init = { method: 'GET', headers: { accept: 'application/json', ...headers }, signal }
-      const response = await this.fetch(url, { ...init, redirect: 'manual' })
-      const body = await readJson(response)
-      const exchange = this.exchanges.at(-1)
-      if (exchange) return { exchange, body }
-      throw new TypeError('A request was not remembered')
+      const { response, exchange } = await this.#send(url, { ...init, redirect: 'manual' })
+      return { exchange, body: await readJson(response) }
     } catch (error) {
       const failure = signal.aborted ? `no answer within ${TIMEOUT_MS} ms` : (systemCodeOf(error) ?? 'no connection')
       return { exchange: undefined, failure }
     }
+  }
+
+  async #send(url: string, init: FetchInit): Promise<{ response: FetchResponse; exchange: Exchange }> {
+    const startedAt = Date.now()
+    const started = performance.now()
+    const response = await this.#fetch(url, init)
+    const { status, headers } = response
+    const exchange = { url, startedAt, durationMs: performance.now() - started, status, headers }
+    this.exchanges.push(exchange)
+    return { response, exchange }
   }
 }
 

@@ -50,9 +50,8 @@ function examineMetadata(
   issuer: string,
 ): readonly Finding[] {
   const id = 'resource-metadata'
-  const found = answers.findIndex(({ exchange }) => exchange?.status === 200)
-  const { exchange, body } = { body: undefined, ...answers[found] }
-  if (!exchange) {
+  const found = answers.find(({ exchange }) => exchange?.status === 200)
+  if (!found?.exchange) {
     const tried = answers.map((answer, index) => `${urls[index]} (${describeAnswer(answer)})`)
     const finding = answers.every((answer) => isUndecided(answer)) ? undecided : wrong
     return [
@@ -61,13 +60,13 @@ function examineMetadata(
     ]
   }
   const { resource: named, authorization_servers: servers }: { resource?: unknown; authorization_servers?: unknown } =
-    Object(body)
+    Object(found.body)
   if (typeof named !== 'string')
     return [
-      wrong(id, `What ${exchange.url} answers is no metadata document.`, SERVE_METADATA),
+      wrong(id, `What ${found.exchange.url} answers is no metadata document.`, SERVE_METADATA),
       skipped('resource-issuer', 'There are no metadata.'),
     ]
-  return [describeNamed(named, resource, exchange.url), describeServers(servers, issuer)]
+  return [describeNamed(named, resource, found.exchange.url), describeServers(servers, issuer)]
 }
 
 /** RFC 9728 §3.3: clients compare the name in the document with the URL that they use. */

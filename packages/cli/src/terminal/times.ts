@@ -24,12 +24,17 @@ export function describeTime(seconds: unknown, now: number): string | undefined 
   return `${written.slice(0, 19).replace('T', ' ')} UTC, ${describeDistance(seconds - now)}`
 }
 
-/** A distance in time in words, rounded towards zero: a token that expires in 119 seconds expires "in 1 minute". */
-export function describeDistance(seconds: number): string {
-  let amount = Math.trunc(seconds)
+/**
+ * A distance in time in words.
+ *
+ * @param round towards zero by default: a token that expires in 119 seconds expires "in 1 minute"
+ */
+export function describeDistance(seconds: number, round: (amount: number) => number = Math.trunc): string {
+  let amount = seconds
   for (const [unit, size] of UNITS) {
-    if (Math.abs(amount) < size) return relative.format(amount, unit)
-    amount = Math.trunc(amount / size)
+    const rounded = round(amount)
+    if (Math.abs(rounded) < size) return relative.format(rounded, unit)
+    amount /= size
   }
-  return relative.format(amount, 'day')
+  throw new RangeError('A distance in time must be a finite number')
 }
