@@ -64,7 +64,9 @@ describe('an issuer that works', () => {
     expect(code).toBe(0)
     expect(stdout).toMatch(/^Issuer https:\/\/api\.telnyx\.com\n\n/)
     expect(stdout).toMatch(/^✓ discovery +The metadata are at https:\/\/api\.telnyx\.com\/\.well-known\//m)
-    expect(stdout).toMatch(/^! cache-control +no-store: keys are used for 60 seconds.*\n +→ The issuer should /m)
+    expect(stdout).toMatch(
+      /^! cache-control +no-store: keys are used for 60 seconds.*\n +→ The issuer should /m,
+    )
     expect(stdout).toMatch(/\nNothing is wrong\.\n$/)
   })
 })
@@ -90,7 +92,10 @@ describe('discovery', () => {
         : issuer.fetch(url.replace('openid-configuration', 'oauth-authorization-server'), init)
     const { code, of } = await diagnose([], { fetch })
     expect(code).toBe(0)
-    expect(of('discovery')).toMatchObject({ outcome: 'good', message: expect.stringContaining('OpenID Connect') })
+    expect(of('discovery')).toMatchObject({
+      outcome: 'good',
+      message: expect.stringContaining('OpenID Connect'),
+    })
   })
 
   it.each([
@@ -191,7 +196,13 @@ describe('keys', () => {
   const elliptic = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' })
 
   it('names the keys that can be used, and each one that cannot, with the reason', async () => {
-    answerJwks({ keys: [{ ...elliptic, kid: 'good' }, { ...rsa(1024), kid: 'short' }, { ...elliptic, kid: 'enc', use: 'enc' }] })
+    answerJwks({
+      keys: [
+        { ...elliptic, kid: 'good' },
+        { ...rsa(1024), kid: 'short' },
+        { ...elliptic, kid: 'enc', use: 'enc' },
+      ],
+    })
     const { code, of, findings } = await diagnose([], { fetch: issuer.fetch })
     expect(code).toBe(0)
     expect(of('keys')).toMatchObject({ outcome: 'good', message: expect.stringContaining('good') })
@@ -356,7 +367,10 @@ describe('introspection', () => {
     const other = await createMockIssuer({ algorithm: 'ES256', issuer: 'https://as.example.com' })
     const surroundings = { fetch: other.fetch, env: credentials() }
     const { of } = await diagnose(['https://as.example.com'], surroundings)
-    expect(of('introspection')).toMatchObject({ outcome: 'skipped', message: expect.stringContaining('--introspect') })
+    expect(of('introspection')).toMatchObject({
+      outcome: 'skipped',
+      message: expect.stringContaining('--introspect'),
+    })
     expect(other.requests.introspection.count).toBe(0)
     ignoreWarnings()
     await diagnose(['https://as.example.com', '--introspect'], surroundings)

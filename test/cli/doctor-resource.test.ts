@@ -51,7 +51,12 @@ const failure = (code: string) => {
   throw new TypeError('fetch failed', { cause: Object.assign(new Error(code), { code }) })
 }
 
-const RESOURCE_FINDINGS = ['resource-metadata', 'resource-issuer', 'resource-challenge', 'resource-authorization']
+const RESOURCE_FINDINGS = [
+  'resource-metadata',
+  'resource-issuer',
+  'resource-challenge',
+  'resource-authorization',
+]
 
 describe('an API that works', () => {
   it.each([API, `${API}/messages`])('%s: every finding is good', async (url) => {
@@ -91,7 +96,10 @@ describe('the metadata of the API', () => {
     const { of } = await examine((request) =>
       request.url.includes('.well-known') ? new Response('<html>') : api(request),
     )
-    expect(of('resource-metadata')).toMatchObject({ outcome: 'wrong', message: expect.stringContaining('no metadata') })
+    expect(of('resource-metadata')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringContaining('no metadata'),
+    })
   })
 
   it('are too large', async () => {
@@ -105,7 +113,9 @@ describe('the metadata of the API', () => {
   })
 
   it('name another resource', async () => {
-    const { code, of } = await examine(createApi({ protectedResource: { resource: 'https://other.example.com' } }))
+    const { code, of } = await examine(
+      createApi({ protectedResource: { resource: 'https://other.example.com' } }),
+    )
     expect(code).toBe(1)
     expect(of('resource-metadata')).toMatchObject({
       outcome: 'wrong',
@@ -143,11 +153,16 @@ describe('proxies', () => {
   })
 
   it('one takes the header Authorization away, in front of an API where a token is optional', async () => {
-    const proxy = behind(createApi({ optional: true }), { request: (headers) => headers.delete('authorization') })
+    const proxy = behind(createApi({ optional: true }), {
+      request: (headers) => headers.delete('authorization'),
+    })
     const { code, of } = await examine(proxy)
     expect(code).toBe(1)
     expect(of('resource-challenge')?.outcome).toBe('note')
-    expect(of('resource-authorization')).toMatchObject({ outcome: 'wrong', message: expect.stringContaining('accepted') })
+    expect(of('resource-authorization')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringContaining('accepted'),
+    })
   })
 
   it('one takes the header WWW-Authenticate away', async () => {
@@ -176,14 +191,20 @@ describe('other answers', () => {
   it('an API that needs no token', async () => {
     const { code, of } = await examine(() => new Response('hello'))
     expect(code).toBe(1)
-    expect(of('resource-challenge')).toMatchObject({ outcome: 'note', repair: expect.stringContaining('telnyxAuth') })
+    expect(of('resource-challenge')).toMatchObject({
+      outcome: 'note',
+      repair: expect.stringContaining('telnyxAuth'),
+    })
     expect(of('resource-authorization')?.outcome).toBe('wrong')
   })
 
   it('a URL that is not there', async () => {
     const { code, of } = await examine(() => new Response(null, { status: 404 }))
     expect(code).toBe(1)
-    expect(of('resource-challenge')).toMatchObject({ outcome: 'wrong', message: expect.stringContaining('404') })
+    expect(of('resource-challenge')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringContaining('404'),
+    })
     expect(of('resource-authorization')?.outcome).toBe('skipped')
   })
 
@@ -193,7 +214,10 @@ describe('other answers', () => {
       request.headers.has('authorization') ? new Response(null, { status: 400 }) : api(request),
     )
     expect(code).toBe(1)
-    expect(of('resource-authorization')).toMatchObject({ outcome: 'wrong', message: expect.stringContaining('400') })
+    expect(of('resource-authorization')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringContaining('400'),
+    })
   })
 
   it.each([
@@ -207,7 +231,10 @@ describe('other answers', () => {
       expect(of(id)).toMatchObject({ outcome: 'undecided', message: expect.stringContaining(said) })
   })
 
-  it.each(['http://api.example.com', 'not a URL', `${API}/#fragment`])('%s is no resource: exit code 2', async (url) => {
-    await expect(examine(createApi(), url)).rejects.toThrow(SyntaxError)
-  })
+  it.each(['http://api.example.com', 'not a URL', `${API}/#fragment`])(
+    '%s is no resource: exit code 2',
+    async (url) => {
+      await expect(examine(createApi(), url)).rejects.toThrow(SyntaxError)
+    },
+  )
 })

@@ -20,7 +20,8 @@ export function parse<const Given extends Options>(
 ): { values: Parsed<Given>['values']; positional: string | undefined } {
   const { values, positionals } = parseStrictly(args, options)
   const [positional, ...more] = positionals
-  if (more.length > 0) throw new UsageError(`There is one argument too many: ${positionals.length} were given`)
+  if (more.length > 0)
+    throw new UsageError(`There is one argument too many: ${positionals.length} were given`)
   return { values, positional }
 }
 

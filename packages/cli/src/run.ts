@@ -43,10 +43,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
   }
 }
 
-async function runWithoutCommand(
-  args: readonly string[],
-  { stdout, stderr }: Terminal,
-): Promise<number> {
+async function runWithoutCommand(args: readonly string[], { stdout, stderr }: Terminal): Promise<number> {
   const { values, positional } = parse(args, {
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean' },

@@ -14,7 +14,10 @@ export function examineClock(exchanges: readonly Exchange[]): Finding {
   if (!best) return skipped('clock', 'No response has a Date of its own to compare with.')
   const ahead = best.min > TOLERANCE_SECONDS
   if (!ahead && best.max >= -TOLERANCE_SECONDS)
-    return good('clock', `The clocks of this machine and the issuer differ by less than ${TOLERANCE_SECONDS} seconds.`)
+    return good(
+      'clock',
+      `The clocks of this machine and the issuer differ by less than ${TOLERANCE_SECONDS} seconds.`,
+    )
   const [distance] = /\d.*?(?= ago|$)/.exec(describeDistance((best.min + best.max) / 2, Math.round)) ?? ['']
   return wrong(
     'clock',

@@ -45,7 +45,13 @@ export async function doctor(args: readonly string[], terminal: Terminal): Promi
     issuer: named,
     audience: null,
     fetch: probe.fetch,
-    ...(!unasked && { introspection: { when: 'opaque', clientId: env.TELNYX_CLIENT_ID, clientSecret: env.TELNYX_CLIENT_SECRET } }),
+    ...(!unasked && {
+      introspection: {
+        when: 'opaque',
+        clientId: env.TELNYX_CLIENT_ID,
+        clientSecret: env.TELNYX_CLIENT_SECRET,
+      },
+    }),
   })
   const { issuer } = verifier.health()
   const urls = resource === undefined ? undefined : resourceUrls(resource, issuer)

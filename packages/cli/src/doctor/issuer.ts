@@ -63,7 +63,10 @@ function goodStep(step: Exclude<Step, 'tls'>, verifier: Verifier, probe: Probe):
     case 'discovery': {
       const url = metadataExchange(probe)?.url ?? ''
       return url.endsWith(OPENID)
-        ? good(step, `The issuer has no RFC 8414 metadata (404), and OpenID Connect discovery at ${url}, which is used.`)
+        ? good(
+            step,
+            `The issuer has no RFC 8414 metadata (404), and OpenID Connect discovery at ${url}, which is used.`,
+          )
         : good(step, `The metadata are at ${url}.`)
     }
     case 'issuer-match':
@@ -124,11 +127,19 @@ function cacheControl(probe: Probe, error: UnavailableError | undefined): readon
   const id = 'cache-control'
   if (header === null)
     return [
-      note(id, `The JWK Set has no Cache-Control: ${used}.`, 'The issuer should say how long its keys may be cached (max-age).'),
+      note(
+        id,
+        `The JWK Set has no Cache-Control: ${used}.`,
+        'The issuer should say how long its keys may be cached (max-age).',
+      ),
     ]
   return [
     /\bno-(store|cache)\b/i.test(header)
-      ? note(id, `${header}: ${used}.`, 'The issuer should let its keys be cached (max-age): they are public.')
+      ? note(
+          id,
+          `${header}: ${used}.`,
+          'The issuer should let its keys be cached (max-age): they are public.',
+        )
       : good(id, `${header}: ${used}.`),
   ]
 }

@@ -45,7 +45,9 @@ export class Probe {
       const { response, exchange } = await this.#send(url, { ...init, redirect: 'manual' })
       return { exchange, body: await readJson(response) }
     } catch (error) {
-      const failure = signal.aborted ? `no answer within ${TIMEOUT_MS} ms` : (systemCodeOf(error) ?? 'no connection')
+      const failure = signal.aborted
+        ? `no answer within ${TIMEOUT_MS} ms`
+        : (systemCodeOf(error) ?? 'no connection')
       return { exchange: undefined, failure }
     }
   }

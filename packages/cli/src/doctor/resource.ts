@@ -8,7 +8,8 @@ const MADE_UP_TOKEN = 'doctor'
 
 const SERVE_METADATA =
   'Let the adapter serve them (the option "protectedResource", on by default where the audience is one https URL), and let proxies pass requests for /.well-known/ on.'
-const SEE_LOG = 'Examine the issuer from the machine of the API, and start the API with NODE_DEBUG=telnyx-auth.'
+const SEE_LOG =
+  'Examine the issuer from the machine of the API, and start the API with NODE_DEBUG=telnyx-auth.'
 
 /** The URLs of a resource's metadata: the path-inserted one (RFC 9728 §3.1), and the one of its origin. */
 export interface ResourceUrls {
@@ -59,8 +60,10 @@ function examineMetadata(
       skipped('resource-issuer', 'There are no metadata.'),
     ]
   }
-  const { resource: named, authorization_servers: servers }: { resource?: unknown; authorization_servers?: unknown } =
-    Object(found.body)
+  const {
+    resource: named,
+    authorization_servers: servers,
+  }: { resource?: unknown; authorization_servers?: unknown } = Object(found.body)
   if (typeof named !== 'string')
     return [
       wrong(id, `What ${found.exchange.url} answers is no metadata document.`, SERVE_METADATA),
@@ -112,7 +115,11 @@ function examineChallenge(answer: Answer, metadata: readonly string[]): Finding 
   return describeNamedMetadata(challenges, said, metadata)
 }
 
-function describeNamedMetadata(challenges: readonly Challenge[], said: string, metadata: readonly string[]): Finding {
+function describeNamedMetadata(
+  challenges: readonly Challenge[],
+  said: string,
+  metadata: readonly string[],
+): Finding {
   const id = 'resource-challenge'
   const named = parameterOf(challenges, 'resource_metadata')
   if (named === undefined)

@@ -21,7 +21,8 @@ export async function watchTls<T>(
 ): Promise<T> {
   const connections = new Map<string, TlsConnection>()
   const listener = (message: unknown) => {
-    const { socket, connectParams }: { socket?: unknown; connectParams?: { host?: unknown } } = Object(message)
+    const { socket, connectParams }: { socket?: unknown; connectParams?: { host?: unknown } } =
+      Object(message)
     if (!(socket instanceof TLSSocket)) return
     connections.set(String(connectParams?.host), {
       protocol: socket.getProtocol() ?? 'TLS',
@@ -41,7 +42,8 @@ export function describeTls(url: string, connections: ReadonlyMap<string, TlsCon
   const { protocol, host } = new URL(url)
   if (protocol !== 'https:') return skipped('tls', 'The issuer is on this machine, over http.')
   const connection = connections.get(host)
-  if (!connection) return skipped('tls', 'The connection is not one of Node’s own fetch, which would show it.')
+  if (!connection)
+    return skipped('tls', 'The connection is not one of Node’s own fetch, which would show it.')
   const days = Math.floor((connection.validTo - Date.now()) / DAY_MS)
   const date = new Date(connection.validTo).toISOString().slice(0, 10)
   const message = `${connection.protocol}; the certificate of ${host} is valid until ${date}.`

@@ -17,7 +17,9 @@ export async function readToken(argument: string | undefined, { stdin, env }: Te
   const token = text.trim()
   if (token === '') throw new UsageError(argument === '-' ? 'Standard input has no token' : MISSING)
   if (/\s/.test(token))
-    throw new UsageError('There is more than one word. Give the token alone, without "Bearer" and without a second token')
+    throw new UsageError(
+      'There is more than one word. Give the token alone, without "Bearer" and without a second token',
+    )
   return token
 }
 

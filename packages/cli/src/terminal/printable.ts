@@ -17,8 +17,9 @@ export function printable(text: string): string {
 /** A JSON text with the same characters escaped, which is still JSON. */
 export function printableJson(value: unknown): string {
   return JSON.stringify(value).replace(UNSAFE, (character) =>
-    Array.from({ length: character.length }, (_, index) =>
-      `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,
+    Array.from(
+      { length: character.length },
+      (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,
     ).join(''),
   )
 }
