@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises'
 import { ConfigurationError } from '@telnyx-auth/core'
-import { serve } from '@telnyx-auth/mock-issuer/command'
 import { parse, UsageError } from './arguments.js'
 import { doctor } from './doctor/doctor.js'
 import { EXIT } from './exit-codes.js'
@@ -14,12 +13,14 @@ type Command = (args: readonly string[], terminal: Terminal) => Promise<number>
 const COMMANDS: ReadonlyMap<string | undefined, Command> = new Map<string, Command>([
   ['explain', explain],
   ['doctor', doctor],
-  [
-    'issuer',
-    (args, { stdout, stderr }) =>
-      serve(args, { name: 'telnyx-auth issuer', stdout, stderr, usageExitCode: EXIT.usage }),
-  ],
+  ['issuer', issuer],
 ])
+
+async function issuer(args: readonly string[], { stdout, stderr }: Terminal): Promise<number> {
+  // Loaded here: the other commands need no web server.
+  const { serve } = await import('@telnyx-auth/mock-issuer/command')
+  return serve(args, { name: 'telnyx-auth issuer', stdout, stderr, usageExitCode: EXIT.usage })
+}
 
 /**
  * Runs the command `telnyx-auth`.

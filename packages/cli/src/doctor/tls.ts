@@ -24,10 +24,10 @@ export async function watchTls<T>(
     const { socket, connectParams }: { socket?: unknown; connectParams?: { host?: unknown } } =
       Object(message)
     if (!(socket instanceof TLSSocket)) return
-    connections.set(String(connectParams?.host), {
-      protocol: socket.getProtocol() ?? 'TLS',
-      validTo: Date.parse(socket.getPeerCertificate().valid_to),
-    })
+    const validTo = Date.parse(socket.getPeerCertificate().valid_to)
+    // A session that is resumed has no certificate. The connection before it had one.
+    if (Number.isNaN(validTo)) return
+    connections.set(String(connectParams?.host), { protocol: socket.getProtocol() ?? 'TLS', validTo })
   }
   subscribe(CHANNEL, listener)
   try {
