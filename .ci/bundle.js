@@ -7,7 +7,7 @@ import { build } from 'rolldown'
 
 const dist = fileURLToPath(new URL('../packages/core/dist', import.meta.url))
 // What package.json names.
-const entries = ['index', 'adapter/index', 'diagnosis', 'token/signature-engine-node', 'token/signature-engine-web']
+const entries = ['index', 'adapter/index', 'token/signature-engine-node', 'token/signature-engine-web']
 
 const bundle = await mkdtemp(join(tmpdir(), 'telnyx-auth-bundle-'))
 await build({

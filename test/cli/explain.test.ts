@@ -169,7 +169,7 @@ describe('the token', () => {
         yield 'x'.repeat(65_536)
       }
     }
-    const { run } = await import('../../packages/cli/src/index.js')
+    const { run } = await import('@telnyx-auth/cli')
     const output = { write: () => true }
     const terminal = {
       stdin: endless(),

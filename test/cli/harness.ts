@@ -1,5 +1,5 @@
+import { run } from '@telnyx-auth/cli'
 import type { FetchFunction } from '@telnyx-auth/core'
-import { run } from '../../packages/cli/src/index.js'
 
 /** What surrounds a run of the command. */
 export interface Surroundings {

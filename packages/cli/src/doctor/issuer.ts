@@ -1,5 +1,4 @@
-import { IssuerFailure, UnavailableError, type Verifier } from '@telnyx-auth/core'
-import { keysLifetimeSeconds, leftOutReasons } from '@telnyx-auth/core/diagnosis'
+import { IssuerFailure, leftOutReasons, UnavailableError, type Verifier } from '@telnyx-auth/core'
 import { examineClock } from './clock.js'
 import { type Finding, type FindingId, good, note, skipped, undecided, wrong } from './finding.js'
 import type { Exchange, Probe } from './probe.js'
@@ -37,7 +36,12 @@ export async function examineIssuer(verifier: Verifier, probe: Probe): Promise<r
         ? failedStep(step, error)
         : skipped(step, 'Not examined: what comes before it does not work.')
     })
-    return [...steps, ...keysLeftOut(verifier), ...cacheControl(probe, error), examineClock(probe.exchanges)]
+    return [
+      ...steps,
+      ...keysLeftOut(verifier),
+      ...cacheControl(verifier, probe),
+      examineClock(probe.exchanges),
+    ]
   })
 }
 
@@ -118,12 +122,12 @@ function keysLeftOut(verifier: Verifier): readonly Finding[] {
   )
 }
 
-function cacheControl(probe: Probe, error: UnavailableError | undefined): readonly Finding[] {
+function cacheControl(verifier: Verifier, probe: Probe): readonly Finding[] {
+  const { keysLifetimeSeconds } = verifier.health()
   const exchange = keysExchange(probe)
-  if (error || !exchange) return []
+  if (keysLifetimeSeconds === undefined || !exchange) return []
   const header = exchange.headers.get('cache-control')
-  const seconds = keysLifetimeSeconds({ cacheControl: header, age: exchange.headers.get('age') })
-  const used = `keys are used for ${seconds} seconds, and fetched again in the background`
+  const used = `keys are used for ${keysLifetimeSeconds} seconds, and fetched again in the background`
   const id = 'cache-control'
   if (header === null)
     return [

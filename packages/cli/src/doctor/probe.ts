@@ -1,5 +1,4 @@
 import type { FetchFunction, FetchInit, FetchResponse } from '@telnyx-auth/core'
-import { systemCodeOf } from '@telnyx-auth/core/diagnosis'
 
 /** One request, and what its response says without its body. */
 export interface Exchange {
@@ -47,7 +46,7 @@ export class Probe {
     } catch (error) {
       const failure = signal.aborted
         ? `no answer within ${TIMEOUT_MS} ms`
-        : (systemCodeOf(error) ?? 'no connection')
+        : (codeOf(error) ?? 'no connection')
       return { exchange: undefined, failure }
     }
   }
@@ -82,4 +81,11 @@ async function readJson({ body }: FetchResponse): Promise<unknown> {
   } catch {
     return undefined
   }
+}
+
+/** The code of the system, which `fetch` has in the cause of its error. */
+function codeOf(error: unknown): string | undefined {
+  const { cause }: { cause?: unknown } = Object(error)
+  const { code }: { code?: unknown } = Object(cause)
+  return typeof code === 'string' && /^[A-Z][A-Z\d_]+$/.test(code) ? code : undefined
 }

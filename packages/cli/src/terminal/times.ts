@@ -33,6 +33,7 @@ export function describeDistance(seconds: number, round: (amount: number) => num
   let amount = seconds
   for (const [unit, size] of UNITS) {
     const rounded = round(amount)
+    if (rounded === 0) return 'now'
     if (Math.abs(rounded) < size) return relative.format(rounded, unit)
     amount /= size
   }
