@@ -459,6 +459,25 @@ describe('npx @telnyx-auth/mock-issuer', () => {
   })
 })
 
+it('npx @telnyx-auth/cli: one command, which finds core and the mock issuer', async () => {
+  const { bin, version } = await consumer.manifest('@telnyx-auth/cli')
+  const [file, ...more] = Object.values(Object(bin)).map(String)
+  expect(more).toEqual([])
+  const command = consumer.path('node_modules/@telnyx-auth/cli', file ?? '')
+  expect(await readFile(command, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/)
+
+  const issuer = await createMockIssuer({ algorithm: 'ES256' })
+  const url = await issuer.listen()
+  onTestFinished(() => issuer.close())
+  const env = { TELNYX_AUTH_TOKEN: await issuer.issueToken(), TELNYX_AUTH_AUDIENCE: issuer.audience }
+  const run = (...args: string[]) => consumer.run(command, { TELNYX_AUTH_ISSUER: url, ...env }, args)
+  expect(await run('--version')).toEqual({ code: 0, output: `${version}\n` })
+  expect(await run('explain')).toMatchObject({ code: 0, output: expect.stringContaining('is accepted') })
+  expect(await run('doctor')).toMatchObject({ code: 0, output: expect.stringContaining('✓ keys') })
+  expect(await run('issuer', '--help')).toMatchObject({ code: 0, output: expect.stringContaining('--port') })
+  expect((await run('doctor', '--prot')).code).toBe(2)
+})
+
 it('mcp/demo.js prints what its README shows: the way from a URL to a tool, and to one that needs more', async () => {
   for (const name of ['server.js', 'demo.js'])
     await consumer.write(name, await readFile(join(ROOT, 'examples/mcp', name), 'utf8'))
@@ -490,7 +509,9 @@ const ADAPTERS: readonly [string, string[], Record<string, string>, number][] = 
 
 describe('the tarballs', () => {
   it.each(
-    ['core', 'express', 'koa', 'fastify', 'hono', 'mcp', 'mock-issuer'].map((name) => `@telnyx-auth/${name}`),
+    ['cli', 'core', 'express', 'koa', 'fastify', 'hono', 'mcp', 'mock-issuer'].map(
+      (name) => `@telnyx-auth/${name}`,
+    ),
   )('%s is as it should be', async (name) => {
     const manifest = await consumer.manifest(name)
     expect(manifest).toMatchObject({
@@ -560,7 +581,7 @@ describe('the tarballs', () => {
   it('importing them has no effect that keeps a process alive', async () => {
     const frameworks = ['express', 'koa', 'fastify', 'hono']
     const mcp = ['mcp', 'mcp/v1', ...frameworks.map((name) => `mcp/${name}`)]
-    const names = ['core', 'core/adapter', ...frameworks, ...mcp, 'mock-issuer']
+    const names = ['cli', 'core', 'core/adapter', ...frameworks, ...mcp, 'mock-issuer']
     const program = await consumer.write(
       'import.js',
       names.map((name) => `import '@telnyx-auth/${name}'\n`).join(''),

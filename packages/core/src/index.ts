@@ -57,7 +57,7 @@ export {
 } from './sender/replay-store.js'
 export type { DpopMode, DpopOptions } from './sender/sender-options.js'
 export { channels, type Events, watch } from './telemetry/events.js'
-export type { KeyLeftOut, LeftOutReason } from './telemetry/keys-left-out.js'
+export { type KeyLeftOut, type LeftOutReason, leftOutReasons } from './telemetry/keys-left-out.js'
 export type { Algorithm } from './token/algorithms.js'
 export type { Auth, ScopeImplies } from './token/auth.js'
 export type { JwtClaims, Profile } from './token/claims.js'

@@ -13,6 +13,8 @@ export interface IssuerHealth {
   readonly metadataAgeSeconds?: number
   /** The age of the keys, once they were fetched. */
   readonly keysAgeSeconds?: number
+  /** How long the fetched keys are fresh, as the issuer says in `Cache-Control`, or the option `keys` without that. */
+  readonly keysLifetimeSeconds?: number
   /** The ids of the cached keys. */
   readonly keyIds: readonly string[]
   /** The first twenty members of the issuer's JWK Set that are not used, and why, if there are any. */
@@ -56,6 +58,7 @@ function issuerHealthOf({ rules, server, keySet }: TrustedIssuer): IssuerHealth 
     ready: keys.usable || (fixed && keys.failure === undefined),
     ...(metadata.ageMs !== undefined && { metadataAgeSeconds: metadata.ageMs / 1000 }),
     ...(keys.ageMs !== undefined && !fixed && { keysAgeSeconds: keys.ageMs / 1000 }),
+    ...(keys.lifetimeMs !== undefined && !fixed && { keysLifetimeSeconds: keys.lifetimeMs / 1000 }),
     keyIds: keySet.keyIds,
     ...(keySet.keysLeftOut && { keysLeftOut: keySet.keysLeftOut }),
     stale: keys.stale,

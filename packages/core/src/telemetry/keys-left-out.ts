@@ -1,5 +1,4 @@
-/** Why a member of a JWK Set is not used: a stable word, and a phrase for operators. */
-export const leftOutReasons = {
+const phrases = {
   'not-an-object': 'not a JSON object',
   private: 'it holds a private member',
   symmetric: 'it is a symmetric key',
@@ -20,7 +19,15 @@ export const leftOutReasons = {
 } as const
 
 /** Why a member of a JWK Set is not used. */
-export type LeftOutReason = keyof typeof leftOutReasons
+export type LeftOutReason = keyof typeof phrases
+
+/**
+ * For each reason why a member of a JWK Set is not used, a phrase for operators.
+ *
+ * @example
+ * for (const { kid, reason } of verifier.health().keysLeftOut ?? []) console.warn(kid, leftOutReasons[reason])
+ */
+export const leftOutReasons: Readonly<Record<LeftOutReason, string>> = Object.freeze(phrases)
 
 /** A member of a JWK Set that is not used. */
 export interface KeyLeftOut {

@@ -11,12 +11,20 @@ export interface CommandOutcome {
   readonly issuer?: MockIssuer
 }
 
-/** An argument that the command does not accept. The message is for the terminal. */
-export class CommandError extends Error {}
+/** Why the command does not start. The message is for the terminal. */
+export class CommandError extends Error {
+  /** Whether an argument is not accepted. The other reason is a port that is in use. */
+  readonly isUsage: boolean
+
+  constructor(message: string, isUsage = true) {
+    super(message)
+    this.isUsage = isUsage
+  }
+}
 
 const DEFAULT_PORT = 4010
 
-const HELP = `Usage: mock-issuer [options]
+const helpOf = (name: string): string => `Usage: ${name} [options]
 
 An embedded Telnyx OAuth server, for development and tests. It is not for production: it gives
 tokens to every caller.
@@ -59,11 +67,12 @@ const OPTIONS = {
 /**
  * Runs the command: starts an issuer, or prepares the help or the version.
  *
+ * @param name the name that the help has for the command
  * @throws {CommandError} for an argument that is not valid, or a port that is in use
  */
-export async function runCommand(args: readonly string[]): Promise<CommandOutcome> {
+export async function runCommand(args: readonly string[], name = 'mock-issuer'): Promise<CommandOutcome> {
   const values = parse(args)
-  if (values.help) return { text: HELP }
+  if (values.help) return { text: helpOf(name) }
   if (values.version) return { text: `${await readVersion()}\n` }
 
   const port = values.port === undefined ? DEFAULT_PORT : Number(values.port)
@@ -96,7 +105,9 @@ async function withCommandError<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (!(error instanceof Error)) throw error
     const isTaken = 'code' in error && error.code === 'EADDRINUSE'
-    throw new CommandError(isTaken ? 'The port is in use; choose another with --port' : error.message)
+    throw isTaken
+      ? new CommandError('The port is in use; choose another with --port', false)
+      : new CommandError(error.message)
   }
 }
 

@@ -93,6 +93,11 @@ export class CachedDocument<T> {
     return this.#current && this.#clock.monotonic() - this.#current.requestedAt
   }
 
+  /** How long the value is fresh, from its request on. */
+  get lifetimeMs(): number | undefined {
+    return this.#current?.lifetimeMs
+  }
+
   /** Whether there is a value that may be used: fresh, or stale within `maxStaleMs`. */
   get usable(): boolean {
     return this.#isYoungerThan(1, this.#plan.maxStaleMs)

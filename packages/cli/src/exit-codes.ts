@@ -1,0 +1,10 @@
+/** The exit codes of the command. They are public, for scripts and CI. */
+export const EXIT = {
+  good: 0,
+  /** The token is refused, or a finding is wrong. */
+  wrong: 1,
+  /** The command was called in a wrong way. */
+  usage: 2,
+  /** What had to be asked did not answer. */
+  undecided: 3,
+} as const

@@ -1,0 +1,240 @@
+import type { FetchFunction, VerifierOptions } from '@telnyx-auth/core'
+import { telnyxAuth } from '@telnyx-auth/hono'
+import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
+import { Hono } from 'hono'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { diagnose } from './harness.js'
+
+/** `doctor --resource`: the user's own API, seen from outside, with proxies of all kinds in front of it. */
+
+const API = 'https://api.example.com'
+
+let issuer: MockIssuer
+beforeAll(async () => {
+  issuer = await createMockIssuer({ algorithm: 'ES256' })
+})
+
+type Options = VerifierOptions & { readonly optional?: boolean }
+
+/** An API, as requests reach it. */
+function createApi(options?: Options): (request: Request) => Response | Promise<Response> {
+  const app = new Hono()
+  app.use(telnyxAuth({ audience: API, issuer: issuer.issuer, fetch: issuer.fetch, ...options }))
+  app.get('/', (c) => c.text('hello'))
+  app.get('/messages', (c) => c.text('messages'))
+  return (request) => app.fetch(request)
+}
+
+/** Examines an API at this URL. */
+function examine(answer: (request: Request) => Response | Promise<Response>, url = API) {
+  const fetch: FetchFunction = async (target, init) =>
+    target.startsWith(API) ? answer(new Request(target, init)) : issuer.fetch(target, init)
+  return diagnose(['--resource', url], { fetch })
+}
+
+/** A proxy that changes requests or answers. */
+function behind(
+  api: (request: Request) => Response | Promise<Response>,
+  change: { request?: (headers: Headers) => void; response?: (headers: Headers) => void },
+) {
+  return async (request: Request) => {
+    const headers = new Headers(request.headers)
+    change.request?.(headers)
+    const response = await api(new Request(request, { headers }))
+    const changed = new Headers(response.headers)
+    change.response?.(changed)
+    return new Response(response.body, { status: response.status, headers: changed })
+  }
+}
+
+const failure = (code: string) => {
+  throw new TypeError('fetch failed', { cause: Object.assign(new Error(code), { code }) })
+}
+
+const RESOURCE_FINDINGS = [
+  'resource-metadata',
+  'resource-issuer',
+  'resource-challenge',
+  'resource-authorization',
+]
+
+describe('an API that works', () => {
+  it.each([API, `${API}/messages`])('%s: every finding is good', async (url) => {
+    const { code, of } = await examine(createApi(), url)
+    for (const id of RESOURCE_FINDINGS) expect(of(id)).toMatchObject({ outcome: 'good' })
+    expect(code).toBe(0)
+  })
+
+  it('sends no access token, and follows no redirect', async () => {
+    const sent: (string | null)[] = []
+    await examine((request) => {
+      sent.push(request.headers.get('authorization'))
+      return new Response(null, { status: 302, headers: { location: 'https://elsewhere.example' } })
+    })
+    expect(new Set(sent)).toEqual(new Set([null, 'Bearer doctor']))
+  })
+})
+
+describe('the metadata of the API', () => {
+  it('are not served', async () => {
+    const { code, of } = await examine(createApi({ audience: 'urn:api' }))
+    expect(code).toBe(1)
+    expect(of('resource-metadata')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringContaining(`${API}/.well-known/oauth-protected-resource`),
+      repair: expect.stringContaining('protectedResource'),
+    })
+    expect(of('resource-issuer')?.outcome).toBe('skipped')
+    expect(of('resource-challenge')).toMatchObject({
+      outcome: 'note',
+      repair: expect.stringContaining('resource_metadata'),
+    })
+  })
+
+  it('are no document', async () => {
+    const api = createApi()
+    const { of } = await examine((request) =>
+      request.url.includes('.well-known') ? new Response('<html>') : api(request),
+    )
+    expect(of('resource-metadata')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringContaining('no metadata'),
+    })
+  })
+
+  it('are too large', async () => {
+    const api = createApi()
+    const { of } = await examine((request) =>
+      request.url.includes('.well-known')
+        ? new Response(JSON.stringify({ resource: API, filler: 'x'.repeat(300_000) }))
+        : api(request),
+    )
+    expect(of('resource-metadata')?.outcome).toBe('wrong')
+  })
+
+  it('name another resource', async () => {
+    const { code, of } = await examine(
+      createApi({ protectedResource: { resource: 'https://other.example.com' } }),
+    )
+    expect(code).toBe(1)
+    expect(of('resource-metadata')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringContaining('https://other.example.com'),
+      repair: expect.stringContaining('"audience"'),
+    })
+    expect(of('resource-challenge')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringContaining('elsewhere: https://other.example.com/'),
+    })
+  })
+
+  it('name another issuer', async () => {
+    const { code, of } = await examine(createApi({ issuer: 'https://login.example.com' }))
+    expect(code).toBe(1)
+    expect(of('resource-issuer')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringContaining('https://login.example.com'),
+      repair: expect.stringContaining('TELNYX_AUTH_ISSUER'),
+    })
+  })
+})
+
+describe('proxies', () => {
+  it('one takes the header Authorization away', async () => {
+    const proxy = behind(createApi(), { request: (headers) => headers.delete('authorization') })
+    const { code, of } = await examine(proxy)
+    expect(code).toBe(1)
+    expect(of('resource-challenge')?.outcome).toBe('good')
+    expect(of('resource-authorization')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringContaining('does not reach the API'),
+      repair: expect.stringContaining('Authorization'),
+    })
+  })
+
+  it('one takes the header Authorization away, in front of an API where a token is optional', async () => {
+    const proxy = behind(createApi({ optional: true }), {
+      request: (headers) => headers.delete('authorization'),
+    })
+    const { code, of } = await examine(proxy)
+    expect(code).toBe(1)
+    expect(of('resource-challenge')?.outcome).toBe('note')
+    expect(of('resource-authorization')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringContaining('accepted'),
+    })
+  })
+
+  it('one takes the header WWW-Authenticate away', async () => {
+    const proxy = behind(createApi(), { response: (headers) => headers.delete('www-authenticate') })
+    const { code, of } = await examine(proxy)
+    expect(code).toBe(1)
+    expect(of('resource-challenge')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringContaining('without the header WWW-Authenticate'),
+      repair: expect.stringContaining('proxy'),
+    })
+  })
+
+  it('one asks for another scheme', async () => {
+    const proxy = behind(createApi(), {
+      response: (headers) => headers.set('www-authenticate', 'Basic realm="proxy"'),
+    })
+    expect((await examine(proxy)).of('resource-challenge')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringContaining('no challenge for access tokens'),
+    })
+  })
+})
+
+describe('other answers', () => {
+  it('an API that needs no token', async () => {
+    const { code, of } = await examine(() => new Response('hello'))
+    expect(code).toBe(1)
+    expect(of('resource-challenge')).toMatchObject({
+      outcome: 'note',
+      repair: expect.stringContaining('telnyxAuth'),
+    })
+    expect(of('resource-authorization')?.outcome).toBe('wrong')
+  })
+
+  it('a URL that is not there', async () => {
+    const { code, of } = await examine(() => new Response(null, { status: 404 }))
+    expect(code).toBe(1)
+    expect(of('resource-challenge')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringContaining('404'),
+    })
+    expect(of('resource-authorization')?.outcome).toBe('skipped')
+  })
+
+  it('only a request with a token fails', async () => {
+    const api = createApi()
+    const { code, of } = await examine((request) =>
+      request.headers.has('authorization') ? new Response(null, { status: 400 }) : api(request),
+    )
+    expect(code).toBe(1)
+    expect(of('resource-authorization')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringContaining('400'),
+    })
+  })
+
+  it.each([
+    ['no connection', () => failure('ECONNREFUSED'), 'ECONNREFUSED'],
+    ['an error without a code', () => failure('no code'), 'no connection'],
+    ['status 503', () => new Response(null, { status: 503 }), '503'],
+  ])('%s: it could not be decided', async (_, answer, said) => {
+    const { code, of } = await examine(answer)
+    expect(code).toBe(3)
+    for (const id of ['resource-metadata', 'resource-challenge', 'resource-authorization'])
+      expect(of(id)).toMatchObject({ outcome: 'undecided', message: expect.stringContaining(said) })
+  })
+
+  it.each(['http://api.example.com', 'not a URL', `${API}/#fragment`])(
+    '%s is no resource: exit code 2',
+    async (url) => {
+      await expect(examine(createApi(), url)).rejects.toThrow(SyntaxError)
+    },
+  )
+})
