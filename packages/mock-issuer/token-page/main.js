@@ -1,0 +1,67 @@
+import { byId, read } from './browser.js'
+import { showIssuer, startIssuer } from './issuer.js'
+import { showRequests } from './requests.js'
+import { check, startTokens } from './token.js'
+
+/** @import { PageForm, PageState } from '../src/http/token-page/page-operations.js' */
+
+const REFRESH_MS = 1000
+
+const connection = byId('connection', HTMLParagraphElement)
+const pause = byId('pause', HTMLButtonElement)
+
+/** Whether people have stopped the list of requests, to read it (WCAG 2.2.2). */
+let paused = false
+
+const showIssuerOnce = onChange(showIssuer)
+const showRequestsOnce = onChange(showRequests)
+
+async function refresh() {
+  /** @type {PageState} */
+  const { keys, faults, requests } = await read('state')
+  showIssuerOnce({ keys, faults })
+  if (!paused) showRequestsOnce(requests)
+}
+
+/**
+ * Shows a value only where it has changed: new elements would take the focus, and what is selected, from people.
+ *
+ * @template T
+ * @param {(value: T) => void} show
+ * @returns {(value: T) => void}
+ */
+function onChange(show) {
+  let shown = ''
+  return (value) => {
+    const text = JSON.stringify(value)
+    if (text !== shown) show(value)
+    shown = text
+  }
+}
+
+/** Refreshes from time to time, while people see the page. */
+async function watch() {
+  try {
+    if (!document.hidden) await refresh()
+    connection.textContent = ''
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : 'This did not work'
+    if (connection.textContent !== problem) connection.textContent = problem
+  }
+  setTimeout(watch, REFRESH_MS)
+}
+
+pause.addEventListener('click', () => {
+  paused = !paused
+  pause.setAttribute('aria-pressed', String(paused))
+})
+
+/** @type {PageForm} */
+const form = await read('form')
+byId('issuer', HTMLElement).textContent = form.issuer
+startTokens(form)
+startIssuer(form, async () => {
+  await check()
+  await refresh()
+})
+await watch()
