@@ -3,6 +3,7 @@ import { type Awaitable, after, isPending } from './base/maybe-async.js'
 import type { DpopChallenge } from './errors/challenge.js'
 import { withChallengeContext, withDpopChallenge } from './errors/challenge-context.js'
 import { ConfigurationError, type MissingTokenError } from './errors/errors.js'
+import { type ExplainOptions, type Explanation, explain, mayIntrospect } from './explain.js'
 import type { Health } from './issuer/health.js'
 import { asksAgain } from './issuer/introspection/introspection-decision.js'
 import { readPublicKey } from './issuer/keys/key-material.js'
@@ -49,6 +50,19 @@ export interface Verifier<Claims extends object = JwtClaims> {
    * const auth = await verifier.authenticate(request)
    */
   authenticate(request: AuthenticatableRequest, policy?: Policy<Claims>): Promise<Auth<Claims>>
+  /**
+   * Explains what {@link Verifier.verify} decides about a token: makes every check, also those after the first that fails. For
+   * tools and support; to protect an API, use {@link Verifier.verify}. Fetches the issuer's keys where they are not cached. Sends the
+   * token nowhere unless `introspect` is set. Uses neither the cache of verified tokens nor a DPoP proof, and publishes no event.
+   *
+   * @returns the outcome also of a token that is refused or cannot be checked
+   * @throws {ConfigurationError} when the policy or the options are wrong; and what your own `validate` throws, unless it is an
+   *   error of this library
+   * @example
+   * const { outcome, checks } = await verifier.explain(token, { scopes: ['messaging.read'] })
+   * for (const { id, outcome, hint } of checks) console.log(id, outcome, hint ?? '')
+   */
+  explain(token: string, policy?: Policy<Claims>, options?: ExplainOptions): Promise<Explanation>
   /**
    * Discovers every issuer and loads its keys now, so that the first request does not wait.
    *
@@ -125,6 +139,15 @@ export class TokenVerifier implements Verifier {
       () => this.missingToken(request),
       (compiled) => this.authenticateIfPresent(request, compiled),
     )
+  }
+
+  async explain(token: string, policy?: Policy, options?: ExplainOptions): Promise<Explanation> {
+    return explain(token, this.compile(policy), mayIntrospect(options), {
+      options: this.#options,
+      issuers: this.#pipeline.issuers,
+      sender: this.#sender,
+      clock: this.#clock,
+    })
   }
 
   /**

@@ -3,7 +3,7 @@ import { type Awaitable, after, attempt, isPending } from './base/maybe-async.js
 import { InvalidTokenError } from './errors/errors.js'
 import { asksAsWell, asksInstead } from './issuer/introspection/introspection-decision.js'
 import { TrustedIssuers } from './issuer/trusted-issuers.js'
-import type { CompiledPolicy } from './policy/policy.js'
+import type { EnforceablePolicy } from './policy/policy.js'
 import type { SenderCheck, TokenContext } from './sender/check-sender.js'
 import type { Auth } from './token/auth.js'
 import { checkClaims, checkTimes, type TokenTimes } from './token/claims.js'
@@ -22,12 +22,12 @@ export class VerificationPipeline {
   readonly #cache: VerifiedTokenCache | undefined
   readonly #headers = new KnownHeaders()
 
-  constructor(options: ResolvedOptions, sender: SenderCheck, clock: Clock) {
+  constructor(options: ResolvedOptions, sender: SenderCheck, clock: Clock, issuers?: TrustedIssuers) {
     this.#options = options
     this.#sender = sender
     this.#clock = clock
     this.#cache = options.cache && new VerifiedTokenCache(options.cache)
-    this.issuers = new TrustedIssuers(options.issuers, { ...options, sender, clock })
+    this.issuers = issuers ?? new TrustedIssuers(options.issuers, { ...options, sender, clock })
   }
 
   /**
@@ -37,7 +37,7 @@ export class VerificationPipeline {
    */
   decide(
     token: string,
-    policy: CompiledPolicy,
+    policy: EnforceablePolicy,
     context: TokenContext | undefined,
     checkUncached?: (token: string) => void,
   ): Awaitable<Auth> {
@@ -58,7 +58,7 @@ export class VerificationPipeline {
   async #recheckKey(
     cached: VerifiedToken,
     token: string,
-    policy: CompiledPolicy,
+    policy: EnforceablePolicy,
     context: TokenContext | undefined,
   ): Promise<Auth> {
     const { keySet, rules } = cached.issuer
@@ -74,7 +74,7 @@ export class VerificationPipeline {
   /** Verifies a token that is not cached: at once, where fresh keys are cached and the signature check does not wait. */
   #verify(
     token: string,
-    policy: CompiledPolicy,
+    policy: EnforceablePolicy,
     context: TokenContext | undefined,
     generation?: number,
   ): Awaitable<Auth> {
@@ -120,7 +120,7 @@ export class VerificationPipeline {
   #accept(
     verified: VerifiedToken,
     now: number,
-    policy: CompiledPolicy,
+    policy: EnforceablePolicy,
     context: TokenContext | undefined,
     cached: boolean,
   ): Awaitable<Auth> {
@@ -136,11 +136,11 @@ export class VerificationPipeline {
   }
 
   /** Checks the sender, then the policy. */
-  #admit(auth: Auth, policy: CompiledPolicy, context: TokenContext | undefined): Awaitable<Auth> {
+  #admit(auth: Auth, policy: EnforceablePolicy, context: TokenContext | undefined): Awaitable<Auth> {
     return after(this.#sender.check(auth, context?.presented), () => this.#enforce(auth, policy))
   }
 
-  #enforce(auth: Auth, policy: CompiledPolicy): Awaitable<Auth> {
+  #enforce(auth: Auth, policy: EnforceablePolicy): Awaitable<Auth> {
     return policy.enforce(auth, this.#clock, this.#options.clockToleranceSeconds)
   }
 

@@ -154,26 +154,56 @@ export class CompiledPolicy {
    * @throws {InvalidTokenError} `ERR_TOKEN_REJECTED`
    */
   enforce(auth: Auth, clock: Clock, clockToleranceSeconds: number): Awaitable<Auth> {
-    const { scopes, anyScope, acrValues, maxAgeSeconds, senderConstrained, validators } = this.#requirements
-    if (senderConstrained && auth.confirmation === undefined)
-      throw new InvalidTokenError('ERR_TOKEN_NOT_BOUND', { reason: 'not-bound' })
+    const { validators } = this.#requirements
+    this.checkBinding(auth)
     // RFC 9470 §3. Before the scopes, because this challenge names them too: then one new token is enough for both.
-    const strong = acrValues.length === 0 || acrValues.some((value) => value === auth.claims.acr)
+    this.checkAuthentication(auth, clock, clockToleranceSeconds)
+    this.checkScopes(auth)
+    return validators.length > 0 ? runValidators(validators, auth) : auth
+  }
+
+  /** Which of its checks this policy makes. */
+  get checks(): {
+    readonly binding: boolean
+    readonly authentication: boolean
+    readonly scopes: boolean
+    readonly validate: boolean
+  } {
+    const { acrValues, maxAgeSeconds, senderConstrained, validators } = this.#requirements
+    return {
+      binding: senderConstrained,
+      authentication: acrValues.length > 0 || maxAgeSeconds !== undefined,
+      scopes: this.requiredScopes.length > 0,
+      validate: validators.length > 0,
+    }
+  }
+
+  checkBinding(auth: Auth): void {
+    if (this.#requirements.senderConstrained && auth.confirmation === undefined)
+      throw new InvalidTokenError('ERR_TOKEN_NOT_BOUND', { reason: 'not-bound' })
+  }
+
+  checkAuthentication({ claims }: Auth, clock: Clock, clockToleranceSeconds: number): void {
+    const { acrValues, maxAgeSeconds } = this.#requirements
+    const strong = acrValues.length === 0 || acrValues.some((value) => value === claims.acr)
     const recent =
       maxAgeSeconds === undefined ||
-      isRecent(auth.claims.auth_time, maxAgeSeconds, clock.now(), clockToleranceSeconds)
-    if (!strong || !recent) {
-      const reason = strong ? 'authentication-too-old' : 'acr-insufficient'
-      throw new InsufficientAuthenticationError({ acrValues, maxAgeSeconds, reason })
-    }
+      isRecent(claims.auth_time, maxAgeSeconds, clock.now(), clockToleranceSeconds)
+    if (strong && recent) return
+    const reason = strong ? 'authentication-too-old' : 'acr-insufficient'
+    throw new InsufficientAuthenticationError({ acrValues, maxAgeSeconds, reason })
+  }
 
+  checkScopes(auth: Auth): void {
+    const { scopes, anyScope } = this.#requirements
     const enough =
       auth.hasScopes(...scopes) && (anyScope.length === 0 || anyScope.some((scope) => auth.hasScopes(scope)))
     if (!enough) throw new InsufficientScopeError(this.requiredScopes)
-
-    return validators.length > 0 ? runValidators(validators, auth) : auth
   }
 }
+
+/** What the verifier asks of a policy. */
+export type EnforceablePolicy = Pick<CompiledPolicy, 'introspection' | 'enforce'>
 
 async function runValidators(validators: readonly Validate[], auth: Auth): Promise<Auth> {
   for (const validate of validators) {

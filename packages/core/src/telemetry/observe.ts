@@ -1,9 +1,10 @@
 import type { Clock } from '../base/clock.js'
 import { type Awaitable, attempt } from '../base/maybe-async.js'
 import { ownMembers } from '../base/own-members.js'
+import type { ErrorCode } from '../errors/error-codes.js'
 import { InvalidTokenError, MissingTokenError } from '../errors/errors.js'
 import { hints, type Reason } from '../errors/reasons.js'
-import { isTelnyxAuthError } from '../errors/telnyx-auth-error.js'
+import { isTelnyxAuthError, type TelnyxAuthError } from '../errors/telnyx-auth-error.js'
 import type { Auth } from '../token/auth.js'
 import { debug, isDebugging } from './debug-log.js'
 import { watched } from './events.js'
@@ -80,12 +81,25 @@ export function missingToken(reason: Reason = 'no-credentials'): MissingTokenErr
  */
 function publishRefusal(error: unknown, issuer: string | undefined, durationMs: number): void {
   if (!isTelnyxAuthError(error) || error.code === 'ERR_CONFIGURATION') return
+  const { code, claim, reason, hint } = refusalDetails(error)
+  watched('tokenRejected')?.publish({ code, claim, reason, hint, issuer, durationMs })
+  debug('tokenRejected', { code, claim, reason, issuer, hint })
+}
+
+/** What operators are told of a refusal. */
+export interface RefusalDetails {
+  readonly code: ErrorCode
+  readonly claim: string | undefined
+  readonly reason: Reason | undefined
+  readonly hint: string | undefined
+}
+
+/** The parts of an error that are safe to show. The application's `validate` can throw an error with any text in it. */
+export function refusalDetails(error: TelnyxAuthError): RefusalDetails {
   const { code, reason: given } = ownMembers(error)
   const { claim: named } = error instanceof InvalidTokenError ? ownMembers(error) : {}
-  // The application's `validate` can throw an error with any text in both.
   const claim = typeof named === 'string' && CLAIM_NAME.test(named) ? named : undefined
   const reason = given !== undefined && Object.hasOwn(hints, given) ? given : undefined
   const hint = reason && hints[reason]
-  watched('tokenRejected')?.publish({ code, claim, reason, hint, issuer, durationMs })
-  debug('tokenRejected', { code, claim, reason, issuer, hint })
+  return { code, claim, reason, hint }
 }

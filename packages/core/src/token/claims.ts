@@ -75,60 +75,71 @@ export function checkClaims(
   claims: Record<string, unknown>,
   rules: TokenRules,
 ): asserts claims is AcceptedClaims {
-  if (claims.iss === undefined) throw missing('iss')
-  checkValues(claims, rules, REQUIRED[rules.profile], rules.claimNames)
+  checkIssuer(claims.iss, rules)
+  checkAudience(claims, rules)
+  checkRequiredClaims(claims, rules)
+  checkClaimTypes(claims, rules)
+}
+
+/** RFC 9068 §4: an exact match, code point by code point. */
+export function checkIssuer(iss: unknown, rules: TokenRules): void {
+  if (iss === undefined) throw missing('iss')
+  if (typeof iss !== 'string') throw invalid('iss')
+  if (iss === rules.issuer) return
+  const reason = differOnlyByASlash(iss, rules.issuer) ? 'issuer-slash' : 'issuer-unknown'
+  throw new InvalidTokenError('ERR_ISSUER_NOT_ALLOWED', { claim: 'iss', reason })
+}
+
+/** RFC 9068 §4: one of the identifiers of this API. An absent audience is for {@link checkRequiredClaims}. */
+export function checkAudience(claims: Readonly<Record<string, unknown>>, { audience }: TokenRules): void {
+  const { aud } = claims
+  if (aud === undefined) return
+  const named: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
+  if (!named.every((value) => typeof value === 'string')) throw invalid('aud')
+  if (audience && !named.some((value) => audience.has(value)))
+    throw new InvalidTokenError('ERR_AUDIENCE_NOT_ALLOWED', {
+      claim: 'aud',
+      reason: audienceReason(claims, named, audience),
+    })
+}
+
+/** @param required the claims that must be there */
+export function checkRequiredClaims(
+  claims: Readonly<Record<string, unknown>>,
+  { profile, audience }: TokenRules,
+  required: readonly string[] = REQUIRED[profile],
+): void {
+  for (const claim of required) {
+    const optedOut = claim === 'aud' && audience === null && profile !== 'rfc9068'
+    if (claims[claim] === undefined && !optedOut) throw missing(claim)
+  }
 }
 
 /**
- * Checks the values of claims, except the times.
+ * Checks the types of the claims that are there, except those of issuer and audience.
  *
- * @param required the claims that must be there
+ * @param names where the scopes and the client are
+ * @param isStrict whether an identifier must not be empty
  */
-export function checkValues(
+export function checkClaimTypes(
   claims: Record<string, unknown>,
-  rules: TokenRules,
-  required: readonly string[],
-  names: NamesOfClaims,
+  { profile, claimNames }: TokenRules,
+  names: NamesOfClaims = claimNames,
+  isStrict: boolean = profile === 'rfc9068',
 ): asserts claims is JwtClaims {
-  const { iss, aud } = claims
-  if (iss !== undefined && typeof iss !== 'string') throw invalid('iss')
-  // RFC 9068 §4: an exact match, code point by code point.
-  if (iss !== undefined && iss !== rules.issuer) {
-    const reason = differOnlyByASlash(iss, rules.issuer) ? 'issuer-slash' : 'issuer-unknown'
-    throw new InvalidTokenError('ERR_ISSUER_NOT_ALLOWED', { claim: 'iss', reason })
-  }
-
-  // RFC 9068 §4
-  if (aud !== undefined) {
-    const named: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
-    if (!named.every((value) => typeof value === 'string')) throw invalid('aud')
-    if (rules.audience && !named.some((value) => rules.audience?.has(value)))
-      throw new InvalidTokenError('ERR_AUDIENCE_NOT_ALLOWED', {
-        claim: 'aud',
-        reason: audienceReason(claims, named, rules.audience),
-      })
-  }
-
-  const strict = rules.profile === 'rfc9068' && required.length > 0
-  for (const claim of required) {
-    const optedOut = claim === 'aud' && rules.audience === null && !strict
-    if (claims[claim] === undefined && !optedOut) throw missing(claim)
-  }
   for (const claim of ['sub', names.clientId, 'jti']) {
     const value = claims[claim]
     if (value === undefined) continue
-    if (typeof value !== 'string' || (strict && value === '')) throw invalid(claim)
+    if (typeof value !== 'string' || (isStrict && value === '')) throw invalid(claim)
   }
-  if (!isScopes(claims[names.scopes], rules.profile)) throw invalid(names.scopes)
-  for (const claim of NUMERIC_DATES) {
-    const value = claims[claim]
-    // RFC 7519 §2: NumericDate. `1e999` is Infinity to JSON.parse.
-    if (
-      value !== undefined &&
-      !(typeof value === 'number' && Number.isFinite(value) && value <= MAX_NUMERIC_DATE)
-    )
-      throw invalid(claim)
-  }
+  if (!isScopes(claims[names.scopes], profile)) throw invalid(names.scopes)
+  for (const claim of NUMERIC_DATES)
+    if (claims[claim] !== undefined && !isNumericDate(claims[claim])) throw invalid(claim)
+}
+
+/** RFC 7519 §2. `1e999` is Infinity to JSON.parse. */
+export function isNumericDate(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value <= MAX_NUMERIC_DATE
 }
 
 /**

@@ -20,27 +20,47 @@ export function checkHeader(
   header: UnverifiedHeader,
   rules: TokenRules,
 ): { algorithm: Algorithm; kid: string | undefined } {
-  const { alg, kid, typ, crit, b64 } = header
-  // RFC 8725 §3.1: this library decides which algorithms exist, not the token or its key.
+  const { alg, kid } = header
+  checkAlgorithm(alg, rules)
+  checkCriticalParameters(header)
+  checkType(header.typ, rules)
+  checkKeyId(kid)
+  return { algorithm: alg, kid }
+}
+
+/** RFC 8725 §3.1: this library decides which algorithms exist, not the token or its key. */
+export function checkAlgorithm(alg: unknown, rules: TokenRules): asserts alg is Algorithm {
   if (!isAlgorithm(alg))
     throw new InvalidTokenError('ERR_ALGORITHM_NOT_ALLOWED', { reason: 'algorithm-not-supported' })
   if (!rules.algorithms.has(alg))
     throw new InvalidTokenError('ERR_ALGORITHM_NOT_ALLOWED', { reason: 'algorithm-not-listed' })
-  // RFC 7515 §4.1.11: this library understands no extension, so it refuses every critical one. RFC 7797 §6 and §7: `b64` must
-  // be critical, and JWTs must not use it.
+}
+
+/**
+ * RFC 7515 §4.1.11: this library understands no extension, so it refuses every critical one. RFC 7797 §6 and §7: `b64` must be
+ * critical, and JWTs must not use it.
+ */
+export function checkCriticalParameters({ crit, b64 }: UnverifiedHeader): void {
   if (crit !== undefined || b64 !== undefined)
     throw new InvalidTokenError('ERR_TOKEN_MALFORMED', {
       message: 'The access token uses a critical header parameter that is not supported',
       reason: 'critical-header',
     })
-  if (!TYPES[rules.profile].has(mediaType(typ)))
+}
+
+/** RFC 8725 §3.11: a token of another kind is refused by its type. */
+export function checkType(typ: unknown, { profile }: TokenRules): void {
+  if (!TYPES[profile].has(mediaType(typ)))
     throw new InvalidTokenError('ERR_TYP_INVALID', { reason: 'typ-not-access-token' })
+}
+
+/** RFC 7515 §4.1.4: a key id is a string. */
+export function checkKeyId(kid: unknown): asserts kid is string | undefined {
   if (kid !== undefined && typeof kid !== 'string')
     throw new InvalidTokenError('ERR_TOKEN_MALFORMED', {
       message: 'The key id of the access token is not a string',
       reason: 'kid-not-a-string',
     })
-  return { algorithm: alg, kid }
 }
 
 /** A `typ` in its short form; `null` for a value of another type. */

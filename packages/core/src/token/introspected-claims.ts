@@ -1,6 +1,9 @@
 import { InvalidTokenError } from '../errors/errors.js'
 import {
-  checkValues,
+  checkAudience,
+  checkClaimTypes,
+  checkIssuer,
+  checkRequiredClaims,
   type JwtClaims,
   type NamesOfClaims,
   type Profile,
@@ -57,7 +60,10 @@ export function checkIntrospectedClaims(
 ): asserts claims is JwtClaims {
   const names = namesInResponse(claims, rules.claimNames)
   const required = signed === undefined && rules.profile === 'rfc9068' ? ['aud'] : []
-  checkValues(claims, rules, required, names)
+  if (claims.iss !== undefined) checkIssuer(claims.iss, rules)
+  checkAudience(claims, rules)
+  checkRequiredClaims(claims, rules, required)
+  checkClaimTypes(claims, rules, names, required.length > 0)
   // A token that is bound to a certificate alone would need no proof.
   const isBoundToKey = acceptsDpop && confirmationIn(claims.cnf ?? signed?.cnf)?.jkt !== undefined
   for (const name of KIND_MEMBERS) checkKind(name, nameOf(claims[name]), ACCESS_TOKEN_NAMES, isBoundToKey)

@@ -85,10 +85,7 @@ export function parseUnverifiedToken(
   maxTokenBytes: number,
   known: KnownHeaders,
 ): UnverifiedToken {
-  // The first check of all. A JWT is ASCII, so characters are bytes.
-  if (token.length > maxTokenBytes)
-    throw new InvalidTokenError('ERR_TOKEN_TOO_LARGE', { reason: 'too-large' })
-
+  checkSize(token, maxTokenBytes)
   const headerEnd = token.indexOf('.')
   const payloadEnd = token.indexOf('.', headerEnd + 1)
   if (headerEnd < 1 || payloadEnd < 0)
@@ -111,6 +108,12 @@ export function parseUnverifiedToken(
     // RFC 7515 §5.2 (step 8). Both parts are base64url by now.
     signed: { signingInput: Buffer.from(token.slice(0, payloadEnd), 'latin1'), signature },
   }
+}
+
+/** The first check of all. A JWT is ASCII, so characters are bytes. */
+export function checkSize(token: string, maxTokenBytes: number): void {
+  if (token.length > maxTokenBytes)
+    throw new InvalidTokenError('ERR_TOKEN_TOO_LARGE', { reason: 'too-large' })
 }
 
 /** RFC 7515 §2: base64url without padding, white space or other characters, and in its canonical form. */

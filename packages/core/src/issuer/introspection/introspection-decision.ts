@@ -5,7 +5,7 @@
 
 import { ConfigurationError, InvalidTokenError, UnavailableError } from '../../errors/errors.js'
 import type { IntrospectionWhen } from '../../policy/introspection-when.js'
-import type { CompiledPolicy } from '../../policy/policy.js'
+import type { CompiledPolicy, EnforceablePolicy } from '../../policy/policy.js'
 import type { Auth } from '../../token/auth.js'
 import { isPlausibleKid } from '../keys/key-id.js'
 import type { IntrospectionResult } from './introspection-client.js'
@@ -72,7 +72,7 @@ export function checkCanIntrospect(policy: CompiledPolicy, introspectable: numbe
  */
 export function asksInstead(
   issuer: IntrospectableIssuer,
-  policy: CompiledPolicy,
+  policy: EnforceablePolicy,
   localError: unknown,
   kid: string | undefined,
 ): boolean {
@@ -87,7 +87,7 @@ export function asksInstead(
 }
 
 /** Whether the issuer is asked as well, about a token whose signature is good. */
-export function asksAsWell(issuer: IntrospectableIssuer, policy: CompiledPolicy): boolean {
+export function asksAsWell(issuer: IntrospectableIssuer, policy: EnforceablePolicy): boolean {
   return (policy.introspection ?? issuer.introspectionWhen) === 'always'
 }
 
