@@ -17,6 +17,6 @@ export function showRequests(requests) {
  */
 function createRow({ time, endpoint, method, status, from }) {
   const result = status === undefined ? 'waits' : status === 'none' ? 'no response' : String(status)
-  const cells = [new Date(time).toLocaleTimeString(), endpoint, method, result, from]
+  const cells = [new Date(time).toLocaleTimeString('en-GB'), endpoint, method, result, from]
   return create('tr', {}, ...cells.map((text) => create('td', {}, text)))
 }

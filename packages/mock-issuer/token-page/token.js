@@ -14,6 +14,8 @@ const expectedAudience = byId('expected-audience', HTMLInputElement)
 const apiUrl = byId('api-url', HTMLInputElement)
 const audience = byId('audience', HTMLInputElement)
 const algorithm = byId('algorithm', HTMLSelectElement)
+const issueResult = byId('issue-result', HTMLParagraphElement)
+const tokenResult = byId('token-result', HTMLParagraphElement)
 const verdict = byId('verdict', HTMLParagraphElement)
 
 /**
@@ -44,8 +46,13 @@ export function startTokens(form) {
   onSubmit('curl-form', check)
   onSubmit('token-form', check)
   for (const field of [token, expectedAudience, apiUrl]) field.addEventListener('input', checkSoon)
+  // They were about another token.
+  token.addEventListener('input', () => {
+    say(issueResult, '')
+    say(tokenResult, '')
+  })
   byId('copy-token', HTMLButtonElement).addEventListener('click', () =>
-    report(byId('token-result', HTMLParagraphElement), () => copy(token.value.trim())),
+    report(tokenResult, () => copy(token.value.trim())),
   )
   byId('revoke', HTMLButtonElement).addEventListener('click', revoke)
 }
@@ -71,7 +78,7 @@ function createScope(scope) {
 
 function issue() {
   const chosen = scopes.querySelectorAll('input:checked')
-  report(byId('issue-result', HTMLParagraphElement), async () => {
+  report(issueResult, async () => {
     const body = {
       clientId: client.value,
       subject: byId('subject', HTMLInputElement).value.trim(),
@@ -81,13 +88,14 @@ function issue() {
       algorithm: algorithm.value,
     }
     token.value = (await change('issue', body)).token
+    say(tokenResult, '')
     await check()
-    return 'Issued. It stands below, in parts.'
+    return 'Issued: see the token and its checks.'
   })
 }
 
 function revoke() {
-  report(byId('token-result', HTMLParagraphElement), async () => {
+  report(tokenResult, async () => {
     if (token.value.trim() === '') throw new Error('There is no token to revoke')
     await change('revoke', { token: token.value.trim() })
     await check()

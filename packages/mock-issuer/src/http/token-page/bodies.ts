@@ -87,7 +87,7 @@ export const revocation: v.GenericSchema<{ readonly token: string }> = v.strictO
 
 export const rotation: v.GenericSchema<{ readonly keepOld: boolean }> = v.strictObject(
   {
-    keepOld: v.boolean('Whether older keys stay must be true or false'),
+    keepOld: v.boolean('The choice to keep older keys must be true or false'),
   },
   OTHER,
 )
