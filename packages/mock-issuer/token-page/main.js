@@ -39,7 +39,10 @@ function onChange(show) {
   }
 }
 
-/** Refreshes from time to time, while people see the page. */
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer
+
+/** Refreshes from time to time, while people see the page, and at once when they come back to it. */
 async function watch() {
   try {
     if (!document.hidden) await refresh()
@@ -48,9 +51,12 @@ async function watch() {
     const problem = error instanceof Error ? error.message : 'This did not work'
     if (connection.textContent !== problem) connection.textContent = problem
   }
-  setTimeout(watch, REFRESH_MS)
+  // Another call may have set one meanwhile.
+  clearTimeout(timer)
+  timer = setTimeout(watch, REFRESH_MS)
 }
 
+document.addEventListener('visibilitychange', watch)
 pause.addEventListener('click', () => {
   paused = !paused
   pause.setAttribute('aria-pressed', String(paused))

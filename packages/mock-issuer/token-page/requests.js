@@ -8,15 +8,17 @@ import { byId, create } from './browser.js'
  * @param {PageState['requests']} requests newest first
  */
 export function showRequests(requests) {
-  byId('requests', HTMLTableSectionElement).replaceChildren(...requests.map(createRow))
+  byId('requests', HTMLOListElement).replaceChildren(...requests.map(createEntry))
 }
+
+const SENDERS = { HTTP: 'over HTTP', process: 'in process', 'token page': 'by this page' }
 
 /**
  * @param {PageState['requests'][number]} request
  * @returns {HTMLElement}
  */
-function createRow({ time, endpoint, method, status, from }) {
+function createEntry({ time, endpoint, method, status, from }) {
   const result = status === undefined ? 'waits' : status === 'none' ? 'no response' : String(status)
-  const cells = [new Date(time).toLocaleTimeString('en-GB'), endpoint, method, result, from]
-  return create('tr', {}, ...cells.map((text) => create('td', {}, text)))
+  const parts = [new Date(time).toLocaleTimeString('en-GB'), `${method} ${endpoint}`, result, SENDERS[from]]
+  return create('li', {}, ...parts.map((text) => create('span', {}, text)))
 }
