@@ -164,6 +164,13 @@ describe('the token page is served', () => {
       )
   })
 
+  it.each(['no', 0, null, {}])('not with the option tokenPage: %j, which is an error', async (tokenPage) => {
+    const options: object = { tokenPage }
+    await expect(createMockIssuer(options)).rejects.toThrow(
+      new TypeError('The option "tokenPage" must be true or false'),
+    )
+  })
+
   it('not in process', async () => {
     const { issuer, url } = await open()
     for (const path of VIEWS) expect((await issuer.fetch(url + path)).status).toBe(404)

@@ -16,9 +16,17 @@ let paused = false
 const showIssuerOnce = onChange(showIssuer)
 const showRequestsOnce = onChange(showRequests)
 
+/** The requests for the state so far, and the newest one that was answered: an older answer that comes late is out of date. */
+let asked = 0
+let answered = 0
+
 async function refresh() {
+  asked += 1
+  const current = asked
   /** @type {PageState} */
   const { keys, faults, requests } = await read('state')
+  if (current < answered) return
+  answered = current
   showIssuerOnce({ keys, faults })
   if (!paused) showRequestsOnce(requests)
 }
@@ -44,30 +52,42 @@ let timer
 
 /** Refreshes from time to time, while people see the page, and at once when they come back to it. */
 async function watch() {
-  try {
+  await connect(async () => {
     if (!document.hidden) await refresh()
-    connection.textContent = ''
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : 'This did not work'
-    if (connection.textContent !== problem) connection.textContent = problem
-  }
+  })
   // Another call may have set one meanwhile.
   clearTimeout(timer)
   timer = setTimeout(watch, REFRESH_MS)
 }
 
-document.addEventListener('visibilitychange', watch)
-pause.addEventListener('click', () => {
-  paused = !paused
-  pause.setAttribute('aria-pressed', String(paused))
-})
+/**
+ * Says so while the issuer does not answer.
+ *
+ * @param {() => Promise<void>} work
+ */
+async function connect(work) {
+  try {
+    await work()
+    connection.textContent = ''
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : 'This did not work'
+    if (connection.textContent !== problem) connection.textContent = problem
+  }
+}
 
-/** @type {PageForm} */
-const form = await read('form')
-byId('issuer', HTMLElement).textContent = form.issuer
-startTokens(form)
-startIssuer(form, async () => {
-  await check()
-  await refresh()
+await connect(async () => {
+  /** @type {PageForm} */
+  const form = await read('form')
+  byId('issuer', HTMLElement).textContent = form.issuer
+  startTokens(form)
+  startIssuer(form, async () => {
+    await check()
+    await refresh()
+  })
+  document.addEventListener('visibilitychange', watch)
+  pause.addEventListener('click', () => {
+    paused = !paused
+    pause.setAttribute('aria-pressed', String(paused))
+  })
+  await watch()
 })
-await watch()
