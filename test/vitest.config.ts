@@ -16,6 +16,8 @@ const isolated = [
   'core/dpop-options.test.ts',
   'core/prototype-pollution-issuer.test.ts',
   'adapters/pollution.test.ts',
+  // It replaces a method of core, and runs other files once more.
+  'core/explain-corpus.test.ts',
   // nock replaces `fetch`.
   'adapters/production.test.ts',
   // It mocks a module that other files have loaded before.

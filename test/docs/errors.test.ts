@@ -1,6 +1,6 @@
 import * as core from '@telnyx-auth/core'
 import { describe, expect, it } from 'vitest'
-import { hints, responseParts } from '../../packages/core/src/testing.js'
+import { CHECKS, hints, responseParts } from '../../packages/core/src/testing.js'
 import { read } from './markdown.js'
 
 /** What the document says of a code. */
@@ -63,4 +63,9 @@ describe('the reasons in errors.md', () => {
     const named = new Set([...codes.values()].flatMap(({ text }) => reasonsIn(text)))
     expect(Object.keys(hints).filter((reason) => !named.has(reason))).toEqual([])
   })
+})
+
+it('the checks in errors.md are those of the source, in their order', () => {
+  const rows = document.matchAll(/^\| `([\w-]+)` \| ([A-Z]\d+) \| .+ \|$/gm)
+  expect(Array.from(rows, ([, id, rule]) => [id, rule])).toEqual(CHECKS.map(({ id, rule }) => [id, rule]))
 })

@@ -263,7 +263,7 @@ async function findKey(subject: Subject): Promise<void> {
       return
     }
     subject.asksInstead = asksInstead(issuer, policy, error, kid)
-    throw subject.asksInstead ? new Inconclusive('undecided', { cause: error }) : error
+    throw subject.asksInstead ? new Inconclusive('skipped', { cause: error }) : error
   }
 }
 

@@ -59,8 +59,8 @@ export interface TokenCheck extends CheckFailure {
   /** The rule that the check enforces: its id in the list of rules (`docs/conformance.md`). */
   readonly rule: string
   /**
-   * `'failed'`: the token is at fault. `'undecided'`: the issuer could not be asked, or was not. `'skipped'`: the check could not
-   * be made, because it needs what an earlier one has found missing or wrong.
+   * `'failed'`: the verifier refuses the token. `'undecided'`: the issuer could not be asked, or was not. `'skipped'`: the check
+   * could not be made, because it needs what an earlier one found missing or wrong, or because the issuer decides instead.
    */
   readonly outcome: 'passed' | 'failed' | 'undecided' | 'skipped'
 }
