@@ -1,5 +1,6 @@
 import type { Clock } from './base/clock.js'
 import type { Awaitable } from './base/maybe-async.js'
+import { ownMembers } from './base/own-members.js'
 import { InvalidTokenError } from './errors/errors.js'
 import { asksAsWell, asksInstead } from './issuer/introspection/introspection-decision.js'
 import type { TrustedIssuer } from './issuer/trusted-issuer.js'
@@ -86,7 +87,7 @@ export class Inconclusive extends Error {
   readonly outcome: 'skipped' | 'undecided'
   readonly hint: string | undefined
 
-  constructor(outcome: 'skipped' | 'undecided', { hint, cause }: { hint?: string; cause?: unknown } = {}) {
+  constructor(outcome: 'skipped' | 'undecided', hint?: string, cause?: unknown) {
     super(outcome, { cause })
     this.outcome = outcome
     this.hint = hint
@@ -204,7 +205,7 @@ export const CHECKS: readonly Check[] = [
     rule: 'B6',
     applies: ({ policy }) => policy.checks.validate,
     needs: ['binding', 'authentication', 'scopes'],
-    // The application's own function runs once, in the verifier, and only for a token that passed everything before.
+    // The function of the application runs once, in the verifier, and only for a token that no check before has refused.
     run: ({ verdict }) => {
       if (!verdict.auth) throw new Inconclusive('skipped')
       if (verdict.error !== undefined) throw verdict.error
@@ -235,7 +236,7 @@ function ofTime(id: CheckId, claim: 'exp' | 'nbf' | 'iat'): Check {
     const time = unverifiedClaims[claim]
     const isAbsent = time === undefined && claim !== 'exp'
     if (!isAbsent && !isNumericDate(time)) throw new Inconclusive('skipped')
-    checkTimes(isAbsent ? {} : { [claim]: time }, clockToleranceSeconds, clock.now())
+    checkTimes(ownMembers(isAbsent ? {} : { [claim]: time }), clockToleranceSeconds, clock.now())
   })
 }
 
@@ -263,7 +264,7 @@ async function findKey(subject: Subject): Promise<void> {
       return
     }
     subject.asksInstead = asksInstead(issuer, policy, error, kid)
-    throw subject.asksInstead ? new Inconclusive('skipped', { cause: error }) : error
+    throw subject.asksInstead ? new Inconclusive('skipped', undefined, error) : error
   }
 }
 
@@ -271,13 +272,11 @@ async function findKey(subject: Subject): Promise<void> {
 function introspect({ open, asksInstead, introspect, verdict }: Subject): void {
   const isReached = [...open].every((id) => asksInstead && (id === 'key' || id === 'signature'))
   if (!isReached) throw new Inconclusive('skipped')
-  if (!introspect) throw new Inconclusive('undecided', { hint: NOT_ASKED })
+  if (!introspect) throw new Inconclusive('undecided', NOT_ASKED)
   if (!verdict.auth) throw verdict.error
-  if (verdict.auth.verifiedBy === 'signature')
-    throw new Inconclusive('skipped', { hint: ACCEPTED_UNCONFIRMED })
+  if (verdict.auth.verifiedBy === 'signature') throw new Inconclusive('skipped', ACCEPTED_UNCONFIRMED)
 }
 
-/** The verifier would ask the issuer. */
 const NOT_ASKED =
   'The verifier asks the issuer about this token (option "introspection"). explain() does so only with its option "introspect": the token is then sent to the issuer.'
 

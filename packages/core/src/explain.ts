@@ -71,9 +71,9 @@ export interface Explanation extends CheckFailure {
   readonly outcome: 'accepted' | 'refused' | 'undecided'
   /** The checks that the verifier makes of such a token, in its order. The verifier stops at the first one that fails. */
   readonly checks: readonly TokenCheck[]
-  /** The header of the token, unverified: anyone may have written it. `undefined` where it cannot be read. */
+  /** The header of the token, unverified: anyone may have written it. Absent where it cannot be read. */
   readonly header?: Readonly<Record<string, unknown>>
-  /** The claims of the token, unverified unless the outcome is `'accepted'`. `undefined` where they cannot be read. */
+  /** The claims of the token, unverified too: to read, not to decide by. Absent where they cannot be read. */
   readonly claims?: Readonly<Record<string, unknown>>
 }
 
