@@ -31,6 +31,7 @@ import { NOW } from './contract/tokens.js'
 const METADATA = 'resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"'
 const ALGS = 'algs="ES256"'
 const SECRETS = ['a secret of at least thirty-two characters'] as const
+const OLD_SECRETS = ['an old secret, of thirty-two characters or more'] as const
 
 const key = new DpopKey()
 let issuer: MockIssuer
@@ -320,6 +321,22 @@ describe.each(harnesses)('proofs on %s', (name, harness) => {
       }
       expect(first).toEqual(demanded)
       expect(await ask('/me', linesOf(tokens.bound, prove({ nonce: 'another' })))).toEqual(demanded)
+      expect(await ask('/me', linesOf(tokens.bound, prove({ nonce })))).toEqual(me())
+    })
+
+    it('O6, §8.2: with an adapter, a success and a refusal after it hand out the next nonce, where one is due', async () => {
+      const old = await start({ nonce: { secrets: OLD_SECRETS } }, { placement })
+      const outgoing = (await old.ask('/me', linesOf(tokens.bound, prove()))).nonce
+      const { ask } = await start({ nonce: { secrets: [...SECRETS, ...OLD_SECRETS] } }, { placement })
+      const { nonce } = await ask('/me', linesOf(tokens.bound, prove()))
+      expect(nonce).not.toBe(outgoing)
+      const answer = await ask('/me', linesOf(tokens.bound, prove({ nonce: outgoing })))
+      // Without an adapter, the application writes the answer.
+      const next = name === 'core' ? undefined : nonce
+      expect(answer).toEqual({ ...me(), nonce: next })
+      const url = `${AUDIENCE}/read`
+      const lacking = await ask('/read', linesOf(tokens.bound, prove({ nonce: outgoing, url })))
+      expect([lacking.status, lacking.nonce]).toEqual([403, next])
       expect(await ask('/me', linesOf(tokens.bound, prove({ nonce })))).toEqual(me())
     })
 

@@ -86,6 +86,8 @@ const POLLUTION: Readonly<Record<string, unknown>> = {
   cnf: { jkt: 'polluted' },
   presented: {},
   provenToken: 'polluted',
+  attempt: 'polluted',
+  nextNonce: 'polluted',
   scheme: 'dpop',
   getResponse: () => new Response('polluted'),
   body: 'polluted',

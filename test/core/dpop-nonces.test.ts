@@ -127,11 +127,33 @@ describe('O8: nonces end', () => {
     await expectReason(send(future), CODE, 'proof-nonce-invalid')
   })
 
+  it('a machine whose clock is ten seconds ahead has good ones, and one further ahead has not', () => {
+    const nonces = new DpopNonces([SECRET], BASE_URL)
+    const end = Math.ceil(NOW / 120) * 120
+    const next = nonces.current(end)
+    expect(nonces.check(next, end - 10)).toBe('current')
+    expect(nonces.check(next, end - 10.001)).toBe('refused')
+  })
+
+  it('§8.2: the client should change the nonce of the slot before, and that of a secret that no longer signs', () => {
+    const nonces = new DpopNonces([SECRET, OLD_SECRET], BASE_URL)
+    const old = new DpopNonces([OLD_SECRET], BASE_URL)
+    const ahead = Math.ceil(NOW / 120) * 120 - 1
+    for (const now of [NOW, ahead]) {
+      expect(nonces.check(nonces.current(now), now)).toBe('current')
+      expect(nonces.check(nonces.current(now - 120), now)).toBe('outgoing')
+      expect(nonces.check(nonces.current(now - 240), now)).toBe('refused')
+      for (const slot of [now, now - 120]) expect(nonces.check(old.current(slot), now)).toBe('outgoing')
+      expect(nonces.check(old.current(now - 240), now)).toBe('refused')
+    }
+    expect(nonces.check(old.current(ahead + 1), ahead)).toBe('outgoing')
+  })
+
   it('a clock that is broken makes no nonce valid', () => {
     const nonces = new DpopNonces([SECRET], BASE_URL)
     for (const now of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])
-      expect(nonces.isValid(nonces.current(now), now)).toBe(false)
-    expect(nonces.isValid(nonces.current(NOW), NOW)).toBe(true)
+      expect(nonces.check(nonces.current(now), now)).toBe('refused')
+    expect(nonces.check(nonces.current(NOW), NOW)).toBe('current')
   })
 })
 

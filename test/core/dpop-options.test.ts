@@ -116,7 +116,7 @@ describe('mistakes in the configuration are loud at the start, and show no secre
 
 describe('attack 46: a polluted Object.prototype changes nothing', () => {
   const names =
-    'jkt x5t x5t#S256 cnf jwk nonce dpop mode provenToken scheme secrets replayStore confirmation senderConstrained kty crv x y d k typ alg crit jti htm htu iat ath method url originalUrl rawHeaders headersDistinct isDpop algorithms baseUrl presented DPoP'
+    'jkt x5t x5t#S256 cnf jwk nonce dpop mode provenToken attempt nextNonce scheme secrets replayStore confirmation senderConstrained kty crv x y d k typ alg crit jti htm htu iat ath method url originalUrl rawHeaders headersDistinct isDpop algorithms baseUrl presented DPoP'
   const values = ['x', jkt, bound, { jkt }, ['dpop', 'x'], null, 'required']
   it.each(names.split(' '))('%s', async (name) => {
     const first = names.indexOf(name) % values.length

@@ -27,14 +27,14 @@ export function read(path: string): Promise<string> {
 
 /** A block of JavaScript in a document. */
 export interface Snippet {
-  /** The example that the comment before the block names; `undefined` without such a comment. */
+  /** The example, or the file of a test, that the comment before the block names; `undefined` without such a comment. */
   readonly example: string | undefined
   readonly code: string
 }
 
 /** The blocks of JavaScript in a document. */
 export function snippetsIn(markdown: string): Snippet[] {
-  const blocks = markdown.matchAll(/(?:<!-- (examples\/\S+) -->\n)?```js\n(.*?)```/gs)
+  const blocks = markdown.matchAll(/(?:<!-- ((?:examples|test)\/\S+) -->\n)?```js\n(.*?)```/gs)
   return Array.from(blocks, ([, example, code = '']) => ({ example, code }))
 }
 

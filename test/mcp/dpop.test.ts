@@ -12,6 +12,7 @@ const AUDIENCE = 'https://api.example.com/mcp'
 const METADATA =
   'resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp", algs="ES256"'
 const SECRETS = ['a secret of at least thirty-two characters'] as const
+const OLD_SECRETS = ['an old secret, of thirty-two characters or more'] as const
 
 const key = new DpopKey()
 let issuer: MockIssuer
@@ -107,6 +108,21 @@ describe.each(harnesses)('%s', (_, harness) => {
       `Bearer realm="api", ${said}, scope="read write", ${METADATA.split(',')[0]}, DPoP realm="api", scope="read write", ${METADATA}`,
     ])
     expect(tools()).toEqual([])
+  })
+
+  it('O6, §8.2: a success hands out the next nonce, where one is due', async () => {
+    const { reader } = tokens
+    const nonceOf = async (nonce: string | undefined, dpop: Partial<DpopOptions>) => {
+      const answer = await post(linesOf(reader, prove(reader, nonce)), READ, dpop)
+      return [answer.status, singleHeaders(answer)['dpop-nonce']] as const
+    }
+    const [, outgoing] = await nonceOf(undefined, { nonce: { secrets: OLD_SECRETS } })
+    const both = { nonce: { secrets: [...SECRETS, ...OLD_SECRETS] as const } }
+    const [, next] = await nonceOf(undefined, both)
+    expect(next).not.toBe(outgoing)
+    expect(await nonceOf(outgoing, both)).toEqual([200, next])
+    expect(await nonceOf(next, both)).toEqual([200, undefined])
+    expect(tools()).toEqual(['read_messages', 'read_messages'])
   })
 
   it('a script of another origin may send a proof, and read the nonce', async () => {

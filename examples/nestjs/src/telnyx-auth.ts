@@ -42,6 +42,7 @@ export class TelnyxAuthGuard implements CanActivate {
       requestKey: request,
       setAuth: (auth) => core.setProperty(request, 'auth', auth),
       routePolicies: () => core.policiesOf(required),
+      setHeader: (name, value) => response.setHeader(name, value),
       responseHeaders: () => [response],
     }
     for (const decide of [this.#authenticator.authenticate, ...required]) {

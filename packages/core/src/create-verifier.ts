@@ -17,7 +17,7 @@ import {
   whyTokenIsMissing,
 } from './request/authorization-header.js'
 import { createProtectedResource, type ProtectedResourceMetadata } from './resource/protected-resource.js'
-import { createSenderCheck, type SenderCheck } from './sender/check-sender.js'
+import { type Attempt, createSenderCheck, type SenderCheck } from './sender/check-sender.js'
 import { isObserved, missingToken, observed, observedRefusal, type Trace } from './telemetry/observe.js'
 import type { Auth } from './token/auth.js'
 import type { JwtClaims } from './token/claims.js'
@@ -154,16 +154,16 @@ export class TokenVerifier implements Verifier {
    * Authenticates a request, or returns `undefined` where it carries no token, and only there. Its errors have no challenge
    * context yet.
    *
-   * @param provenToken a bound token that was accepted for the same request before: its proof is not used a second time
+   * @param attempt what is known about the proof of the request, where tokens may be bound to a key
    */
   authenticateIfPresent(
     request: AuthenticatableRequest,
     policy: CompiledPolicy,
-    provenToken?: string,
+    attempt?: Attempt,
   ): Awaitable<Auth | undefined> {
     return isObserved()
-      ? observed(this.#clock, (trace) => this.#extractAndDecide(request, policy, trace, provenToken))
-      : this.#extractAndDecide(request, policy, undefined, provenToken)
+      ? observed(this.#clock, (trace) => this.#extractAndDecide(request, policy, trace, attempt))
+      : this.#extractAndDecide(request, policy, undefined, attempt)
   }
 
   #decide(token: string, policy: CompiledPolicy): Awaitable<Auth> {
@@ -178,10 +178,10 @@ export class TokenVerifier implements Verifier {
     request: AuthenticatableRequest,
     policy: CompiledPolicy,
     trace: Trace | undefined,
-    provenToken: string | undefined,
+    attempt: Attempt | undefined,
   ): Awaitable<Auth | undefined> {
     const { getToken, maxTokenBytes } = this.#options
-    if (this.#sender.acceptsBound) return this.#decidePresented(request, policy, trace, provenToken)
+    if (this.#sender.acceptsBound) return this.#decidePresented(request, policy, trace, attempt)
     const token = getToken ? getToken(request) : extractBearerToken(request, maxTokenBytes)
     if (token === undefined) return undefined
     const context = trace && { trace, presented: undefined }
@@ -193,14 +193,14 @@ export class TokenVerifier implements Verifier {
     request: AuthenticatableRequest,
     policy: CompiledPolicy,
     trace: Trace | undefined,
-    provenToken: string | undefined,
+    attempt: Attempt | undefined,
   ): Awaitable<Auth | undefined> {
     const { getToken, maxTokenBytes, dpop } = this.#options
     const { token, scheme } = getToken
       ? { token: getToken(request), scheme: dpop && schemeOf(request) }
       : extractCredentials(request, maxTokenBytes, dpop !== undefined)
     if (token === undefined) return undefined
-    const context = { trace, presented: { scheme, request, provenToken } }
+    const context = { trace, presented: { scheme, request, attempt } }
     return withDpopChallenge(scheme === 'dpop', () =>
       this.#pipeline.decide(token, policy, context, getToken ? undefined : checkCharacters),
     )

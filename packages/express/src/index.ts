@@ -67,6 +67,7 @@ function middleware(decide: core.Authenticator['authenticate']): Middleware {
       requestKey: request,
       setAuth: (auth) => core.setProperty(request, 'auth', auth),
       routePolicies: () => core.policiesOf(handlersOf(self, request)),
+      setHeader: (name, value) => response.setHeader(name, value),
       responseHeaders: () => [response],
       write: (answer) => core.writeAnswer(response, answer),
       next,

@@ -28,7 +28,7 @@ const UNGUARDED = 'preParsing preSerialization onSend onError onResponse onTimeo
 export type Hook = (
   request: { readonly raw: NodeRequest; readonly routeOptions: { readonly config: object } },
   reply: core.HeaderStore & {
-    readonly raw: core.HeaderStore
+    readonly raw: core.HeaderStore & { setHeader(name: string, value: string): unknown }
     readonly sent: boolean
     code(status: number): unknown
     headers(headers: Record<string, string>): unknown
@@ -84,6 +84,7 @@ function hook(decide: core.Authenticator['authenticate']): Hook {
       context: request,
       setAuth: (auth, { decorator = 'auth' }) => core.setProperty(request, decorator, auth),
       routePolicies: () => core.policiesOf(Reflect.get({ ...request.routeOptions.config }, HANDLERS)),
+      setHeader: (name, value) => reply.raw.setHeader(name, value),
       responseHeaders: () => [reply, reply.raw],
       write: (answer) => core.writeReply(reply, answer),
       next: done,

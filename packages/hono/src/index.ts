@@ -30,6 +30,7 @@ function middleware(decide: core.Authenticator['authenticate']): MiddlewareHandl
       setAuth: (auth) => c.set('auth', auth ?? undefined),
       routePolicies: () =>
         core.policiesOf(c.req.matchedRoutes, ({ path, handler }) => path === c.req.routePath && handler),
+      setHeader: (name, value) => c.res.headers.set(name, value),
       responseHeaders: () => [{ hasHeader: () => true, removeHeader: c.header }, c.env?.outgoing],
       write(answer) {
         core.cancelStream(c.res) // reading c.res also keeps the headers of earlier middleware

@@ -81,6 +81,7 @@ function middleware<State>(
       context: ctx,
       setAuth: (auth) => core.setProperty(ctx.state, 'auth', auth),
       routePolicies: () => core.policiesOf(handlersOf(self, ctx)),
+      setHeader: (name, value) => ctx.set({ [name]: value }),
       responseHeaders: () => [ctx.res],
       write: (answer) => core.writeContext(ctx, answer),
       next,

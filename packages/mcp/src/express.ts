@@ -49,6 +49,7 @@ export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOpti
         setAuth: (auth) => core.setProperty(request, 'auth', endpoint.authInfoOf(auth)),
         routePolicies: () => [],
         challengeScopes: (error) => endpoint.challengeScopes(error),
+        setHeader: (name, value) => response.setHeader(name, value),
         responseHeaders: () => [response],
         write: (answer) => core.writeAnswer(response, answer),
         next,

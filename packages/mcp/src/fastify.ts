@@ -39,6 +39,7 @@ async function protect(fastify: FastifyInstance, options: McpAuthOptions): Promi
       setAuth: (auth) => core.setProperty(request.raw, 'auth', endpoint.authInfoOf(auth)),
       routePolicies: () => [],
       challengeScopes: (error) => endpoint.challengeScopes(error),
+      setHeader: (name, value) => reply.raw.setHeader(name, value),
       responseHeaders: () => [reply, reply.raw],
       write: (answer) => core.writeReply(reply, answer),
       next: done,

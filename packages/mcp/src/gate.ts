@@ -76,6 +76,7 @@ export function createMcpGate<Claims extends object = JwtClaims>(
           },
           routePolicies: () => [],
           challengeScopes: (error) => endpoint.challengeScopes(error),
+          setHeader: (name, value) => headers.set(name, value),
           responseHeaders: () => [],
         },
         request,

@@ -41,6 +41,7 @@ export function mcpAuth<Claims extends object = JwtClaims>(
         setAuth: (auth) => c.set('authInfo', endpoint.authInfoOf(auth)),
         routePolicies: () => [],
         challengeScopes: (error) => endpoint.challengeScopes(error),
+        setHeader: (name, value) => c.res.headers.set(name, value),
         responseHeaders: () => [{ hasHeader: () => true, removeHeader: c.header }, c.env?.outgoing],
         write(answer) {
           core.cancelStream(c.res) // reading c.res also keeps the headers of earlier middleware

@@ -59,6 +59,7 @@ export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOpti
         setAuth: (auth) => core.setProperty(req, 'auth', endpoint.authInfoOf(auth)),
         routePolicies: () => [],
         challengeScopes: (error) => endpoint.challengeScopes(error),
+        setHeader: (name, value) => ctx.set({ [name]: value }),
         responseHeaders: () => [ctx.res],
         write: (answer) => core.writeContext(ctx, answer),
         next,

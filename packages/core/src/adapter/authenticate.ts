@@ -1,6 +1,7 @@
 import { type Awaitable, isPending } from '../base/maybe-async.js'
 import type { CompiledPolicy } from '../policy/policy.js'
 import type { AuthenticatableRequest } from '../request/authorization-header.js'
+import type { Attempt } from '../sender/check-sender.js'
 import type { Auth } from '../token/auth.js'
 import { type Anonymous, type Authenticated, type AuthState, AuthStates } from './auth-state.js'
 import type { ResolvedAuthenticatorOptions } from './authenticator-options.js'
@@ -14,15 +15,14 @@ export function authenticate(
   request: AuthenticatableRequest,
   before: AuthState | undefined,
 ): Awaitable<Anonymous | Authenticated> {
+  const { verifier, policy } = authenticator
+  // Only where tokens may be bound to a key.
+  const attempt = verifier.dpopChallenge && { provenToken: provenTokenOf(before), nextNonce: undefined }
   try {
-    const auth = authenticator.verifier.authenticateIfPresent(
-      request,
-      authenticator.policy,
-      provenTokenOf(before),
-    )
+    const auth = verifier.authenticateIfPresent(request, policy, attempt)
     return isPending(auth)
-      ? authenticateLater(authenticator, handle, request, before, auth)
-      : accept(authenticator, handle, request, before, auth)
+      ? authenticateLater(authenticator, handle, request, before, auth, attempt)
+      : accept(authenticator, handle, request, before, auth, attempt)
   } catch (error) {
     throw becomeRefused(authenticator, handle, error)
   }
@@ -34,9 +34,10 @@ async function authenticateLater(
   request: AuthenticatableRequest,
   before: AuthState | undefined,
   auth: Promise<Auth | undefined>,
+  attempt: Attempt | undefined,
 ): Promise<Anonymous | Authenticated> {
   try {
-    return accept(authenticator, handle, request, before, await auth)
+    return accept(authenticator, handle, request, before, await auth, attempt)
   } catch (error) {
     throw becomeRefused(authenticator, handle, error)
   }
@@ -49,6 +50,7 @@ function accept(
   request: AuthenticatableRequest,
   before: AuthState | undefined,
   auth: Auth | undefined,
+  attempt: Attempt | undefined,
 ): Anonymous | Authenticated {
   if (!auth && !authenticator.optional) throw authenticator.verifier.missingToken(request)
   const satisfied = satisfiedPolicies(before)
@@ -59,6 +61,8 @@ function accept(
       : { kind: 'anonymous', authenticator, request, satisfied },
   )
   publishAuth(handle, authenticator, auth)
+  // RFC 9449 §8.2: otherwise the client would learn of the next nonce by a refusal.
+  if (attempt?.nextNonce !== undefined) handle.setHeader?.('DPoP-Nonce', attempt.nextNonce)
   return state
 }
 

@@ -20,6 +20,7 @@ export type RoutePolicy = Pick<Policy, 'scopes' | 'anyScope'>
  *   requestKey: c, // Hono's context
  *   setAuth: (auth) => c.set('auth', auth ?? undefined),
  *   routePolicies: () => policiesOf(c.req.matchedRoutes.map(({ handler }) => handler)),
+ *   setHeader: (name, value) => c.res.headers.set(name, value),
  *   responseHeaders: () => [c.env.outgoing],
  * }
  * ```
@@ -54,6 +55,11 @@ export interface RequestHandle {
    * Called for refused requests only.
    */
   challengeScopes?(error: Error): readonly string[] | undefined
+  /**
+   * Sets a header of the response that the application will write. Called for few requests: core hands out the next nonce for
+   * proofs of possession (RFC 9449 §8.2). Without it, clients learn of that nonce by one refusal in two minutes.
+   */
+  setHeader?(name: string, value: string): void
   /**
    * Where the framework keeps the headers of the response. Before an answer, core removes what earlier middleware has set
    * about the body; before an error, what frames or encodes it. Called for answers and errors only.

@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.js'
-import type { Awaitable } from '../base/maybe-async.js'
+import { type Awaitable, after } from '../base/maybe-async.js'
 import type { DpopChallenge } from '../errors/challenge.js'
 import { ConfigurationError, InvalidTokenError } from '../errors/errors.js'
 import type { AuthenticatableRequest, Scheme } from '../request/authorization-header.js'
@@ -17,11 +17,18 @@ interface Presented {
   /** `undefined` where the token was not in the header `Authorization`. */
   readonly scheme: Scheme | undefined
   readonly request: AuthenticatableRequest
+  readonly attempt: Attempt | undefined
+}
+
+/** What an adapter knows about the proof of a request, and what it learns. */
+export interface Attempt {
   /**
    * A bound token that another authenticator has accepted for the same request. Its proof is used by now, and must not be taken
    * for a replay.
    */
   readonly provenToken: string | undefined
+  /** Set to the nonce that the response should hand out (RFC 9449 §8.2). */
+  nextNonce: string | undefined
 }
 
 /** What comes with a token. */
@@ -145,6 +152,9 @@ class BoundTokens implements SenderCheck {
     // RFC 9449 §7.2: a stolen token must not work as a Bearer token.
     if (presented?.scheme !== 'dpop')
       throw new InvalidTokenError('ERR_TOKEN_BOUND', { claim: 'cnf', reason: 'bound-as-bearer' })
-    return dpop.check(presented.request, auth.token, jkt, presented.provenToken === auth.token)
+    const { request, attempt } = presented
+    return after(dpop.check(request, auth.token, jkt, attempt?.provenToken === auth.token), (nextNonce) => {
+      if (attempt) attempt.nextNonce = nextNonce
+    })
   }
 }

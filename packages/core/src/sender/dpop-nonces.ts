@@ -3,6 +3,11 @@ import { normalizedUrl } from '../request/base-url.js'
 
 /** How long one nonce is handed out, in seconds. It is accepted for as long again. */
 const SLOT_SECONDS = 120
+/** How far the clock of another machine may be ahead, whose nonces are accepted here. */
+const CLOCK_MARGIN_SECONDS = 10
+
+/** What a nonce is good for: `'outgoing'` ones are still accepted, and the client should change to the current one. */
+export type NonceState = 'current' | 'outgoing' | 'refused'
 
 /**
  * Nonces that an API hands out, so that no proof can be made in advance (RFC 9449 §9). Nothing is stored: a nonce is an HMAC over
@@ -31,17 +36,23 @@ export class DpopNonces {
     return this.#nonceOf(this.#secrets[0], slotOf(now)).toString('base64url')
   }
 
-  /** Whether a nonce is of the present slot or of the one before. */
-  isValid(nonce: string, now: number): boolean {
+  /** Nonces of the present slot and of the one before are accepted, and those of a machine whose clock is a little ahead. */
+  check(nonce: string, now: number): NonceState {
     const slot = slotOf(now)
-    if (!Number.isFinite(slot)) return false
+    if (!Number.isFinite(slot)) return 'refused'
     const given = Buffer.from(nonce, 'base64url')
-    return this.#secrets.some((secret) =>
-      [slot, slot - 1].some((each) => {
-        const expected = this.#nonceOf(secret, each)
-        return given.length === expected.length && timingSafeEqual(given, expected)
-      }),
-    )
+    const isOf = (secret: string, each: number) => {
+      const expected = this.#nonceOf(secret, each)
+      return given.length === expected.length && timingSafeEqual(given, expected)
+    }
+    const ahead = slotOf(now + CLOCK_MARGIN_SECONDS)
+    for (const secret of this.#secrets) {
+      // A secret that no longer signs will leave the list.
+      const state = secret === this.#secrets[0] ? 'current' : 'outgoing'
+      if (isOf(secret, slot) || (ahead !== slot && isOf(secret, ahead))) return state
+      if (isOf(secret, slot - 1)) return 'outgoing'
+    }
+    return 'refused'
   }
 
   #nonceOf(secret: string, slot: number): Buffer {

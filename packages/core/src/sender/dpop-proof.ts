@@ -33,6 +33,8 @@ export interface GoodProof {
   /** What identifies it to the replay store: a digest, so that the store holds nothing that a caller wrote. */
   readonly replayKey: string
   readonly expiresInSeconds: number
+  /** The nonce that the client should use from now on, where its own will soon be refused (RFC 9449 §8.2). */
+  readonly nextNonce: string | undefined
 }
 
 /** With an RSA key of 4096 bits, a proof has about 1,800 characters. */
@@ -90,8 +92,8 @@ export class ProofChecker {
         if (!isGood) throw invalid('proof-signature')
         this.#headers.remember(proof, unverifiedHeader)
         this.#keys.set(unverifiedHeader, proofKey)
-        this.#checkNonce(unverifiedClaims.nonce, now)
         return {
+          nextNonce: this.#checkNonce(unverifiedClaims.nonce, now),
           replayKey: hash('sha256', `${jkt}.${jti}`, 'base64url'),
           expiresInSeconds: iat + this.#rules.proofAgeSeconds - now + CLOCK_MARGIN_SECONDS,
         }
@@ -149,10 +151,16 @@ export class ProofChecker {
     })
   }
 
-  /** Check 10 */
-  #checkNonce(nonce: unknown, now: number): void {
+  /**
+   * Check 10
+   *
+   * @returns the nonce to change to, where one is due
+   */
+  #checkNonce(nonce: unknown, now: number): string | undefined {
     const { nonces } = this.#rules
-    if (!nonces || (typeof nonce === 'string' && nonces.isValid(nonce, now))) return
+    if (!nonces) return undefined
+    const state = typeof nonce === 'string' ? nonces.check(nonce, now) : 'refused'
+    if (state !== 'refused') return state === 'outgoing' ? nonces.current(now) : undefined
     throw new InvalidProofError('ERR_DPOP_NONCE_REQUIRED', {
       reason: nonce === undefined ? 'proof-nonce-missing' : 'proof-nonce-invalid',
       nonce: nonces.current(now),

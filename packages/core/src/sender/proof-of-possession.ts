@@ -55,13 +55,21 @@ export class ProofOfPossession {
    *
    * @param jkt the thumbprint of the key that the token is bound to
    * @param isUsed whether it was used for this very request before: everything but that is checked
+   * @returns the nonce that the client should use from now on, where its own will soon be refused
    * @throws {InvalidTokenError} `ERR_BINDING_MISMATCH`
    * @throws {InvalidProofError}
    * @throws {UnavailableError} `ERR_REPLAY_STORE_UNAVAILABLE`
    */
-  check(request: AuthenticatableRequest, token: string, jkt: string, isUsed: boolean): Awaitable<void> {
+  check(
+    request: AuthenticatableRequest,
+    token: string,
+    jkt: string,
+    isUsed: boolean,
+  ): Awaitable<string | undefined> {
     const proof = this.#proofs.check(request, token, jkt, this.#clock.now())
-    return after(proof, (good) => (isUsed ? undefined : this.#useOnce(good)))
+    return after(proof, (good) =>
+      isUsed ? good.nextNonce : after(this.#useOnce(good), () => good.nextNonce),
+    )
   }
 
   /** Asked last: only the owner of the key gets here, so no stranger can fill the store. */
