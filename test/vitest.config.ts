@@ -26,6 +26,7 @@ const isolated = [
   'interop/oidc-provider.test.ts',
   'mcp/browser.test.ts',
   'mock-issuer/browser.test.ts',
+  'mock-issuer/token-page-browser.test.ts',
   // It takes long: a short file is otherwise run last, with one core idle.
   'core/cache-memory.test.ts',
 ]

@@ -63,3 +63,11 @@ it('prints a line that starts a program with the official SDK, and sets nothing 
 it('prints no export: a variable that stays set would override the issuer of later tests', async () => {
   expect((await start()).text).not.toMatch(/\bexport\b/)
 })
+
+it('prints where the page to try tokens on is, unless it is not served', async () => {
+  const pageIn = ({ text }: { text: string }) => /^try tokens (.+)$/m.exec(text)?.[1]
+  const started = await start()
+  expect(pageIn(started)).toBe(`${started.url}/`)
+  expect(pageIn(await start('--no-token-page'))).toBeUndefined()
+  expect(pageIn(await start('--host', '0.0.0.0'))).toBeUndefined()
+})

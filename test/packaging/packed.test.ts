@@ -341,6 +341,29 @@ describe('npx @telnyx-auth/mock-issuer', () => {
     expect((await fetch(/^JWK Set +(.+)$/m.exec(output)?.[1] ?? '')).status).toBe(200)
   })
 
+  it('serves the page to try tokens on, with the checks of the verifier that is installed beside it', async () => {
+    const { output } = await start(...FAST)
+    const url = /^try tokens (http:.+)$/m.exec(output)?.[1] ?? ''
+    expect(await (await fetch(url)).text()).toContain('src="/token-page/main.js"')
+    for (const file of ['main.js', 'style.css'])
+      expect((await fetch(`${url}token-page/${file}`)).status).toBe(200)
+    const ask = async (path: string, body: object) => {
+      const headers = { origin: new URL(url).origin, 'content-type': 'application/json' }
+      const init = { method: 'POST', headers, body: JSON.stringify(body) }
+      const answer: Record<string, unknown> = Object(
+        await (await fetch(`${url}token-page/${path}`, init)).json(),
+      )
+      return answer
+    }
+    const audience = 'https://api.example.com'
+    const form = { clientId: '', subject: '', scopes: [], audience, expiresInSeconds: 60, algorithm: 'ES256' }
+    const { token } = await ask('issue', form)
+    expect(await ask('check', { token, audience, apiUrl: url })).toMatchObject({
+      active: true,
+      verdict: { outcome: 'accepted' },
+    })
+  })
+
   it('takes an issuer, an algorithm, a typ and clients', async () => {
     const clients = [{ clientId: "it's", clientSecret: 'a b&c%\u001b[31m', name: 'Seeded', scopes: ['a'] }]
     await consumer.write('clients.json', JSON.stringify(clients))

@@ -1,6 +1,7 @@
+export { createMockIssuer } from './create-mock-issuer.js'
 export { createDpopProof, type DpopProofOptions } from './dpop-proof.js'
 export type { Fault, FaultBody } from './http/faults.js'
-export { createMockIssuer, type MockIssuer } from './mock-issuer.js'
+export type { MockIssuer } from './mock-issuer.js'
 export type { MockIssuerOptions } from './options.js'
 export type { Client, ClientSeed, GrantType } from './protocol/client.js'
 export type { Endpoint } from './protocol/endpoints.js'

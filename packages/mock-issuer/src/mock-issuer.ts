@@ -1,25 +1,9 @@
-import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
-import { getRequestListener } from '@hono/node-server'
-import { ConnectionDropped, createApp } from './http/app.js'
-import { fetchDocument } from './http/document-fetch.js'
-import { authorizationEndpoint } from './http/documents.js'
-import { type Fault, Faults } from './http/faults.js'
-import { followRedirects, networkError, unlessAborted } from './http/in-process-fetch.js'
-import { type MockIssuerOptions, type ResolvedOptions, resolveOptions, TELNYX_ISSUER } from './options.js'
-import type { Account, Client } from './protocol/client.js'
-import { ENDPOINTS, type Endpoint } from './protocol/endpoints.js'
-import type { Grant, GrantSeed } from './protocol/grant.js'
+import type { Fault } from './http/faults.js'
+import type { Client } from './protocol/client.js'
+import type { Endpoint } from './protocol/endpoints.js'
+import type { Grant } from './protocol/grant.js'
 import type { TokenOptions } from './state/access-token.js'
-import { AccessTokens } from './state/access-tokens.js'
-import { Authorization } from './state/authorization.js'
-import { ClientDocuments } from './state/client-documents.js'
-import { Clients } from './state/clients.js'
-import { Dpop } from './state/dpop.js'
-import { Grants } from './state/grants.js'
-import { type RequestLog, RequestLogs } from './state/request-log.js'
-import { createSigningKey, type SigningKey } from './state/signing-keys.js'
+import type { RequestLog } from './state/request-log.js'
 
 /**
  * An authorization server with the paths and the documents of Telnyx, in this process.
@@ -46,6 +30,14 @@ export interface MockIssuer {
    * @example expect(issuer.requests.jwks.count).toBe(1)
    */
   readonly requests: Readonly<Record<Endpoint, RequestLog>>
+  /**
+   * The URL of the page to try tokens on: it issues tokens, takes them apart, shows each check of the verifier, rotates keys, revokes,
+   * switches faults, and lists the requests. `undefined` while it is not served: before `listen()`, on an address that other machines
+   * can reach, and with `tokenPage: false`.
+   *
+   * @example console.log(`Try tokens at ${issuer.tokenPageUrl}`)
+   */
+  readonly tokenPageUrl: string | undefined
   /**
    * A `fetch` that answers requests to the issuer in this process, without a socket. It rejects as for an unknown host
    * (`ENOTFOUND`) at any other address, and as for a closed port (`ECONNREFUSED`) after `close()`.
@@ -123,230 +115,4 @@ export interface MockIssuer {
    * @example afterAll(() => issuer.close())
    */
   close(): Promise<void>
-}
-
-/**
- * Creates an authorization server in this process. It opens no socket until `listen()`.
- *
- * @param options all have defaults
- * @throws {TypeError} for an unknown option, or a value that is not valid
- * @example const issuer = await createMockIssuer({ algorithm: 'ES256' })
- */
-export async function createMockIssuer(options: MockIssuerOptions = {}): Promise<MockIssuer> {
-  const resolved = resolveOptions(options)
-  return new EmbeddedIssuer(resolved, await createSigningKey(resolved.algorithm))
-}
-
-class EmbeddedIssuer implements MockIssuer {
-  readonly apiKey: string
-  readonly audience: string
-  readonly #log = new RequestLogs()
-  readonly requests: Readonly<Record<Endpoint, RequestLog>> = this.#log.perEndpoint
-
-  readonly #issuerIsFixed: boolean
-  readonly #app: ReturnType<typeof createApp>
-  readonly #faults = new Faults()
-  readonly #account: Account = Object.freeze({ userId: randomUUID(), orgId: randomUUID() })
-  readonly #clients: Clients
-  readonly #grants: Grants
-  readonly #authorization: Authorization
-  readonly #tokens: AccessTokens
-  #issuer: string
-  #server: Server | undefined
-  /** Settles when the server listens, or fails to. */
-  #started: Promise<unknown> | undefined
-  #baseUrl: string | undefined
-  /** Whether only this machine can connect to the server. */
-  #listensLocally = true
-  #closed = false
-  /** Aborts in-process requests when the issuer closes, as closed connections abort those over HTTP. */
-  #closing = new AbortController()
-
-  constructor(options: ResolvedOptions, key: SigningKey) {
-    const { scopes, mcp, fetch, dpop, now, apiKey } = options
-    this.apiKey = apiKey
-    this.audience = options.audience
-    this.#issuer = options.issuer ?? TELNYX_ISSUER
-    this.#issuerIsFixed = options.issuer !== undefined
-    const documents = new ClientDocuments({
-      fetchDocument: (url) => fetchDocument(url, fetch),
-      isLocal: () => !this.#server || this.#listensLocally,
-      scopes,
-      now,
-    })
-    this.#clients = new Clients(options.clients, scopes, now, mcp ? documents : undefined)
-    this.#grants = new Grants(now)
-    for (const seed of options.grants) this.#seedGrant(seed)
-    this.#authorization = new Authorization(
-      this.#clients,
-      this.#grants,
-      now,
-      () => (mcp ? this.#issuer : undefined),
-      dpop !== undefined,
-    )
-
-    const state = { issuer: () => this.#issuer, clients: this.#clients, grants: this.#grants }
-    this.#tokens = new AccessTokens(options, key, state)
-    this.#app = createApp(
-      {
-        ...state,
-        scopes,
-        mcp,
-        dpop: dpop && new Dpop(dpop, now),
-        apiKey,
-        account: this.#account,
-        authorization: this.#authorization,
-        tokens: this.#tokens,
-      },
-      { faults: this.#faults, record: (endpoint) => this.#log.record(endpoint, now()) },
-      new URL(this.#issuer).pathname.replace(/\/$/, ''),
-    )
-  }
-
-  get clients(): readonly Client[] {
-    return Object.freeze(this.#clients.list())
-  }
-
-  get grants(): readonly Grant[] {
-    return Object.freeze(this.#grants.list())
-  }
-
-  get issuer(): string {
-    return this.#issuer
-  }
-
-  readonly fetch: typeof globalThis.fetch = async (input, init) =>
-    followRedirects(new Request(input, init), (request) => this.#answer(request))
-
-  async listen({
-    port = 0,
-    host = '127.0.0.1',
-  }: {
-    port?: number | undefined
-    host?: string | undefined
-  } = {}): Promise<string> {
-    if (this.#server) throw new Error('The issuer is listening already')
-    if (host === '') throw new TypeError('"host" must not be empty')
-    const server = createServer(
-      // Keeps `Request` and `Response` of the embedding process, which Hono would replace.
-      getRequestListener((request, env) => this.#app.fetch(request, { incoming: env.incoming }), {
-        overrideGlobalObjects: false,
-        // The host of requests without a `Host` header, as in HTTP/1.0.
-        hostname: urlHost(host),
-      }),
-    )
-    this.#server = server
-    this.#listensLocally = ['127.0.0.1', '::1', 'localhost'].includes(host)
-    try {
-      server.listen(port, host)
-      this.#started = once(server, 'listening')
-      await this.#started
-    } catch (error) {
-      if (this.#server === server) this.#server = undefined
-      throw error
-    }
-    // After `close()`, another server may listen already.
-    if (this.#server !== server) throw new Error('The issuer was closed while it started to listen')
-    const address = server.address()
-    if (typeof address !== 'object' || address === null) throw new Error('The server has no address')
-    this.#baseUrl = `http://${urlHost(host)}:${address.port}`
-    if (!this.#issuerIsFixed) this.#issuer = this.#baseUrl
-    this.#closed = false
-    return this.#baseUrl
-  }
-
-  async authorize(
-    url: string | URL,
-    {
-      allow = true,
-      subject = this.#account.userId,
-    }: { allow?: boolean | undefined; subject?: string | undefined } = {},
-  ): Promise<string> {
-    const { origin, pathname, searchParams } = new URL(url)
-    const endpoint = new URL(authorizationEndpoint(this.#issuer))
-    if (origin !== endpoint.origin || pathname !== endpoint.pathname)
-      throw new TypeError('This is not a URL of the authorization endpoint')
-    const outcome = await this.#authorization.begin(searchParams)
-    return outcome.kind === 'redirect'
-      ? outcome.location
-      : this.#authorization.decide(outcome.consentToken, allow, subject)
-  }
-
-  async issueToken(options: TokenOptions = {}): Promise<string> {
-    return this.#tokens.sign(options)
-  }
-
-  rotateKeys({ keepOld = true }: { keepOld?: boolean | undefined } = {}): Promise<string> {
-    return this.#tokens.rotateKeys(keepOld)
-  }
-
-  revoke(tokenOrGrantId: string): void {
-    const grantId = this.#grants.idOfRefreshToken(tokenOrGrantId) ?? tokenOrGrantId
-    if (!this.#grants.revoke(grantId)) this.#tokens.revoke(tokenOrGrantId)
-  }
-
-  fault(endpoint: Endpoint, fault: Fault): void {
-    if (!ENDPOINTS.includes(endpoint))
-      throw new TypeError(`There is no endpoint "${endpoint}"; the endpoints are ${ENDPOINTS.join(', ')}`)
-    this.#faults.set(endpoint, fault)
-  }
-
-  clearFaults(): void {
-    this.#faults.clear()
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true
-    const server = this.#server
-    this.#server = undefined
-    this.#closing.abort(networkError('ECONNRESET', 'The embedded issuer was closed'))
-    this.#closing = new AbortController()
-    if (!server) return
-    // A server that is starting would still listen after `close()`. `listen()` reports its error.
-    await this.#started?.catch(() => undefined)
-    if (!server.listening) return
-    const closed = once(server, 'close')
-    server.close()
-    server.closeAllConnections()
-    await closed
-  }
-
-  async #answer(request: Request): Promise<Response> {
-    request.signal.throwIfAborted()
-    const { origin } = new URL(request.url)
-    const isOurs = [this.#issuer, this.#baseUrl].some(
-      (url) => url !== undefined && new URL(url).origin === origin,
-    )
-    if (!isOurs) throw networkError('ENOTFOUND', 'The embedded issuer is not at this address')
-    if (this.#closed) throw networkError('ECONNREFUSED', 'The embedded issuer is closed')
-    try {
-      const signal = AbortSignal.any([request.signal, this.#closing.signal])
-      return await unlessAborted(this.#app.fetch(request, { signal }), signal)
-    } catch (error) {
-      throw error instanceof ConnectionDropped
-        ? networkError('ECONNRESET', 'The connection was dropped')
-        : error
-    }
-  }
-
-  #seedGrant({ id, subject = this.#account.userId, resources = [], ...seed }: GrantSeed): void {
-    const [first] = this.#clients.list()
-    const client = seed.clientId === undefined ? first : this.#clients.get(seed.clientId)
-    if (!client) throw new TypeError('"clientId" of a grant is the id of no client')
-    if (id !== undefined && this.#grants.get(id)) throw new TypeError('Two grants have the same "id"')
-    this.#grants.create({
-      id,
-      clientId: client.clientId,
-      subject,
-      scopes: seed.scopes ?? client.scopes,
-      resources,
-    })
-  }
-}
-
-/** The host for a URL of the server. No client can connect to "all addresses", so that becomes this machine. */
-function urlHost(address: string): string {
-  if (address === '0.0.0.0') return '127.0.0.1'
-  if (address === '::') return '[::1]'
-  return address.includes(':') ? `[${address}]` : address
 }

@@ -3,6 +3,7 @@ import type { DocumentFetch } from './http/document-fetch.js'
 import type { ClientSeed } from './protocol/client.js'
 import { areScopes, parseGrantSeed, parseSeed } from './protocol/client-metadata.js'
 import type { GrantSeed } from './protocol/grant.js'
+import { TELNYX_SCOPES } from './protocol/telnyx-scopes.js'
 import { SIGNING_ALGORITHMS, type SigningAlgorithm } from './state/signing-keys.js'
 
 /**
@@ -89,6 +90,13 @@ export interface MockIssuerOptions {
    */
   readonly dpop?: boolean | { readonly nonce?: boolean | undefined } | undefined
   /**
+   * Whether `listen()` on a loopback address serves a page at `/`, to try tokens on: see `tokenPageUrl` of the issuer. Any program of
+   * this machine can open it, and issue every token.
+   *
+   * @default true
+   */
+  readonly tokenPage?: boolean | undefined
+  /**
    * The clock of the issuer: milliseconds since the epoch. Tokens, codes and consents expire by it, and
    * DPoP proofs are compared with it.
    *
@@ -112,40 +120,11 @@ export interface ResolvedOptions {
   readonly fetch: DocumentFetch
   /** `undefined` where it is off. */
   readonly dpop: { readonly nonce: boolean } | undefined
+  readonly tokenPage: boolean
   readonly now: () => number
 }
 
 export const TELNYX_ISSUER = 'https://api.telnyx.com'
-
-/** The scopes that the metadata of Telnyx listed in October 2026. */
-const TELNYX_SCOPES = [
-  'account_management.read',
-  'account_management.write',
-  'ai.read',
-  'ai.write',
-  'authentication_and_access.read',
-  'billing.read',
-  'edge_compute.read',
-  'edge_compute.write',
-  'fax.read',
-  'fax.write',
-  'messaging.read',
-  'messaging.write',
-  'networking.read',
-  'networking.write',
-  'numbers.read',
-  'numbers.write',
-  'reporting.read',
-  'reporting.write',
-  'storage.read',
-  'storage.write',
-  'verify.read',
-  'verify.write',
-  'voice.read',
-  'voice.write',
-  'wireless.read',
-  'wireless.write',
-]
 
 const OPTION_NAMES: readonly string[] = [
   'issuer',
@@ -159,6 +138,7 @@ const OPTION_NAMES: readonly string[] = [
   'mcp',
   'fetch',
   'dpop',
+  'tokenPage',
   'now',
 ] satisfies (keyof MockIssuerOptions)[]
 
@@ -186,6 +166,7 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
     // The global one is looked up for each request: a test kit may replace it after the issuer was created.
     fetch = (url, init) => globalThis.fetch(url, init),
     dpop = false,
+    tokenPage = true,
     now = Date.now,
   } = options
   check(SIGNING_ALGORITHMS.includes(algorithm), 'algorithm', `one of ${SIGNING_ALGORITHMS.join(', ')}`)
@@ -203,6 +184,7 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
   check(areScopes(scopes), 'scopes', 'an array of scopes')
   check(typeof mcp === 'boolean', 'mcp', 'true or false')
   check(typeof fetch === 'function', 'fetch', 'a function')
+  check(typeof tokenPage === 'boolean', 'tokenPage', 'true or false')
   return {
     issuer,
     algorithm,
@@ -215,6 +197,7 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
     mcp,
     fetch,
     dpop: resolveDpop(dpop),
+    tokenPage,
     now,
   }
 }

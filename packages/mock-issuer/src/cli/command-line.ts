@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { createMockIssuer, type MockIssuer } from '../mock-issuer.js'
+import { createMockIssuer } from '../create-mock-issuer.js'
+import type { MockIssuer } from '../mock-issuer.js'
 import type { ClientSeed } from '../protocol/client.js'
 import { SIGNING_ALGORITHMS } from '../state/signing-keys.js'
 import { usageOf } from './usage.js'
@@ -42,6 +43,7 @@ tokens to every caller.
   --dpop                tokens that are bound to a key of the client (DPoP, RFC 9449), beyond what
                         Telnyx documents, for requests with a proof
   --api-key <word>      the API key for managing clients and grants (random)
+  --no-token-page       do not serve the page to try tokens on, which is at / on a loopback address
   --clients <file>      a JSON file with an array of clients (one random client). Each may have
                         clientId, clientSecret, clientType, name, grantTypes, scopes, redirectUris,
                         requirePkce, verified, logoUri, policyUri, tosUri
@@ -59,6 +61,7 @@ const OPTIONS = {
   'api-key': { type: 'string' },
   mcp: { type: 'boolean' },
   dpop: { type: 'boolean' },
+  'no-token-page': { type: 'boolean' },
   clients: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' },
@@ -92,6 +95,7 @@ export async function runCommand(args: readonly string[], name = 'mock-issuer'):
       apiKey: values['api-key'],
       mcp: values.mcp,
       dpop: values.dpop,
+      tokenPage: !values['no-token-page'],
     }),
   )
   const url = await withCommandError(() => issuer.listen({ port, host: values.host }))

@@ -1,6 +1,7 @@
 import type { MockIssuer } from '../mock-issuer.js'
 import type { Client } from '../protocol/client.js'
 import { codeChallengeOf } from '../protocol/pkce.js'
+import { shellWord } from '../protocol/shell-word.js'
 
 /**
  * The text that the command prints for a running issuer: its URLs, its clients, and lines to paste into a shell.
@@ -11,7 +12,7 @@ export function usageOf(issuer: MockIssuer, url: string): string {
   const { pathname } = new URL(issuer.issuer)
   const path = pathname.replace(/\/$/, '')
   const base = url + path
-  const { clients, apiKey, audience } = issuer
+  const { clients, apiKey, audience, tokenPageUrl } = issuer
   // Set for one command only: exported variables would override the issuer of tests in the same shell.
   return `Mock issuer, for development and tests. Stop it with Ctrl-C.
 
@@ -19,13 +20,13 @@ issuer     ${issuer.issuer}
 metadata   ${url}/.well-known/oauth-authorization-server${path}
 JWK Set    ${base}/v2/oauth/jwks
 audience   ${audience}
-API key    ${apiKey}
+API key    ${apiKey}${tokenPageUrl === undefined ? '' : `\ntry tokens ${tokenPageUrl}`}
 ${clients.map(describeClient).join('')}
 For an API with telnyx-auth:
-  TELNYX_AUTH_ISSUER=${quote(issuer.issuer)} TELNYX_AUTH_AUDIENCE=${quote(audience)} node server.js
+  TELNYX_AUTH_ISSUER=${shellWord(issuer.issuer)} TELNYX_AUTH_AUDIENCE=${shellWord(audience)} node server.js
 
 For the official SDK:
-  TELNYX_BASE_URL=${quote(`${base}/v2`)} TELNYX_API_KEY=${quote(apiKey)} node script.js
+  TELNYX_BASE_URL=${shellWord(`${base}/v2`)} TELNYX_API_KEY=${shellWord(apiKey)} node script.js
 
 To try, in another terminal:
 ${examples(clients, apiKey, base)
@@ -49,18 +50,18 @@ function printable(value: string): string {
 /** Example lines for a shell, each with a title. */
 function examples(clients: readonly Client[], apiKey: string, base: string): readonly [string, string][] {
   const lines: [string, string][] = []
-  const asAccount = `curl -s -H ${quote(`Authorization: Bearer ${apiKey}`)}`
+  const asAccount = `curl -s -H ${shellWord(`Authorization: Bearer ${apiKey}`)}`
 
   const machine = clients.find(
     ({ clientType, grantTypes }) =>
       clientType === 'confidential' && grantTypes.includes('client_credentials'),
   )
   if (machine) {
-    const request = `curl -s -u ${quote(basic(machine))} -d grant_type=client_credentials ${quote(`${base}/v2/oauth/token`)}`
+    const request = `curl -s -u ${shellWord(basic(machine))} -d grant_type=client_credentials ${shellWord(`${base}/v2/oauth/token`)}`
     const token = `"token=$(${request} | node -p 'JSON.parse(fs.readFileSync(0)).access_token')"`
     lines.push(
       ['an access token', request],
-      ['what the issuer says of one', `${asAccount} -d ${token} ${quote(`${base}/v2/oauth/introspect`)}`],
+      ['what the issuer says of one', `${asAccount} -d ${token} ${shellWord(`${base}/v2/oauth/introspect`)}`],
     )
   }
 
@@ -70,10 +71,10 @@ function examples(clients: readonly Client[], apiKey: string, base: string): rea
     token_endpoint_auth_method: 'none',
   })
   lines.push(
-    ['all clients', `${asAccount} ${quote(`${base}/v2/oauth_clients`)}`],
+    ['all clients', `${asAccount} ${shellWord(`${base}/v2/oauth_clients`)}`],
     [
       'one more client',
-      `curl -s -H 'Content-Type: application/json' -d ${quote(registration)} ${quote(`${base}/v2/oauth/register`)}`,
+      `curl -s -H 'Content-Type: application/json' -d ${shellWord(registration)} ${shellWord(`${base}/v2/oauth/register`)}`,
     ],
   )
 
@@ -85,7 +86,7 @@ function examples(clients: readonly Client[], apiKey: string, base: string): rea
     const title = needsPkce ? `a user signs in, with the code_verifier ${CODE_VERIFIER}` : 'a user signs in'
     lines.push([
       `${title}; in a browser, it is a page`,
-      `curl -s ${quote(signInUrl(signIn, needsPkce, base))}`,
+      `curl -s ${shellWord(signInUrl(signIn, needsPkce, base))}`,
     ])
   }
   return lines
@@ -111,9 +112,4 @@ function signInUrl(
 /** The credentials for HTTP Basic: id and secret are form-encoded before they are joined (RFC 6749 §2.3.1). */
 function basic({ clientId, clientSecret = '' }: Client): string {
   return [clientId, clientSecret].map(encodeURIComponent).join(':')
-}
-
-/** Quotes a value for a shell. */
-function quote(word: string): string {
-  return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }

@@ -1,8 +1,8 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
 import { cors } from 'hono/cors'
-import type { Endpoint } from '../protocol/endpoints.js'
 import { ApiKeyError, AuthorizationPageError, DpopNonceError, OAuthError } from '../protocol/refusals.js'
+import type { RecordedRequest, RequestEntry } from '../state/request-log.js'
 import { errorPage, toResponse } from './consent-page.js'
 import type { Faults } from './faults.js'
 import { managementOperations } from './management-operations.js'
@@ -12,13 +12,20 @@ import { protocolOperations } from './protocol-operations.js'
 /** What happens to each request before its operation: it is recorded, and a fault may replace the response. */
 export interface TestControls {
   readonly faults: Faults
-  record(endpoint: Endpoint): void
+  record(request: RecordedRequest): RequestEntry
+}
+
+/** A request over HTTP: the connection can be dropped. */
+export interface Connection {
+  readonly socket: { destroy(): void }
 }
 
 /** Where a request came from: a socket, or `fetch` in process, where a signal stands for the connection. */
 interface Bindings {
-  readonly incoming?: { readonly socket: { destroy(): void } }
+  readonly incoming?: Connection
   readonly signal?: AbortSignal
+  /** Whether the token page has sent it, to check a token. */
+  readonly ofTokenPage?: boolean
 }
 
 /** Makes an in-process `fetch` reject, where there is no socket to destroy. */
@@ -59,22 +66,40 @@ function localOrigin(origin: string): string | undefined {
   return /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/.test(origin) ? origin : undefined
 }
 
-/** Records the request and applies a fault, if there is one. Otherwise the operation does its work. */
+/** Records the request, and what became of it. */
 async function perform(
   operation: Operation,
   context: Context<{ Bindings: Bindings }>,
   controls: TestControls,
 ): Promise<Response> {
+  const { incoming, ofTokenPage = false } = context.env
+  const entry = controls.record({
+    endpoint: operation.endpoint,
+    method: context.req.method,
+    from: ofTokenPage ? 'token page' : incoming ? 'HTTP' : 'process',
+  })
+  const response = await answer(operation, context, controls).catch((error: unknown) => {
+    entry.status = 'none'
+    throw error
+  })
+  entry.status = response === 'drop' ? 'none' : response.status
+  if (response !== 'drop') return response
+  if (!incoming) throw new ConnectionDropped()
+  incoming.socket.destroy()
+  return RESPONSE_ALREADY_SENT
+}
+
+/** Applies a fault, if there is one. Otherwise the operation does its work. */
+async function answer(
+  operation: Operation,
+  context: Context<{ Bindings: Bindings }>,
+  { faults }: TestControls,
+): Promise<Response | 'drop'> {
   const request = context.req.raw
-  const { incoming, signal } = context.env
-  controls.record(operation.endpoint)
-  const outcome = await controls.faults.apply(operation.endpoint, signal ?? request.signal, signal)
+  const { signal } = context.env
+  const outcome = await faults.apply(operation.endpoint, signal ?? request.signal, signal)
   if (outcome.kind === 'answer') return outcome.response
-  if (outcome.kind === 'drop') {
-    if (!incoming) throw new ConnectionDropped()
-    incoming.socket.destroy()
-    return RESPONSE_ALREADY_SENT
-  }
+  if (outcome.kind === 'drop') return 'drop'
   const query = new URL(request.url).searchParams
   const response = await workOrRefuse(operation, { request, query, id: context.req.param('id') ?? '' })
   for (const [name, value] of Object.entries(outcome.headers)) response.headers.set(name, value)

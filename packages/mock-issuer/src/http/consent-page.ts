@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { html, raw } from 'hono/html'
 import { isLoopback } from '../protocol/client-document.js'
 import type { AuthorizationRequest } from '../state/authorization.js'
+import { BASE_STYLE, pageHeaders } from './page-parts.js'
 import { describeScope } from './scope-descriptions.js'
 
 /** An HTML page with its status and headers. */
@@ -11,21 +12,16 @@ export interface Page {
   readonly headers: Readonly<Record<string, string>>
 }
 
-const STYLE = `
-:root { color-scheme: light dark; font-family: system-ui, sans-serif; line-height: 1.5 }
-body { margin: 0; background: Canvas; color: CanvasText; display: grid; place-content: center; min-height: 100vh;
-  grid-template-columns: minmax(0, 30rem) }
+const STYLE = `${BASE_STYLE}
+body { display: grid; place-content: center; min-height: 100vh; grid-template-columns: minmax(0, 30rem) }
 main { padding: 1rem }
 h1 { font-size: 1.5rem; line-height: 1.25; overflow-wrap: anywhere }
 h1 bdi { border-bottom: .125rem dotted }
 img { display: block; max-width: 4rem; max-height: 4rem }
 li, p { overflow-wrap: anywhere }
-a { color: inherit }
 ul { padding-left: 1.25rem }
-.mock { border: 1px solid; border-radius: .25rem; padding: .25rem .75rem }
 .unverified { font-weight: bold }
 form { display: flex; flex-wrap: wrap; gap: 1rem; margin-top: 1.5rem }
-button { font: inherit; padding: .5rem 1.5rem; border: 1px solid; border-radius: .25rem; cursor: pointer }
 button[value=allow] { background: #00563f; border-color: #00563f; color: #fff }
 `
 
@@ -112,22 +108,7 @@ function page(status: number, title: string, body: unknown, policies: readonly s
   </body>
 </html>
 `),
-    headers: {
-      'Content-Type': 'text/html; charset=utf-8',
-      'Content-Security-Policy': [
-        "default-src 'none'",
-        `style-src ${STYLE_SOURCE}`,
-        "base-uri 'none'",
-        // RFC 9700 §4.16: a page that frames this one could steal the click on Allow (clickjacking).
-        "frame-ancestors 'none'",
-        ...policies,
-      ].join('; '),
-      'X-Frame-Options': 'DENY',
-      'X-Content-Type-Options': 'nosniff',
-      // The linked pages must not see the request in the `Referer` header.
-      'Referrer-Policy': 'no-referrer',
-      'Cache-Control': 'no-store',
-    },
+    headers: pageHeaders(STYLE_SOURCE, policies),
   }
 }
 

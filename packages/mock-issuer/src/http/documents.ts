@@ -12,7 +12,7 @@ export function serverMetadata(
     issuer,
     authorization_endpoint: authorizationEndpoint(issuer),
     token_endpoint: tokenEndpoint(issuer),
-    introspection_endpoint: `${base}/v2/oauth/introspect`,
+    introspection_endpoint: introspectionEndpoint(issuer),
     jwks_uri: `${base}/v2/oauth/jwks`,
     registration_endpoint: `${base}/v2/oauth/register`,
     code_challenge_methods_supported: ['S256'],
@@ -46,6 +46,11 @@ export function authorizationEndpoint(issuer: string): string {
 /** The URL of the token endpoint (RFC 6749 §3.2). */
 export function tokenEndpoint(issuer: string): string {
   return `${withoutTrailingSlash(issuer)}/v2/oauth/token`
+}
+
+/** The URL of the introspection endpoint (RFC 7662 §2). */
+export function introspectionEndpoint(issuer: string): string {
+  return `${withoutTrailingSlash(issuer)}/v2/oauth/introspect`
 }
 
 /**

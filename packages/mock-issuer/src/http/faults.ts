@@ -60,8 +60,16 @@ export class Faults {
     this.#faults.set(endpoint, { fault, left: fault.times ?? Number.POSITIVE_INFINITY })
   }
 
-  clear(): void {
-    this.#faults.clear()
+  /** Removes the fault of an endpoint, or all of them. */
+  clear(endpoint?: Endpoint): void {
+    if (endpoint === undefined) this.#faults.clear()
+    else this.#faults.delete(endpoint)
+  }
+
+  /** The faults that requests still meet. `left`: the number of requests, or `Infinity`. */
+  active(): readonly { readonly endpoint: Endpoint; readonly fault: Fault; readonly left: number }[] {
+    const all = Array.from(this.#faults, ([endpoint, { fault, left }]) => ({ endpoint, fault, left }))
+    return all.filter(({ left }) => left > 0)
   }
 
   /**

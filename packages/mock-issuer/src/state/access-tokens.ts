@@ -40,7 +40,7 @@ export class AccessTokens {
   readonly #revoked = new Set<string>()
   /** Part of each `jti` that this issuer wrote. A `jti` that a test sets lacks it. */
   readonly #jtiMark = randomUUID()
-  /** The newest key is first, and signs. */
+  /** The first one signs. */
   #keys: readonly [SigningKey, ...SigningKey[]]
 
   constructor(settings: TokenSettings, key: SigningKey, issuer: IssuerParts) {
@@ -61,8 +61,25 @@ export class AccessTokens {
     return key.kid
   }
 
-  /** Signs a token for a test. */
+  /** Signs a token for a test, with the newest key. */
   sign(options: TokenOptions): string {
+    return this.#signWith(this.#keys[0], options)
+  }
+
+  /**
+   * Signs a token with the newest key of an algorithm. If there is none, creates one, which the JWK Set has from now on. It
+   * signs no other tokens.
+   */
+  async signWithAlgorithm(algorithm: SigningAlgorithm, options: TokenOptions): Promise<string> {
+    const find = () => this.#keys.find((key) => key.algorithm === algorithm)
+    const created = find() ? undefined : await createSigningKey(algorithm)
+    // Another call may have added a key meanwhile.
+    const key = find() ?? created ?? this.#keys[0]
+    if (!this.#keys.includes(key)) this.#keys = [...this.#keys, key]
+    return this.#signWith(key, options)
+  }
+
+  #signWith(key: SigningKey, options: TokenOptions): string {
     const { clients, grants } = this.#issuer
     const issuer = this.#issuer.issuer()
     const { typ, audience, now } = this.#settings
@@ -78,7 +95,6 @@ export class AccessTokens {
     }
     const owner = grant ? `grant:${grant.id}` : clientId && clients.get(clientId) && `client:${clientId}`
     const jti = owner ? `${owner}:${this.#jtiMark}:${randomUUID()}` : randomUUID()
-    const [key] = this.#keys
     return signAccessToken(tokenOptions, { issuer, typ, audience, now: now() / 1000, key, jti })
   }
 

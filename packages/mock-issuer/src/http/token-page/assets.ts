@@ -1,0 +1,53 @@
+import { readFile } from 'node:fs/promises'
+import { BASE_STYLE, pageHeaders } from '../page-parts.js'
+
+/** The page's own files stand in the package as they are served: a browser runs them without a build. */
+const FOLDER = new URL('../../../token-page/', import.meta.url)
+
+const SCRIPTS = [
+  'main.js',
+  'browser.js',
+  'issuer.js',
+  'requests.js',
+  'token.js',
+  'token-check.js',
+  'token-parts.js',
+] as const
+
+const DOCUMENT_HEADERS = {
+  ...pageHeaders("'self'", [
+    // Scripts are the files of this server only. No text becomes markup or a script, whatever the scripts do (Trusted Types).
+    "script-src 'self'",
+    "connect-src 'self'",
+    "form-action 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+  ]),
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+}
+
+/** What the page is made of: the document, its style and its scripts, by path. */
+export const ASSETS: ReadonlyMap<string, () => Promise<Response>> = new Map([
+  ['/', async () => new Response(await read('index.html'), { headers: DOCUMENT_HEADERS })],
+  ['/token-page/style.css', async () => asset(BASE_STYLE + (await read('style.css')), 'text/css')],
+  ...SCRIPTS.map((name): [string, () => Promise<Response>] => [
+    `/token-page/${name}`,
+    async () => asset(await read(name), 'text/javascript'),
+  ]),
+])
+
+function read(name: string): Promise<string> {
+  return readFile(new URL(name, FOLDER), 'utf8')
+}
+
+function asset(text: string, type: string): Response {
+  return new Response(text, {
+    headers: {
+      'Content-Type': `${type}; charset=utf-8`,
+      'X-Content-Type-Options': 'nosniff',
+      'Cross-Origin-Resource-Policy': 'same-origin',
+      'Cache-Control': 'no-store',
+    },
+  })
+}
