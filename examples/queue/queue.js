@@ -1,0 +1,45 @@
+/**
+ * @typedef {object} Job
+ * @property {string} id
+ * @property {string} body
+ * @property {string} [token] the access token of a caller, in jobs of other systems
+ * @property {Caller} [caller] who calls, in jobs of our own API, which has verified the token
+ * @property {number} arrivedAt when the queue got the job, by its own clock; in seconds since the epoch
+ *
+ * @typedef {Pick<import('@telnyx-auth/core').Auth, 'subject' | 'clientId' | 'scopes'>} Caller
+ *
+ * @typedef {'done' | { retryInSeconds: number } | { deadLetter: string }} Outcome what becomes of a job
+ */
+
+/** A queue in memory, in place of a broker. */
+export class MemoryQueue {
+  /** @type {{ job: Job, dueAt: number }[]} */
+  #waiting = []
+  /** @type {{ id: string, reason: string }[]} */
+  deadLetters = []
+
+  /** @param {Omit<Job, 'arrivedAt'>} job */
+  publish(job) {
+    // The queue says when a job arrived: a producer could name an earlier time, when its token was still good.
+    this.#waiting.push({ job: { ...job, arrivedAt: seconds() }, dueAt: seconds() })
+  }
+
+  /**
+   * Hands out the jobs that are due.
+   *
+   * @param {(job: Job) => Promise<Outcome>} consume
+   */
+  async deliver(consume) {
+    const due = this.#waiting.filter(({ dueAt }) => dueAt <= seconds())
+    this.#waiting = this.#waiting.filter((entry) => !due.includes(entry))
+    for (const { job } of due) {
+      const outcome = await consume(job)
+      if (outcome === 'done') continue
+      if ('retryInSeconds' in outcome) this.#waiting.push({ job, dueAt: seconds() + outcome.retryInSeconds })
+      // Without the token: people and programs read dead letters.
+      else this.deadLetters.push({ id: job.id, reason: outcome.deadLetter })
+    }
+  }
+}
+
+const seconds = () => Date.now() / 1000
