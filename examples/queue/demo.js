@@ -32,13 +32,23 @@ await ours.deliver(async ({ caller, body }) => {
 })
 
 const theirs = new MemoryQueue()
-const consume = createConsumer(options, async ({ subject }, body) => console.log(`  ${subject}: ${body}`))
+const consume = createConsumer(options, async ({ subject }, body) => {
+  if (body === 'cannot be done') throw new Error('The work fails')
+  console.log(`  ${subject}: ${body}`)
+})
 const deliver = () =>
   theirs.deliver(async (job) => {
-    const outcome = await consume(job)
-    if (outcome !== 'done')
-      console.log(`  ${job.id}: ${'deadLetter' in outcome ? `dead letter, ${outcome.deadLetter}` : 'later'}`)
-    return outcome
+    try {
+      const outcome = await consume(job)
+      if (outcome !== 'done')
+        console.log(
+          `  ${job.id}: ${'deadLetter' in outcome ? `dead letter, ${outcome.deadLetter}` : 'later'}`,
+        )
+      return outcome
+    } catch (error) {
+      console.log(`  ${job.id}: failed`)
+      throw error
+    }
   })
 
 console.log('Jobs of other systems, while the issuer is down:')
@@ -58,6 +68,13 @@ console.log('A job that has waited too long:')
 theirs.publish({ id: 'job-5', token: await tokenFor(), body: 'too late' })
 passedMs += 660_000
 await deliver()
+
+console.log('A job whose work fails:')
+theirs.publish({ id: 'job-6', token: await tokenFor(), body: 'cannot be done' })
+for (let attempt = 1; attempt <= 4; attempt++) {
+  await deliver()
+  passedMs += 10_000
+}
 
 console.log(`Dead letters: ${JSON.stringify(theirs.deadLetters)}`)
 for (const clock of clocks) clock.mock.restore()
