@@ -18,6 +18,8 @@ const isolated = [
   'adapters/pollution.test.ts',
   // It replaces a method of core, and runs other files once more.
   'core/explain-corpus.test.ts',
+  // The demos set the globals of OpenTelemetry, and move the clocks.
+  'examples/demos.test.ts',
   // nock replaces `fetch`.
   'adapters/production.test.ts',
   // It mocks a module that other files have loaded before.

@@ -26,6 +26,9 @@ const DEPENDENCIES = {
   fastify: 'test',
   'light-my-request': 'test',
   vitest: 'test',
+  jest: 'examples/jest',
+  'babel-jest': 'examples/jest',
+  '@babel/plugin-transform-modules-commonjs': 'examples/jest',
   '@modelcontextprotocol/client': 'test',
   '@modelcontextprotocol/express': 'test',
   '@modelcontextprotocol/sdk': 'test',
@@ -82,6 +85,7 @@ export class Consumer {
   }
 
   async write(name: string, content: string): Promise<string> {
+    await mkdir(dirname(this.path(name)), { recursive: true })
     await writeFile(this.path(name), content)
     return this.path(name)
   }
