@@ -31,6 +31,8 @@ const DEPENDENCIES = {
   '@modelcontextprotocol/sdk': 'test',
   '@modelcontextprotocol/server': 'test',
   'prom-client': 'test',
+  'express-rate-limit': 'test',
+  'rate-limiter-flexible': 'test',
   redis: 'test',
   '@types/node': 'test',
 }
