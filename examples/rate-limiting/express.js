@@ -7,8 +7,8 @@ import { RateLimiterMemory } from 'rate-limiter-flexible'
 const refused = new RateLimiterMemory({ points: 60, duration: 60 })
 
 const app = express()
-// One proxy is in front. It appends the address of the caller to X-Forwarded-For.
-app.set('trust proxy', 1)
+// A proxy on this machine is in front. It appends the address of the caller to X-Forwarded-For.
+app.set('trust proxy', 'loopback')
 
 app.use(async (req, res, next) => {
   const caller = ipKeyGenerator(req.ip ?? '', 64)

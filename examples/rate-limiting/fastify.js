@@ -1,23 +1,22 @@
+import rateLimit from '@fastify/rate-limit'
 import { getAuth, telnyxAuth } from '@telnyx-auth/fastify'
-import { ipKeyGenerator } from 'express-rate-limit'
 import fastify from 'fastify'
-import { RateLimiterMemory } from 'rate-limiter-flexible'
+
+// A proxy on this machine is in front. It appends the address of the caller to X-Forwarded-For.
+const app = fastify({ trustProxy: 'loopback' })
 
 // 60 refused requests in a minute from one address. Good requests do not count.
-const refused = new RateLimiterMemory({ points: 60, duration: 60 })
-
-// One proxy is in front. It appends the address of the caller to X-Forwarded-For.
-const app = fastify({ trustProxy: 1 })
+await app.register(rateLimit, { global: false })
+const count = app.createRateLimit({ max: 60, timeWindow: '1 minute' })
 
 app.addHook('onRequest', async (request, reply) => {
-  const count = await refused.get(ipKeyGenerator(request.ip, 64))
-  if (!count || count.remainingPoints > 0) return
-  reply.code(429).header('Retry-After', Math.ceil(count.msBeforeNext / 1000))
-  return reply.send({ error: 'too_many_requests' })
+  const refused = await count(request, { increment: false })
+  if (refused.isAllowed || refused.remaining > 0) return
+  return reply.code(429).header('Retry-After', refused.ttlInSeconds).send({ error: 'too_many_requests' })
 })
 app.addHook('onResponse', async (request, reply) => {
   const isRefusal = [400, 401].includes(reply.statusCode) && reply.hasHeader('WWW-Authenticate')
-  if (isRefusal) await refused.penalty(ipKeyGenerator(request.ip, 64))
+  if (isRefusal) await count(request)
 })
 await app.register(telnyxAuth, { audience: 'https://api.example.com' })
 

@@ -32,6 +32,7 @@ const DEPENDENCIES = {
   '@modelcontextprotocol/server': 'test',
   'prom-client': 'test',
   'express-rate-limit': 'test',
+  '@fastify/rate-limit': 'test',
   'rate-limiter-flexible': 'test',
   redis: 'test',
   '@types/node': 'test',
