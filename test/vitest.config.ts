@@ -16,6 +16,8 @@ const isolated = [
   'core/dpop-options.test.ts',
   'core/prototype-pollution-issuer.test.ts',
   'adapters/pollution.test.ts',
+  // The demos set the globals of OpenTelemetry, and move the clocks.
+  'examples/demos.test.ts',
   // nock replaces `fetch`.
   'adapters/production.test.ts',
   // It mocks a module that other files have loaded before.

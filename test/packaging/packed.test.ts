@@ -272,6 +272,30 @@ describe('the test kit', () => {
     expect(code, output).toBe(0)
     expect(output).toMatch(new RegExp(`^(?:#|ℹ) pass ${count}$`, 'm'))
   })
+
+  describe('in a CommonJS project', () => {
+    beforeAll(async () => {
+      await consumer.write('commonjs/package.json', '{ "type": "commonjs" }')
+      for (const file of ['app.js', 'jest.config.js', 'routes.test.js', 'routes.node.js'])
+        await consumer.write(`commonjs/${file}`, (await readmeSnippets()).get(`examples/jest/${file}`) ?? '')
+    })
+
+    it('routes.test.js passes in Jest', async () => {
+      const { code, output } = await consumer.run(
+        consumer.path('node_modules/jest/bin/jest.js'),
+        { ...EXPORTED, CI: 'true' },
+        ['--config', 'commonjs/jest.config.js', '--cacheDirectory', 'commonjs/cache', '--json'],
+      )
+      expect(code, output).toBe(0)
+      expect(output).toContain('"numPassedTests":5')
+    })
+
+    it('routes.node.js passes in node:test', async () => {
+      const { code, output } = await consumer.run('--test', EXPORTED, ['commonjs/routes.node.js'])
+      expect(code, output).toBe(0)
+      expect(output).toMatch(/^(?:#|ℹ) pass 1$/m)
+    })
+  })
 })
 
 describe('npx @telnyx-auth/mock-issuer', () => {

@@ -26,6 +26,10 @@ const DEPENDENCIES = {
   fastify: 'test',
   'light-my-request': 'test',
   vitest: 'test',
+  jest: 'examples/jest',
+  '@babel/plugin-transform-modules-commonjs': 'examples/jest',
+  // Comes with Jest. Only pnpm hides it from the project.
+  'babel-jest': 'node_modules/.pnpm',
   '@modelcontextprotocol/client': 'test',
   '@modelcontextprotocol/express': 'test',
   '@modelcontextprotocol/sdk': 'test',
@@ -85,6 +89,7 @@ export class Consumer {
   }
 
   async write(name: string, content: string): Promise<string> {
+    await mkdir(dirname(this.path(name)), { recursive: true })
     await writeFile(this.path(name), content)
     return this.path(name)
   }
