@@ -55,5 +55,9 @@ const OTHER_TYPES: readonly (readonly [folder: string, types: Readonly<Record<st
 ]
 
 export function typesIn(document: string): Readonly<Record<string, string>> {
-  return Object.assign({}, TYPES, ...OTHER_TYPES.filter(([folder]) => document.startsWith(folder)).map(([, types]) => types))
+  return Object.assign(
+    {},
+    TYPES,
+    ...OTHER_TYPES.filter(([folder]) => document.startsWith(folder)).map(([, types]) => types),
+  )
 }

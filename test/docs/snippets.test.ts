@@ -86,7 +86,10 @@ describe('every fragment of code in the documents compiles', () => {
   it.each(all.map((fragment) => [fragment.place, fragment] as const))('%s', (_, fragment) => {
     const own = errors.filter((error) => error.split('(')[0]?.endsWith(`${nameOf(fragment)}.ts`))
     const told = own.map((error) =>
-      error.replace(/^.*?\((\d+),/, (_, line) => `line ${Number(line) - LINES_BEFORE + fragment.line - 1}, column (`),
+      error.replace(
+        /^.*?\((\d+),/,
+        (_, line) => `line ${Number(line) - LINES_BEFORE + fragment.line - 1}, column (`,
+      ),
     )
     expect(told).toEqual([])
   })

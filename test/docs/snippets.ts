@@ -26,7 +26,9 @@ export interface Parts {
 const IMPORT = /^import\b[^'"]*['"][^'"\n]+['"].*$/gm
 
 export function partsOf(code: string): Parts {
-  const imports = Array.from(code.matchAll(IMPORT), ([text]) => text.replace(/ \/\/.*$/, '').replaceAll('\n', ' '))
+  const imports = Array.from(code.matchAll(IMPORT), ([text]) =>
+    text.replace(/ \/\/.*$/, '').replaceAll('\n', ' '),
+  )
   return { imports, body: code.replaceAll(IMPORT, (text) => '\n'.repeat(text.split('\n').length - 1)) }
 }
 

@@ -42,10 +42,13 @@ export async function runSteps(
 
 /** What a document says that a step prints: `…` stands for what differs each time. */
 export function patternOf(printed: string): RegExp {
-  const lines = printed.trimEnd().split('\n').map((line) => line.split('…').map(escape).join('.+'))
+  const lines = printed
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split('…').map(escapeForRegExp).join('.+'))
   return new RegExp(`^${lines.join('\\r?\\n')}\\s*$`)
 }
 
-function escape(text: string): string {
+function escapeForRegExp(text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
