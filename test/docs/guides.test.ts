@@ -14,7 +14,7 @@ const all = await fragments()
 /** The fragment of a guide that contains a text. */
 function fragmentOf(guide: string, text: string): Fragment {
   const found = all.filter(
-    ({ document, code }) => document === `packages/core/docs/${guide}` && code.includes(text),
+    ({ document, code }) => document === `packages/core/docs/guides/${guide}` && code.includes(text),
   )
   return found.length === 1 && found[0] ? found[0] : expect.fail(`${guide} has ${found.length} with ${text}`)
 }

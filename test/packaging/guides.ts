@@ -48,7 +48,7 @@ export function describeGuides(consumerOf: () => Consumer): void {
 
   it('first-api.md: every step prints what the page says', async () => {
     const [api = ''] = await serve(['express/server.js'])
-    const steps = (await stepsOf('packages/core/docs/first-api.md')).filter(readers)
+    const steps = (await stepsOf('packages/core/docs/guides/first-api.md')).filter(readers)
     const printed = await walk(steps, api)
     expect(steps.filter((step) => step.printed !== undefined)).toHaveLength(4)
     for (const [index, { line, printed: promised }] of steps.entries())
@@ -65,7 +65,7 @@ export function describeGuides(consumerOf: () => Consumer): void {
   })
 
   it('first-api.md: the debug log says what the page says', async () => {
-    const steps = await stepsOf('packages/core/docs/first-api.md')
+    const steps = await stepsOf('packages/core/docs/guides/first-api.md')
     const step =
       steps.find(({ commands }) => commands.startsWith('NODE_DEBUG=')) ?? expect.fail('no such step')
     const program = await consumerOf().write('debug.js', await read('examples/express/server.js'))
@@ -83,7 +83,7 @@ export function describeGuides(consumerOf: () => Consumer): void {
 
   it('audience.md: its commands read the audience of a token', async () => {
     const audience = 'https://api.example.com'
-    const steps = await stepsOf('packages/core/docs/audience.md')
+    const steps = await stepsOf('packages/core/docs/guides/audience.md')
     const [printed, answer = ''] = await walk(steps, '', { TOKEN: await issuer.issueToken({ audience }) })
     expect(printed).toMatch(patternOf(steps[0]?.printed ?? ''))
     expect(JSON.parse(answer)).toMatchObject({ token_type: 'Bearer' })
