@@ -89,9 +89,9 @@ it('audience.md: two audiences are accepted, and the metadata name the new one',
 
 it('audience.md: a slash at the end is another audience', async () => {
   const verifier = createVerifier({ audience: AUDIENCE, issuer: issuer.issuer, fetch: issuer.fetch })
-  await expect(
-    verifier.verify(await issuer.issueToken({ audience: `${AUDIENCE}/` })),
-  ).rejects.toMatchObject({ code: 'ERR_AUDIENCE_NOT_ALLOWED' })
+  await expect(verifier.verify(await issuer.issueToken({ audience: `${AUDIENCE}/` }))).rejects.toMatchObject({
+    code: 'ERR_AUDIENCE_NOT_ALLOWED',
+  })
 })
 
 it('audience.md: without an audience, clients decide', async () => {
