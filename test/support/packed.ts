@@ -27,9 +27,8 @@ const DEPENDENCIES = {
   'light-my-request': 'test',
   vitest: 'test',
   jest: 'examples/jest',
+  'babel-jest': 'examples/jest',
   '@babel/plugin-transform-modules-commonjs': 'examples/jest',
-  // Comes with Jest. Only pnpm hides it from the project.
-  'babel-jest': 'node_modules/.pnpm',
   '@modelcontextprotocol/client': 'test',
   '@modelcontextprotocol/express': 'test',
   '@modelcontextprotocol/sdk': 'test',
