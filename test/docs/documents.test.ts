@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { markdownFiles, ROOT, read, snippetsIn } from './markdown.js'
+import { blocksIn, markdownFiles, ROOT, read, snippetsIn } from './markdown.js'
 
 it.each([
   ['README.md', 220],
@@ -11,10 +11,19 @@ it.each([
   expect((await read(file)).trimEnd().split('\n').length).toBeLessThanOrEqual(limit)
 })
 
-it('a snippet that names an example is that file, unchanged', async () => {
-  for (const file of await markdownFiles())
-    for (const { example, code } of snippetsIn(await read(file)))
-      if (example !== undefined) expect(code, `${example} in ${file}`).toBe(await read(example))
+it('a block that names a file is that file, or a part of it, unchanged', async () => {
+  const documents = await Promise.all(
+    (await markdownFiles()).map(async (document) => [document, blocksIn(await read(document))] as const),
+  )
+  const named = documents.flatMap(([document, blocks]) =>
+    blocks.flatMap((block) => (block.file === undefined ? [] : [{ ...block, document, file: block.file }])),
+  )
+  expect(named.length).toBeGreaterThan(20)
+  for (const { file, isPart, code, document, line } of named) {
+    const text = await read(file)
+    if (isPart) expect(text, `${document}:${line}`).toContain(code)
+    else expect(code, `${document}:${line}`).toBe(text)
+  }
 })
 
 it('every example is shown in a document', async () => {

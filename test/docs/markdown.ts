@@ -38,6 +38,37 @@ export function snippetsIn(markdown: string): Snippet[] {
   return Array.from(blocks, ([, example, code = '']) => ({ example, code }))
 }
 
+/** A fenced block of a document. */
+export interface Block {
+  /** What follows the fence: `js`, `sh`, `text` …; empty where nothing does. */
+  readonly language: string
+  readonly code: string
+  /** The first line of the code in the document, from 1. */
+  readonly line: number
+  /** The file of the repository that the comment before the block names: the block is that file, or a part of it. */
+  readonly file: string | undefined
+  /** Whether the block is only a part of the file: `<!-- part of examples/… -->`. */
+  readonly isPart: boolean
+}
+
+/** All fenced blocks of a document, also those in lists, without their indentation. */
+export function blocksIn(markdown: string): Block[] {
+  const blocks = markdown.matchAll(
+    /(?:^ *<!-- (part of )?([\w./-]+\/[\w./-]+\.\w+) -->\n)?^( *)```([\w-]*)[^\n]*\n(.*?)^\3```$/gms,
+  )
+  return Array.from(blocks, (match) => {
+    const [text, part, file, indent = '', language = '', code = ''] = match
+    const before = markdown.slice(0, match.index + text.indexOf('```'))
+    return {
+      language,
+      code: code.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
+      line: before.split('\n').length + 1,
+      file,
+      isPart: part !== undefined,
+    }
+  })
+}
+
 /** A document without its code: nothing in code is a link or a heading. */
 function prose(markdown: string): string {
   return markdown

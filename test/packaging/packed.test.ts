@@ -18,6 +18,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { markdownFiles, read, snippetsIn } from '../docs/markdown.js'
 import { Consumer, ROOT, sizeOf } from '../support/packed.js'
 import { redisPath } from '../support/redis.js'
+import { describeGuides } from './guides.js'
 import { RIGHT, wrongPrograms } from './programs.js'
 
 /** What users install is what is tested here: the tarballs, not the source. */
@@ -239,6 +240,8 @@ describe('the snippets of the README', () => {
     ])
   })
 })
+
+describe('the guides', () => describeGuides(() => consumer))
 
 describe('the test kit', () => {
   /** What a developer has exported for an issuer in another terminal. The tests have their own. */

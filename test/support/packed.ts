@@ -34,6 +34,9 @@ const DEPENDENCIES = {
   '@modelcontextprotocol/sdk': 'test',
   '@modelcontextprotocol/server': 'test',
   'prom-client': 'test',
+  'express-rate-limit': 'test',
+  '@fastify/rate-limit': 'test',
+  'rate-limiter-flexible': 'test',
   redis: 'test',
   '@types/node': 'test',
 }
