@@ -47,7 +47,7 @@ function prose(markdown: string): string {
 }
 
 /** The targets of the links and images in a document. */
-export function linksIn(markdown: string): string[] {
+function linksIn(markdown: string): string[] {
   const text = prose(markdown)
   const inline = text.matchAll(/\[(?:[^[\]]|\[[^\]]*\])*\]\(([^)\s]+)(?:\s+"[^"]*")?\)/g)
   const references = text.matchAll(/^\[[^\]]+\]:\s+(\S+)/gm)
@@ -101,7 +101,7 @@ export async function brokenLinks(root: string, file: string, home?: string): Pr
 }
 
 /** The anchors of the headings in a document, as GitHub makes them. */
-export function anchorsIn(markdown: string): Set<string> {
+function anchorsIn(markdown: string): Set<string> {
   const anchors = new Set<string>()
   const counts = new Map<string, number>()
   for (const [, heading = ''] of markdown.replace(/^ *```.*?^ *```$/gms, '').matchAll(/^#{1,6} (.+)$/gm)) {
