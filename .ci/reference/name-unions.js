@@ -27,7 +27,8 @@ export function nameUnions(context) {
 
   // An alias is as it is written.
   for (const reflection of Object.values(project.reflections))
-    if (reflection.type && !reflection.kindOf(ReflectionKind.TypeAlias)) reflection.type = named(reflection.type)
+    if (reflection.type && !reflection.kindOf(ReflectionKind.TypeAlias))
+      reflection.type = named(reflection.type)
 }
 
 /** The words of an alias, also where they come from a value, such as an array. They are then written in its place. */
