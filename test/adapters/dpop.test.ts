@@ -16,7 +16,8 @@ import { Hono } from 'hono'
 import Koa from 'koa'
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { MemoryReplayStore } from '../../packages/core/src/testing.js'
-import { DpopKey, type ProofOptions } from '../support/dpop-proofs.js'
+import { proofFor, thumbprint } from '../support/dpop.js'
+import { makeKey, privateJwk } from '../support/forge.js'
 import { serve } from '../support/http.js'
 import type { HttpResponse } from '../support/http-client.js'
 import { rejectionOf } from '../support/oauth-requests.js'
@@ -33,26 +34,45 @@ const ALGS = 'algs="ES256"'
 const SECRETS = ['a secret of at least thirty-two characters'] as const
 const OLD_SECRETS = ['an old secret, of thirty-two characters or more'] as const
 
-const key = new DpopKey()
+const key = makeKey('ES256')
+const otherKey = makeKey('ES256')
+const jkt = thumbprint(key)
 let issuer: MockIssuer
 /** Tokens by name. Those without `unbound` are bound to the key. */
 let tokens: Readonly<Record<'bound' | 'reader' | 'other' | 'expired' | 'unbound' | 'unboundReader', string>>
 beforeAll(async () => {
   vi.useFakeTimers({ toFake: ['Date'], now: NOW * 1000 })
   issuer = await createMockIssuer({ algorithm: 'ES256', now: () => NOW * 1000 })
-  const cnf = { jkt: key.jkt }
+  const cnf = { jkt }
   const issue = (scopes: readonly string[], claims: object) =>
     issuer.issueToken({ subject: 'user-1', scopes: [...scopes], claims: { ...claims } })
   tokens = {
     bound: await issue([], { cnf }),
     reader: await issue(['read'], { cnf }),
-    other: await issue([], { cnf: { jkt: new DpopKey().jkt } }),
+    other: await issue([], { cnf: { jkt: thumbprint(otherKey) } }),
     expired: await issue([], { cnf, exp: NOW - 60 }),
     unbound: await issue([], {}),
     unboundReader: await issue(['read'], {}),
   }
   return () => void vi.useRealTimers()
 })
+
+/** A proof of the token `bound` for GET /me, unless the options say otherwise. */
+function prove(
+  options: {
+    readonly key?: typeof key
+    readonly method?: string
+    readonly url?: string
+    readonly token?: string
+    readonly nonce?: string | undefined
+    readonly claims?: object
+    readonly header?: object
+  } = {},
+): string {
+  const { method = 'GET', url = `${AUDIENCE}/me`, token = tokens.bound, nonce, header = {} } = options
+  const claims = { htm: method, htu: url, iat: NOW, nonce, ...options.claims }
+  return proofFor(options.key ?? key, token, { claims, header })
+}
 
 const routes: readonly Route[] = [
   {
@@ -165,7 +185,7 @@ const linesOf = (token: string, ...proofs: readonly string[]): string[] => [
 ]
 
 describe.each(harnesses)('proofs on %s', (name, harness) => {
-  const me = () => ok({ subject: 'user-1', confirmation: { jkt: key.jkt }, same: true })
+  const me = () => ok({ subject: 'user-1', confirmation: { jkt }, same: true })
   const optionsOf = (dpop: Partial<DpopOptions> = {}, options: VerifierOptions = {}): VerifierOptions => ({
     audience: AUDIENCE,
     fetch: issuer.fetch,
@@ -182,10 +202,6 @@ describe.each(harnesses)('proofs on %s', (name, harness) => {
         answerOf(await client.request(method, path, lines)),
     }
   }
-  /** A proof for the token `bound`, unless another one is named. */
-  const prove = ({ url, ...options }: Partial<ProofOptions> = {}) =>
-    key.prove({ token: tokens.bound, url: url ?? `${AUDIENCE}/me`, ...options })
-
   it('O1 to O4, attack 50: each check of §4.3 by its number, refused with its code', async () => {
     const { ask } = await start()
     const good = prove()
@@ -207,7 +223,7 @@ describe.each(harnesses)('proofs on %s', (name, harness) => {
       ['5: not allowed here', prove({ header: { alg: 'ES512' } })],
       ['6: another payload', `${header}.${foreignPayload}.${signature}`],
       ['6: another signature', `${header}.${payload}.${'A'.repeat(86)}`],
-      ['7: a private key', prove({ header: { jwk: key.privateJwk } })],
+      ['7: a private key', prove({ header: { jwk: privateJwk(key) } })],
       ['7: no key', prove({ header: { jwk: undefined } })],
       ['8: another method', prove({ method: 'POST' })],
       ['8: another case', prove({ method: 'get' })],
@@ -224,7 +240,7 @@ describe.each(harnesses)('proofs on %s', (name, harness) => {
     ]
     for (const [check, proof] of bad)
       expect([check, await ask('/me', linesOf(tokens.bound, proof))]).toEqual([check, proofInvalid])
-    const foreign = new DpopKey().prove({ token: tokens.bound, url: `${AUDIENCE}/me` })
+    const foreign = prove({ key: otherKey })
     expect(await ask('/me', linesOf(tokens.bound, foreign)), '12b').toMatchObject({ status: 401 })
     // The positive control: what all of these were made from.
     expect(await ask('/me', linesOf(tokens.bound, good))).toEqual(me())
@@ -592,7 +608,7 @@ describe('the URL that the client asked for', () => {
       dpop: { mode: 'required', algorithms: ['ES256'] },
     }) satisfies VerifierOptions
   const linesFor = (path: string, token = tokens.bound) =>
-    linesOf(token, key.prove({ url: AUDIENCE + path, token }))
+    linesOf(token, prove({ url: AUDIENCE + path, token }))
 
   it('Fastify: rewriteUrl changes what is routed', async () => {
     const app = fastify({ rewriteUrl: ({ url = '' }) => url.replace(/^\/public/, '/v1') })
@@ -611,7 +627,6 @@ describe('the URL that the client asked for', () => {
     onTestFinished(() => app.close())
     const session = connectHttp2(await app.listen({ port: 0, host: '127.0.0.1' }))
     onTestFinished(() => session.destroy())
-    const prove = () => key.prove({ url: `${AUDIENCE}/me`, token: tokens.bound })
     const ask = async (dpop: string | string[]) => {
       const stream = session.request({ ':path': '/me?a', authorization: `DPoP ${tokens.bound}`, dpop })
       const [headers] = await once(stream, 'response')
@@ -679,11 +694,11 @@ describe('the URL that the client asked for', () => {
 })
 
 describe('an application that goes on after a refusal', () => {
-  const prove = () => ({ dpop: key.prove({ url: `${AUDIENCE}/me`, token: tokens.bound }) })
+  const dpopHeader = () => ({ dpop: prove() })
   it.each<[string, Partial<DpopOptions>, 'bound' | 'expired', () => object, string]>([
-    ['of the token', {}, 'expired', prove, 'ERR_TOKEN_EXPIRED'],
+    ['of the token', {}, 'expired', dpopHeader, 'ERR_TOKEN_EXPIRED'],
     ['of the proof', {}, 'bound', () => ({}), 'ERR_DPOP_PROOF_MISSING'],
-    ['for want of a nonce', { nonce: { secrets: SECRETS } }, 'bound', prove, 'ERR_DPOP_NONCE_REQUIRED'],
+    ['for want of a nonce', { nonce: { secrets: SECRETS } }, 'bound', dpopHeader, 'ERR_DPOP_NONCE_REQUIRED'],
   ])('a refusal %s is repeated as it was, by another error', async (_, dpop, token, proof, code) => {
     const options = { audience: AUDIENCE, fetch: issuer.fetch, errors: 'throw' }
     const { authenticate } = createAuthenticator({ ...options, dpop: { mode: 'optional', ...dpop } })

@@ -1,7 +1,10 @@
+import { generateKeyPairSync } from 'node:crypto'
 import * as core from '@telnyx-auth/core'
+import * as mockIssuer from '@telnyx-auth/mock-issuer'
 import { describe, expect, it } from 'vitest'
 import { CHECKS, hints, responseParts } from '../../packages/core/src/testing.js'
-import { read } from './markdown.js'
+import { codeOf } from '../support/outcome.js'
+import { read, snippetsIn } from './markdown.js'
 
 /** What the document says of a code. */
 interface Documented {
@@ -32,6 +35,18 @@ function reasonsIn(text: string): string[] {
   return Array.from(list.matchAll(/`([\w-]+)`/g), ([, reason = '']) => reason)
 }
 
+/** The first lines of each example: their imports are given to it. */
+const [, codesPart = ''] = document.split(/^## Codes$/m)
+const beginning = snippetsIn(codesPart)[0]?.code.replace(/^import .*\n/gm, '') ?? ''
+const IMPORTS = { ...core, ...mockIssuer, generateKeyPairSync }
+
+const AsyncFunction: new (...parts: string[]) => (...values: unknown[]) => Promise<unknown> =
+  Object.getPrototypeOf(async () => undefined).constructor
+
+async function run(example: string): Promise<unknown> {
+  return new AsyncFunction(...Object.keys(IMPORTS), beginning + example)(...Object.values(IMPORTS))
+}
+
 const codes = documentedCodes()
 
 describe('the codes in errors.md', () => {
@@ -48,6 +63,18 @@ describe('the codes in errors.md', () => {
     expect(text).toMatch(/^- Cause: [a-z`]/m)
     expect(text).toMatch(/^- What to do: [a-z`]/m)
     expect(reasonsIn(text).filter((reason) => !Object.hasOwn(hints, reason))).toEqual([])
+  })
+})
+
+describe('the example in errors.md', () => {
+  it.each([...codes])('of %s fails with it', async (code, { text }) => {
+    const [example, ...more] = snippetsIn(text).map(({ code }) => code)
+    expect(more).toEqual([])
+    expect(await codeOf(run(example ?? ''))).toBe(code)
+  })
+
+  it('begins with lines that are no mistake', async () => {
+    await run('return verifier.verify(await issuer.issueToken())')
   })
 })
 

@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The folder of the repository. */
@@ -77,15 +78,61 @@ function prose(markdown: string): string {
 }
 
 /** The targets of the links and images in a document. */
-export function linksIn(markdown: string): string[] {
+function linksIn(markdown: string): string[] {
   const text = prose(markdown)
   const inline = text.matchAll(/\[(?:[^[\]]|\[[^\]]*\])*\]\(([^)\s]+)(?:\s+"[^"]*")?\)/g)
   const references = text.matchAll(/^\[[^\]]+\]:\s+(\S+)/gm)
   return Array.from([...inline, ...references], ([, target = '']) => target)
 }
 
+/** A link of a document to a file: as written, and where it leads. */
+export interface LocalLink {
+  readonly link: string
+  /** From the folder that has all documents. */
+  readonly path: string
+  readonly anchor: string
+}
+
+/**
+ * The links of a document to files beside it.
+ *
+ * @param file its path from the folder that has all documents
+ * @param home the URL under which that folder is published: links below it lead to its files as well
+ */
+export function localLinks(file: string, markdown: string, home?: string): LocalLink[] {
+  const links = linksIn(markdown).map((link) => ({
+    link,
+    isHome: home !== undefined && link.startsWith(home),
+  }))
+  return links.flatMap(({ link, isHome }) => {
+    if (!isHome && /^[a-z][a-z\d+.-]*:/i.test(link)) return []
+    const [target = '', anchor = ''] = link.split('#')
+    const folder = isHome ? '' : dirname(file)
+    const path =
+      target === '' ? file : normalize(join(folder, decodeURI(isHome ? target.slice(home?.length) : target)))
+    return [{ link, path: path.replace(/\/$/, ''), anchor }]
+  })
+}
+
+/**
+ * The links of a document that lead to no file below the folder, or to no heading of it.
+ *
+ * @param root the folder that has all documents
+ */
+export async function brokenLinks(root: string, file: string, home?: string): Promise<string[]> {
+  const broken: string[] = []
+  for (const { link, path, anchor } of localLinks(file, await readFile(join(root, file), 'utf8'), home)) {
+    const target = join(root, path)
+    const isThere = !path.startsWith('..') && existsSync(target)
+    const hasAnchor = async () =>
+      path.endsWith('.md') && anchorsIn(await readFile(target, 'utf8')).has(anchor)
+    if (!isThere || (anchor !== '' && !(await hasAnchor()))) broken.push(link)
+  }
+  return broken
+}
+
 /** The anchors of the headings in a document, as GitHub makes them. */
-export function anchorsIn(markdown: string): Set<string> {
+function anchorsIn(markdown: string): Set<string> {
   const anchors = new Set<string>()
   const counts = new Map<string, number>()
   for (const [, heading = ''] of markdown.replace(/^ *```.*?^ *```$/gms, '').matchAll(/^#{1,6} (.+)$/gm)) {

@@ -1,10 +1,11 @@
+import { generateKeyPairSync } from 'node:crypto'
 import type { RequestListener } from 'node:http'
 import { Client as McpClient, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import type { DpopOptions, VerifierOptions } from '@telnyx-auth/core'
 import * as forExpress from '@telnyx-auth/express'
 import * as forFastify from '@telnyx-auth/fastify'
 import * as forKoa from '@telnyx-auth/koa'
-import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
+import { createDpopProof, createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import express from 'express'
 import fastify from 'fastify'
 import { calculateJwkThumbprint, exportJWK } from 'jose'
@@ -27,7 +28,6 @@ import {
 } from 'openid-client'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type Call, harnesses } from '../mcp/harness.js'
-import { DpopKey } from '../support/dpop-proofs.js'
 import { serve } from '../support/http.js'
 import { AUDIENCE } from '../support/outcome.js'
 
@@ -229,14 +229,14 @@ describe('the MCP client of 2026, which has no DPoP of its own', () => {
         dpop: { mode: 'required', nonce: { secrets: SECRETS } },
       },
     })
-    const key = new DpopKey()
-    const cnf = { jkt: key.jkt }
-    const token = await issuer.issueToken({ audience: endpoint.href, scopes: ['read'], claims: { cnf } })
+    const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+    const token = await issuer.issueToken({ audience: endpoint.href, scopes: ['read'], dpopKey: key })
     let nonce: string | undefined
-    const send = (init: RequestInit | undefined) => {
+    const send = async (init: RequestInit | undefined) => {
       const headers = new Headers(init?.headers)
       headers.set('Authorization', `DPoP ${token}`)
-      headers.set('DPoP', key.prove({ method: init?.method ?? 'GET', url: endpoint.href, token, nonce }))
+      const method = init?.method ?? 'GET'
+      headers.set('DPoP', await createDpopProof({ key, method, url: endpoint, token, nonce }))
       return fetch(endpoint, { ...init, headers })
     }
     const client = new McpClient({ name: 'agent', version: '1.0.0' })

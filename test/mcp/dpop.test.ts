@@ -1,7 +1,7 @@
+import { generateKeyPairSync } from 'node:crypto'
 import type { DpopOptions } from '@telnyx-auth/core'
-import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
+import { createDpopProof, createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { DpopKey } from '../support/dpop-proofs.js'
 import { shareServers } from '../support/http.js'
 import { singleHeaders } from '../support/http-client.js'
 import { type Call, harnesses } from './harness.js'
@@ -14,18 +14,18 @@ const METADATA =
 const SECRETS = ['a secret of at least thirty-two characters'] as const
 const OLD_SECRETS = ['an old secret, of thirty-two characters or more'] as const
 
-const key = new DpopKey()
+const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
 let issuer: MockIssuer
 let tokens: Readonly<Record<'reader' | 'writer' | 'other' | 'unbound', string>>
 beforeAll(async () => {
   issuer = await createMockIssuer({ algorithm: 'ES256' })
-  const issue = (scope: string, claims: object = { cnf: { jkt: key.jkt } }) =>
-    issuer.issueToken({ audience: AUDIENCE, scopes: scope.split(' '), claims: { ...claims } })
+  const issue = (scope: string, dpopKey: typeof key | undefined) =>
+    issuer.issueToken({ audience: AUDIENCE, scopes: scope.split(' '), dpopKey })
   tokens = {
-    reader: await issue('read'),
-    writer: await issue('read write'),
-    other: await issue('other'),
-    unbound: await issue('read', {}),
+    reader: await issue('read', key),
+    writer: await issue('read write', key),
+    other: await issue('other', key),
+    unbound: await issue('read', undefined),
   }
 })
 
@@ -59,12 +59,12 @@ describe.each(harnesses)('%s', (_, harness) => {
     return (await client(dpop)).request('POST', '/mcp', [...types, ...lines], body)
   }
   const prove = (token: string, nonce?: string, url = AUDIENCE) =>
-    key.prove({ method: 'POST', url, token, nonce })
+    createDpopProof({ key, method: 'POST', url, token, nonce })
   const linesOf = (token: string, proof: string) => [`Authorization: DPoP ${token}`, `DPoP: ${proof}`]
   const tools = () => calls.map(({ tool }) => tool)
 
   it('a bound token with a proof calls a tool, once for each proof', async () => {
-    const lines = linesOf(tokens.writer, prove(tokens.writer))
+    const lines = linesOf(tokens.writer, await prove(tokens.writer))
     const answer = await post(lines, SEND)
     expect([answer.status, tools()]).toEqual([200, ['send_message']])
     expect(calls[0]?.authInfo?.token).toBe(tokens.writer)
@@ -80,8 +80,8 @@ describe.each(harnesses)('%s', (_, harness) => {
     const { reader } = tokens
     const refused = [
       [`Authorization: DPoP ${reader}`],
-      linesOf(reader, prove(reader, undefined, 'https://api.example.com/other')),
-      [`Authorization: Bearer ${reader}`, `DPoP: ${prove(reader)}`],
+      linesOf(reader, await prove(reader, undefined, 'https://api.example.com/other')),
+      [`Authorization: Bearer ${reader}`, `DPoP: ${await prove(reader)}`],
     ]
     for (const lines of refused) expect((await post(lines, READ)).status).toBe(401)
     expect(tools()).toEqual([])
@@ -95,12 +95,12 @@ describe.each(harnesses)('%s', (_, harness) => {
   it("a tool's 403 has the challenge of the scheme that the caller used", async () => {
     const said = 'error="insufficient_scope", error_description="The access token lacks a required scope"'
     const dpop = (scope: string) => `DPoP realm="api", ${said}, scope="${scope}", ${METADATA}`
-    const send = await post(linesOf(tokens.reader, prove(tokens.reader)), SEND)
+    const send = await post(linesOf(tokens.reader, await prove(tokens.reader)), SEND)
     expect([send.status, singleHeaders(send)['www-authenticate']]).toEqual([403, dpop('read write')])
     // The endpoint refuses the token before the tool is known, and then says what the tool needs.
-    const other = await post(linesOf(tokens.other, prove(tokens.other)), SEND)
+    const other = await post(linesOf(tokens.other, await prove(tokens.other)), SEND)
     expect([other.status, singleHeaders(other)['www-authenticate']]).toEqual([403, dpop('read write')])
-    const read = await post(linesOf(tokens.other, prove(tokens.other)), READ)
+    const read = await post(linesOf(tokens.other, await prove(tokens.other)), READ)
     expect([read.status, singleHeaders(read)['www-authenticate']]).toEqual([403, dpop('read')])
     const bearer = await post([`Authorization: Bearer ${tokens.unbound}`], SEND)
     expect([bearer.status, singleHeaders(bearer)['www-authenticate']]).toEqual([
@@ -113,7 +113,7 @@ describe.each(harnesses)('%s', (_, harness) => {
   it('O6, §8.2: a success hands out the next nonce, where one is due', async () => {
     const { reader } = tokens
     const nonceOf = async (nonce: string | undefined, dpop: Partial<DpopOptions>) => {
-      const answer = await post(linesOf(reader, prove(reader, nonce)), READ, dpop)
+      const answer = await post(linesOf(reader, await prove(reader, nonce)), READ, dpop)
       return [answer.status, singleHeaders(answer)['dpop-nonce']] as const
     }
     const [, outgoing] = await nonceOf(undefined, { nonce: { secrets: OLD_SECRETS } })
@@ -137,7 +137,7 @@ describe.each(harnesses)('%s', (_, harness) => {
 
     const dpop = { nonce: { secrets: SECRETS } }
     const { reader } = tokens
-    const demanded = await post(linesOf(reader, prove(reader)), READ, dpop)
+    const demanded = await post(linesOf(reader, await prove(reader)), READ, dpop)
     const headers = singleHeaders(demanded)
     expect(demanded.status).toBe(401)
     expect(headers['www-authenticate']).toMatch(/^DPoP realm="api", error="use_dpop_nonce"/)
@@ -146,7 +146,7 @@ describe.each(harnesses)('%s', (_, harness) => {
     )
     const nonce = headers['dpop-nonce']
     expect(nonce).toMatch(/^[\w-]+$/)
-    const answer = await post(linesOf(reader, prove(reader, nonce)), READ, dpop)
+    const answer = await post(linesOf(reader, await prove(reader, nonce)), READ, dpop)
     expect([answer.status, tools()]).toEqual([200, ['read_messages']])
     expect(list(singleHeaders(answer)['access-control-expose-headers'])).toContain('DPoP-Nonce')
   })

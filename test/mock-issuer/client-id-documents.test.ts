@@ -398,6 +398,7 @@ describe('the document (CIMD §4.1)', () => {
     ['client_secret_jwt', { ...ids, token_endpoint_auth_method: 'client_secret_jwt' }],
     ['private_key_jwt, which is not supported', { ...ids, token_endpoint_auth_method: 'private_key_jwt' }],
     ['a method of null', { ...ids, token_endpoint_auth_method: null }],
+    ['dpop_bound_access_tokens that is text', { ...ids, dpop_bound_access_tokens: 'true' }],
     ['a policy_uri that a browser runs', { ...ids, policy_uri: 'javascript:alert(1)' }],
   ])('refuses %s, without a redirect', async (_, document) => {
     const { issuer, world } = await createWorld()

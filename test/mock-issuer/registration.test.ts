@@ -109,6 +109,7 @@ describe('registration', () => {
         scopes: ['messaging.read', 'voice.read'],
         redirectUris: [],
         requirePkce: false,
+        dpopBoundAccessTokens: false,
         verified: false,
         logoUri: undefined,
         policyUri: undefined,
@@ -371,7 +372,8 @@ describe('a member', () => {
       ['tls_client_certificate_bound_access_tokens', true],
       ['require_signed_request_object', false],
       ['require_pushed_authorization_requests', false],
-      ['dpop_bound_access_tokens', false],
+      ['dpop_bound_access_tokens', true],
+      ['dpop_bound_access_tokens', 'yes'],
       // Values of any kind.
       ['unknown', null],
       ['unknown', { client_name: 'x' }],
@@ -395,7 +397,7 @@ describe('a member', () => {
   )('%s is not documented, and is ignored: %s', async (name, _, value) => {
     await expectRegistered(await register({ ...EVERYTHING, [name]: value }), EVERYTHING)
     expect(issuer.clients).toMatchObject([
-      { name: EVERYTHING.client_name, requirePkce: false, verified: false },
+      { name: EVERYTHING.client_name, requirePkce: false, dpopBoundAccessTokens: false, verified: false },
     ])
   })
 

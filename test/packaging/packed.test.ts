@@ -15,7 +15,7 @@ import { createVerifier } from '@telnyx-auth/core'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { markdownFiles, read, snippetsIn } from '../docs/markdown.js'
+import { brokenLinks, localLinks, markdownFiles, read, snippetsIn } from '../docs/markdown.js'
 import { Consumer, ROOT, sizeOf } from '../support/packed.js'
 import { redisPath } from '../support/redis.js'
 import { describeGuides } from './guides.js'
@@ -598,6 +598,20 @@ describe('the tarballs', () => {
       expect(manifest.peerDependencies).toEqual(peers)
     },
   )
+
+  it('the documents link only to what is installed with them, and to headings of it', async () => {
+    const root = consumer.path('node_modules/@telnyx-auth')
+    const documents = (await readdir(root, { recursive: true })).filter((name) => name.endsWith('.md'))
+    expect(documents).toEqual(expect.arrayContaining(['mcp/README.md', 'core/docs/errors.md']))
+    for (const file of documents) {
+      const name = `@telnyx-auth/${file.split('/')[0]}`
+      const installed = [name, ...Object.keys((await consumer.manifest(name)).dependencies ?? {})]
+      const strange = localLinks(file, await readFile(join(root, file), 'utf8')).filter(
+        ({ path }) => !installed.includes(`@telnyx-auth/${path.split('/')[0]}`),
+      )
+      expect([file, strange, await brokenLinks(root, file)]).toEqual([file, [], []])
+    }
+  })
 
   it('core is a few files, and both signature engines are among them', async () => {
     const dist = consumer.path('node_modules/@telnyx-auth/core/dist')

@@ -10,13 +10,13 @@ import { asksAgain } from './issuer/introspection/introspection-decision.js'
 import { readPublicKey } from './issuer/keys/key-material.js'
 import { CompiledPolicy, type Policy } from './policy/policy.js'
 import {
-  type AuthenticatableRequest,
   checkCharacters,
   extractBearerToken,
   extractCredentials,
   schemeOf,
-  whyTokenIsMissing,
 } from './request/authorization-header.js'
+import { whyTokenIsMissing } from './request/missing-token.js'
+import type { AuthenticatableRequest } from './request/request-headers.js'
 import { createProtectedResource, type ProtectedResourceMetadata } from './resource/protected-resource.js'
 import { type Attempt, createSenderCheck, type SenderCheck } from './sender/check-sender.js'
 import { isObserved, missingToken, observed, observedRefusal, type Trace } from './telemetry/observe.js'

@@ -34,14 +34,9 @@ export type { IssuerOptions, IssuerSettings } from './issuer/issuer-options.js'
 export type { KeysOptions } from './issuer/keys/keys-options.js'
 export type { IntrospectionWhen } from './policy/introspection-when.js'
 export type { Policy, Validate } from './policy/policy.js'
-export {
-  type AuthenticatableRequest,
-  getAccessToken,
-  getBearerToken,
-  type NodeRequest,
-  type WebRequest,
-} from './request/authorization-header.js'
+export { getAccessToken, getBearerToken } from './request/authorization-header.js'
 export type { GetToken } from './request/get-token.js'
+export type { AuthenticatableRequest, NodeRequest, WebRequest } from './request/request-headers.js'
 export type {
   MetadataResponse,
   ProtectedResourceDocument,

@@ -31,12 +31,9 @@ export { hasRocaStructure } from './issuer/keys/roca.js'
 export { encodeSpki } from './issuer/keys/spki.js'
 export { TrustedIssuer } from './issuer/trusted-issuer.js'
 export type { Policy } from './policy/policy.js'
-export {
-  type AuthenticatableRequest,
-  checkCharacters,
-  extractBearerToken,
-} from './request/authorization-header.js'
+export { checkCharacters, extractBearerToken } from './request/authorization-header.js'
 export { normalizedUrl } from './request/base-url.js'
+export type { AuthenticatableRequest } from './request/request-headers.js'
 export { NO_BOUND_TOKENS } from './sender/check-sender.js'
 export { DpopNonces } from './sender/dpop-nonces.js'
 export { MemoryReplayStore } from './sender/replay-store.js'

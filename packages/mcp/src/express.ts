@@ -3,6 +3,7 @@ import type { JwtClaims } from '@telnyx-auth/core'
 import * as core from '@telnyx-auth/core/adapter'
 import { type NodeBodyRequest, readBody } from './body.js'
 import { McpEndpoint } from './endpoint.js'
+import { headersOf } from './node-headers.js'
 import type { McpAuthOptions } from './options.js'
 
 export type { AuthInfo } from './auth-info.js'
@@ -57,12 +58,4 @@ export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOpti
     )
   }
   return self
-}
-
-/** Where Node keeps the headers of a response. */
-export function headersOf(response: Pick<ServerResponse, 'getHeader' | 'setHeader'>) {
-  return {
-    get: (name: string): unknown => response.getHeader(name),
-    set: (name: string, value: string): unknown => response.setHeader(name, value),
-  }
 }

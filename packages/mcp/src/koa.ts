@@ -3,7 +3,7 @@ import { isTelnyxAuthError, type JwtClaims } from '@telnyx-auth/core'
 import * as core from '@telnyx-auth/core/adapter'
 import { type NodeBodyRequest, readBody } from './body.js'
 import { McpEndpoint } from './endpoint.js'
-import { headersOf } from './express.js'
+import { headersOf } from './node-headers.js'
 import type { McpAuthOptions } from './options.js'
 
 export type { AuthInfo } from './auth-info.js'

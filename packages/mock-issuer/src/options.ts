@@ -83,7 +83,8 @@ export interface MockIssuerOptions {
   /**
    * Whether the token endpoint binds tokens to a key of the client (DPoP, RFC 9449), which Telnyx does not document: it checks
    * proofs (§5), issues tokens with `cnf.jkt` and `token_type: 'DPoP'`, and binds codes (`dpop_jkt`, §10) and the refresh tokens of
-   * public clients. Requests without a proof get Bearer tokens. `{ nonce: true }` also demands a nonce in proofs (§8).
+   * public clients. Requests without a proof get Bearer tokens, except from clients that have registered with
+   * `dpop_bound_access_tokens` (§5.2). `{ nonce: true }` also demands a nonce in proofs (§8).
    *
    * @default false: the header `DPoP` is ignored
    * @example createMockIssuer({ dpop: { nonce: true } })
@@ -185,18 +186,25 @@ export function resolveOptions(options: MockIssuerOptions): ResolvedOptions {
   check(typeof mcp === 'boolean', 'mcp', 'true or false')
   check(typeof fetch === 'function', 'fetch', 'a function')
   check(typeof tokenPage === 'boolean', 'tokenPage', 'true or false')
+  const seeds = clients.map(parseSeed)
+  const resolvedDpop = resolveDpop(dpop)
+  check(
+    resolvedDpop !== undefined || !seeds.some((seed) => seed.dpopBoundAccessTokens),
+    'dpop',
+    'on for a client with "dpopBoundAccessTokens"',
+  )
   return {
     issuer,
     algorithm,
     typ,
     audience,
     apiKey,
-    clients: clients.map(parseSeed),
+    clients: seeds,
     grants: grants.map(parseGrantSeed),
     scopes: Object.freeze([...scopes]),
     mcp,
     fetch,
-    dpop: resolveDpop(dpop),
+    dpop: resolvedDpop,
     tokenPage,
     now,
   }

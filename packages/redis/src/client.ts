@@ -6,6 +6,7 @@ import { ConfigurationError } from '@telnyx-auth/core'
  * Only its shape is declared: this package imports no client.
  */
 export interface NodeRedisClient {
+  /** `SET key value PX milliseconds`, with the condition `NX` for a key that must be new. */
   set(
     key: string,
     value: string,
@@ -14,6 +15,7 @@ export interface NodeRedisClient {
       readonly expiration: { readonly type: 'PX'; readonly value: number }
     },
   ): Promise<unknown>
+  /** `GET key`. */
   get(key: string): Promise<unknown>
   /** Older versions, which would ignore `condition`, do not have this method. */
   withTypeMapping(mapping: object): unknown
@@ -21,9 +23,13 @@ export interface NodeRedisClient {
 
 /** What is used of a client of `ioredis` or `iovalkey`: one connection, a cluster, or through Sentinel. */
 export interface IoRedisClient {
+  /** What the connection is doing. Only a client has it, and no pipeline or transaction. */
   readonly status: string
+  /** `SET key value PX milliseconds`. */
   set(key: string, value: string, px: 'PX', milliseconds: number): Promise<unknown>
+  /** `SET key value PX milliseconds NX`, for a key that must be new. */
   set(key: string, value: string, px: 'PX', milliseconds: number, nx: 'NX'): Promise<unknown>
+  /** `GET key`. */
   get(key: string): Promise<unknown>
 }
 

@@ -1,5 +1,5 @@
 import type { CompiledPolicy } from '../policy/policy.js'
-import type { AuthenticatableRequest } from '../request/authorization-header.js'
+import type { AuthenticatableRequest } from '../request/request-headers.js'
 import type { Auth } from '../token/auth.js'
 import type { ResolvedAuthenticatorOptions } from './authenticator-options.js'
 

@@ -1,6 +1,6 @@
 import { type Awaitable, isPending } from '../base/maybe-async.js'
 import type { CompiledPolicy } from '../policy/policy.js'
-import type { AuthenticatableRequest } from '../request/authorization-header.js'
+import type { AuthenticatableRequest } from '../request/request-headers.js'
 import type { Attempt } from '../sender/check-sender.js'
 import type { Auth } from '../token/auth.js'
 import { type Anonymous, type Authenticated, type AuthState, AuthStates } from './auth-state.js'

@@ -6,8 +6,8 @@ import { checkNames, describe, isPlainObject } from '../errors/check-options.js'
 import { ConfigurationError } from '../errors/errors.js'
 import type { ResolvedIssuer } from '../issuer/trusted-issuer.js'
 import { CompiledPolicy, type Policy } from '../policy/policy.js'
-import type { AuthenticatableRequest, NodeRequest } from '../request/authorization-header.js'
 import type { GetToken } from '../request/get-token.js'
+import type { AuthenticatableRequest, NodeRequest } from '../request/request-headers.js'
 import type { ProtectedResourceMetadata } from '../resource/protected-resource.js'
 import {
   checkProtectedResource,

@@ -11,9 +11,11 @@ import { FRAMING_HEADERS } from '../errors/writable-headers.js'
  */
 export interface HeaderStore {
   readonly headersSent?: boolean | undefined
+  /** As that of Node's response. */
   hasHeader(name: string): boolean
   /** All headers, by name. Without it, `hasHeader` is asked for each name that would be removed. */
   getHeaders?(): object
+  /** As that of Node's response. */
   removeHeader(name: string): unknown
   /** For frameworks that keep trailers apart from headers, as Fastify does. */
   removeTrailer?(name: string): unknown

@@ -11,7 +11,7 @@ import { checkIntrospectedClaims, namesInResponse } from '../token/introspected-
 import { IssuerMetadata, type KnownEndpoints } from './discovery/issuer-metadata.js'
 import type { HttpLimits } from './http/http-json.js'
 import { IssuerClient } from './http/issuer-client.js'
-import { IntrospectionClient, type IntrospectionResult } from './introspection/introspection-client.js'
+import { IntrospectionClient } from './introspection/introspection-client.js'
 import {
   acceptsUnconfirmed,
   errorWithoutAnswer,
@@ -19,6 +19,7 @@ import {
 } from './introspection/introspection-decision.js'
 import type { LaneName } from './introspection/introspection-failure.js'
 import type { ResolvedIntrospection } from './introspection/introspection-options.js'
+import type { IntrospectionResult } from './introspection/introspection-result.js'
 import { KeySet } from './keys/key-set.js'
 import type { ResolvedKeys } from './keys/keys-options.js'
 

@@ -1,4 +1,4 @@
-import type { AuthenticatableRequest } from './authorization-header.js'
+import type { AuthenticatableRequest } from './request-headers.js'
 import { requestedUrl } from './requested-url.js'
 
 /** A segment that is one or two dots, percent-encoded or not (RFC 3986 §6.2.2.3). */

@@ -1,7 +1,7 @@
 import { copyOf } from '../errors/challenge-context.js'
 import { describe, numberIn, type OptionChecks, optionalFunction } from '../errors/check-options.js'
 import { ConfigurationError } from '../errors/errors.js'
-import type { AuthenticatableRequest } from './authorization-header.js'
+import type { AuthenticatableRequest } from './request-headers.js'
 
 /**
  * Takes the access token from a request: the web `Request`, or Node's own one (in Koa a part of it: headers, method and

@@ -1,4 +1,4 @@
-import type { AuthenticatableRequest } from './authorization-header.js'
+import type { AuthenticatableRequest } from './request-headers.js'
 
 /**
  * The URL that the caller asked for, with the mount path that a framework removed from `url`.

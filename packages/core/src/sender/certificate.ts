@@ -4,7 +4,7 @@ import { isPollution } from '../base/own-members.js'
 import { copyOf } from '../errors/challenge-context.js'
 import { checkNames, isPlainObject, wrongKind } from '../errors/check-options.js'
 import { ConfigurationError, InvalidTokenError } from '../errors/errors.js'
-import { type AuthenticatableRequest, headerValues } from '../request/authorization-header.js'
+import { type AuthenticatableRequest, headerValues } from '../request/request-headers.js'
 
 /**
  * Where the certificate of a client is (RFC 8705): `'tls'`, that of the connection, for servers that end TLS themselves with

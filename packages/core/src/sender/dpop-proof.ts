@@ -3,8 +3,8 @@ import { isJsonObject } from '../base/json.js'
 import { type Awaitable, after } from '../base/maybe-async.js'
 import { InvalidProofError, InvalidTokenError } from '../errors/errors.js'
 import type { Reason } from '../errors/reasons.js'
-import { type AuthenticatableRequest, headerValues } from '../request/authorization-header.js'
 import { namesRequest } from '../request/base-url.js'
+import { type AuthenticatableRequest, headerValues } from '../request/request-headers.js'
 import { type Algorithm, algorithmsOf, isAlgorithm } from '../token/algorithms.js'
 import {
   KnownHeaders,

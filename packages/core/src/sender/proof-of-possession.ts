@@ -3,7 +3,7 @@ import { Deadline } from '../base/deadline.js'
 import { type Awaitable, after } from '../base/maybe-async.js'
 import type { DpopChallenge } from '../errors/challenge.js'
 import { InvalidProofError, UnavailableError } from '../errors/errors.js'
-import type { AuthenticatableRequest } from '../request/authorization-header.js'
+import type { AuthenticatableRequest } from '../request/request-headers.js'
 import { DpopNonces } from './dpop-nonces.js'
 import { type GoodProof, ProofChecker, type ReadPublicKey } from './dpop-proof.js'
 import {

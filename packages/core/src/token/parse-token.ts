@@ -1,7 +1,7 @@
 import { type JsonObjectFault, parseJsonObject } from '../base/json.js'
 import { InvalidTokenError } from '../errors/errors.js'
 import type { Reason } from '../errors/reasons.js'
-import { looksLikeApiKey } from '../request/authorization-header.js'
+import { looksLikeApiKey } from '../request/missing-token.js'
 import type { Signed } from './signature.js'
 
 /** A JOSE header whose signature is not verified yet. */

@@ -111,7 +111,7 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
           id === named?.clientId ? named : clients.get(id),
         )
         const urls = [request.url, tokenEndpoint(state.issuer())]
-        const jkt = await state.dpop?.check(request.headers.get('DPoP'), urls)
+        const jkt = await state.dpop?.check(request.headers.get('DPoP'), urls, client)
         const response = json(exchangeGrant(client, parameters, state, jkt))
         // RFC 9449 §8.2
         if (state.dpop?.nonce !== undefined) response.headers.set('DPoP-Nonce', state.dpop.nonce)
@@ -148,7 +148,8 @@ export function protocolOperations(state: IssuerState, path: string): readonly O
       paths: ['/v2/oauth/register'],
       crossOrigin: true,
       work: async ({ request }) => {
-        const metadata = parseRegistration(await readJsonObject(request, 400, 'invalid_client_metadata'))
+        const document = await readJsonObject(request, 400, 'invalid_client_metadata')
+        const metadata = parseRegistration(document, state.dpop !== undefined)
         const { clientId, clientSecret, createdAt } = clients.register(metadata)
         return json(
           {

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { type ClientSeed, GRANT_TYPES } from './client.js'
-import { links, listOf, name, redirectUri, text } from './client-members.js'
+import { flag, links, listOf, name, redirectUri, text } from './client-members.js'
 import { invalidFields, memberMessage } from './invalid-fields.js'
 import { OAuthError } from './refusals.js'
 import { isWebUrl } from './registered-url.js'
@@ -76,6 +76,8 @@ function documentOf(url: string) {
       token_endpoint_auth_method: v.optional(v.literal('none', 'must be none'), 'none'),
       client_secret: noSecret,
       client_secret_expires_at: noSecret,
+      // RFC 9449 §5.2
+      dpop_bound_access_tokens: v.optional(flag, false),
       policy_uri,
       tos_uri,
     },
@@ -98,7 +100,8 @@ export function parseClientDocument(url: string, document: unknown): ClientSeed 
     const [[member, [reason]] = ['', ['is not valid']]] = Object.entries(invalidFields(result.issues))
     throw documentError(`is not valid: "${member}" ${reason}`)
   }
-  const { client_name, redirect_uris, grant_types, policy_uri, tos_uri } = result.output
+  const { client_name, redirect_uris, grant_types, dpop_bound_access_tokens, policy_uri, tos_uri } =
+    result.output
   return {
     clientId: url,
     clientType: 'public',
@@ -106,6 +109,7 @@ export function parseClientDocument(url: string, document: unknown): ClientSeed 
     // A public client gets no token for `client_credentials`, also if the document has it.
     grantTypes: GRANT_TYPES.filter((type) => grant_types.includes(type)),
     redirectUris: redirect_uris,
+    dpopBoundAccessTokens: dpop_bound_access_tokens,
     policyUri: policy_uri,
     tosUri: tos_uri,
   }

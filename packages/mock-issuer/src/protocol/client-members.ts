@@ -31,6 +31,8 @@ export const grantType: v.GenericSchema<GrantType> = v.picklist(
   `must be one of ${GRANT_TYPES.join(', ')}`,
 )
 
+export const flag: v.GenericSchema<boolean> = v.boolean('must be a boolean')
+
 /** Users follow these links, and their browsers load the picture. */
 export const webUrl: Text = v.pipe(text, v.check(isWebUrl, 'must be an http or https URL'))
 

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { ClientSeed, GrantType } from './client.js'
 import {
+  flag,
   grantType,
   links,
   listOf,
@@ -16,7 +17,7 @@ import { invalidFields, memberMessage } from './invalid-fields.js'
 import { type InvalidFields, OAuthError } from './refusals.js'
 import { isResource } from './selection.js'
 
-/** The members of RFC 7591 §2 that Telnyx documents, with defaults filled in. */
+/** The members of RFC 7591 §2 that Telnyx documents, with defaults filled in; with DPoP, that of RFC 9449 §5.2 too. */
 export interface Registration {
   readonly client_name?: string | undefined
   readonly redirect_uris?: string[] | undefined
@@ -24,6 +25,7 @@ export interface Registration {
   readonly response_types: 'code'[]
   readonly token_endpoint_auth_method: 'none' | 'client_secret_basic' | 'client_secret_post'
   readonly scope?: string | undefined
+  readonly dpop_bound_access_tokens?: boolean | undefined
   readonly logo_uri?: string | undefined
   readonly policy_uri?: string | undefined
   readonly tos_uri?: string | undefined
@@ -49,7 +51,6 @@ export interface ClientCreation extends ClientUpdate {
   readonly client_type: 'public' | 'confidential'
 }
 
-const requirePkce = v.boolean('must be a boolean')
 const clientType = v.picklist(['public', 'confidential'], 'must be public or confidential')
 
 /** RFC 7591 §2: members that a server does not understand are ignored. The output leaves them out. */
@@ -77,12 +78,18 @@ const registration = v.object({
   ...links,
 })
 
+/** RFC 9449 §5.2 */
+const registrationWithDpop = v.object({
+  ...registration.entries,
+  dpop_bound_access_tokens: v.optional(flag, false),
+})
+
 const changeable = {
   name,
   allowed_scopes: listOf(scopeToken),
   allowed_grant_types: listOf(grantType),
   redirect_uris: listOf(redirectUri),
-  require_pkce: requirePkce,
+  require_pkce: flag,
   ...links,
 }
 
@@ -93,7 +100,7 @@ const creation = v.strictObject(
     ...changeable,
     client_type: clientType,
     redirect_uris: v.optional(listOf(redirectUri)),
-    require_pkce: v.optional(requirePkce),
+    require_pkce: v.optional(flag),
   },
   memberMessage,
 )
@@ -110,8 +117,9 @@ const seed = v.strictObject(
     grantTypes: v.optional(listOf(grantType)),
     scopes: v.optional(listOf(scopeToken)),
     redirectUris: v.optional(listOf(redirectUri)),
-    requirePkce: v.optional(requirePkce),
-    verified: v.optional(v.boolean('must be a boolean')),
+    requirePkce: v.optional(flag),
+    dpopBoundAccessTokens: v.optional(flag),
+    verified: v.optional(flag),
     logoUri: v.optional(webUrl),
     policyUri: v.optional(webUrl),
     tosUri: v.optional(webUrl),
@@ -135,10 +143,11 @@ const grantSeed = v.strictObject(
 /**
  * Validates a registration (RFC 7591 §2).
  *
+ * @param withDpop whether the issuer knows DPoP
  * @throws {OAuthError} `invalid_client_metadata` (RFC 7591 §3.2.2)
  */
-export function parseRegistration(document: object): Registration {
-  const result = v.safeParse(registration, document)
+export function parseRegistration(document: object, withDpop: boolean): Registration {
+  const result = v.safeParse(withDpop ? registrationWithDpop : registration, document)
   if (result.success) return result.output
   throw new OAuthError(
     'invalid_client_metadata',

@@ -18,6 +18,8 @@ export interface Client {
   readonly redirectUris: readonly string[]
   /** Whether the client must use PKCE (RFC 7636). A public client always must. */
   readonly requirePkce: boolean
+  /** Whether each token request of the client needs a DPoP proof (RFC 9449 §5.2). */
+  readonly dpopBoundAccessTokens: boolean
   /** Whether the consent page calls the client verified. */
   readonly verified: boolean
   readonly logoUri: string | undefined
@@ -51,6 +53,12 @@ export interface ClientSeed {
   readonly redirectUris?: readonly string[] | undefined
   /** @default false */
   readonly requirePkce?: boolean | undefined
+  /**
+   * Whether each token request of the client needs a DPoP proof (RFC 9449 §5.2). Needs the option `dpop`.
+   *
+   * @default false
+   */
+  readonly dpopBoundAccessTokens?: boolean | undefined
   /** @default false */
   readonly verified?: boolean | undefined
   /** An `http` or `https` URL, as are the next two. */

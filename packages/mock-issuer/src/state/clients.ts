@@ -67,6 +67,7 @@ export class Clients {
       // MCP clients register with the scopes of the first challenge, and may need others later.
       scopes: this.#documents ? undefined : metadata.scope?.split(' '),
       redirectUris: metadata.redirect_uris ?? [],
+      dpopBoundAccessTokens: metadata.dpop_bound_access_tokens,
       logoUri: metadata.logo_uri,
       policyUri: metadata.policy_uri,
       tosUri: metadata.tos_uri,

@@ -23,6 +23,7 @@ export function createClient(seed: ClientSeed, scopes: readonly string[], now: n
       seed.redirectUris ?? ['http://127.0.0.1/callback', 'http://localhost/callback'],
     ),
     requirePkce: seed.requirePkce ?? false,
+    dpopBoundAccessTokens: seed.dpopBoundAccessTokens ?? false,
     verified: seed.verified ?? false,
     logoUri: seed.logoUri,
     policyUri: seed.policyUri,

@@ -1,5 +1,6 @@
 import { createPublicKey, randomBytes } from 'node:crypto'
 import { EmbeddedJWK, type JWTPayload, jwtVerify } from 'jose'
+import type { Client } from '../protocol/client.js'
 import { thumbprintOf } from '../protocol/proof-key.js'
 import { DpopNonceError, OAuthError } from '../protocol/refusals.js'
 import { BoundedMap } from './bounded-map.js'
@@ -33,12 +34,25 @@ export class Dpop {
    *
    * @param proof the header `DPoP`; `null` where there is none
    * @param urls the URLs that the proof may be for
+   * @param client the client that has sent the request
    * @returns the thumbprint of its key; `undefined` where there is no proof
-   * @throws {OAuthError} `invalid_dpop_proof`
+   * @throws {OAuthError} `invalid_dpop_proof`; `invalid_request` where there must be a proof, and is none
    * @throws {DpopNonceError} `use_dpop_nonce`
    */
-  async check(proof: string | null, urls: readonly string[]): Promise<string | undefined> {
-    if (proof === null) return undefined
+  async check(
+    proof: string | null,
+    urls: readonly string[],
+    client: Pick<Client, 'dpopBoundAccessTokens'>,
+  ): Promise<string | undefined> {
+    if (proof === null) {
+      // RFC 9449 §5.2
+      if (client.dpopBoundAccessTokens)
+        throw new OAuthError(
+          'invalid_request',
+          'The client has registered to send a DPoP proof, and sent none',
+        )
+      return undefined
+    }
     const { payload, protectedHeader } = await this.#verify(proof)
     this.#checkClaims(payload, urls)
     this.#checkNonce(payload.nonce)

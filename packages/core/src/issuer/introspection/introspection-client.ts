@@ -2,35 +2,24 @@ import type { Clock } from '../../base/clock.js'
 import { Deadline } from '../../base/deadline.js'
 import { type Awaitable, after } from '../../base/maybe-async.js'
 import { tokenDigest } from '../../base/token-digest.js'
-import { InvalidTokenError, UnavailableError } from '../../errors/errors.js'
 import { IssuerFailure, mayHaveMoved, retryAfterSecondsOf } from '../../errors/issuer-failure.js'
 import { hints } from '../../errors/reasons.js'
 import { watched } from '../../telemetry/events.js'
 import { warnOnce } from '../../telemetry/warnings.js'
-import type { JwtClaims } from '../../token/claims.js'
 import type { IssuerMetadata } from '../discovery/issuer-metadata.js'
 import { type HttpLimits, requestJson } from '../http/http-json.js'
-import { reasonOf, summarizeFailure, unavailable } from '../http/unavailable.js'
+import { reasonOf, summarizeFailure } from '../http/unavailable.js'
 import { callAuthMethod } from './client-authentication.js'
 import { IntrospectionCache } from './introspection-cache.js'
-import {
-  type FailureKind,
-  failureKindOf,
-  type IntrospectionFailure,
-  type LaneName,
-} from './introspection-failure.js'
+import { failureKindOf, type IntrospectionFailure, type LaneName } from './introspection-failure.js'
 import { IntrospectionLane, type LaneRequest } from './introspection-lane.js'
 import type { ResolvedIntrospection } from './introspection-options.js'
 import { type IntrospectionResponse, parseIntrospectionResponse } from './introspection-response.js'
+import { activeOrThrow, errorOf, type IntrospectionResult } from './introspection-result.js'
 import { SealedCache } from './shared-cache.js'
 
 /** How long a proper response about one token shows that failures of other tokens are not the endpoint's. */
 const RESPONSE_PROVES_HEALTH_MS = 5_000
-
-/** The outcome of an introspection: the claims of an active token, or the error for one caller. */
-export type IntrospectionResult =
-  | { readonly state: 'active'; readonly claims: JwtClaims }
-  | { readonly state: 'failed'; readonly kind: FailureKind; readonly error: UnavailableError }
 
 /** A response, and the body that it was in. */
 interface ReceivedResponse {
@@ -247,27 +236,6 @@ export class IntrospectionClient {
       `Introspection for the issuer ${issuer} does not work (${host}: ${what}). ${hints[reason]}`,
     )
   }
-}
-
-/** @throws {InvalidTokenError} where the token is not active, or the response is ambiguous */
-function activeOrThrow(response: IntrospectionResponse): IntrospectionResult {
-  if (response.state === 'active') return response
-  if (response.state === 'inactive') throw new InvalidTokenError('ERR_TOKEN_INACTIVE', { reason: 'inactive' })
-  throw new InvalidTokenError('ERR_CLAIM_INVALID', {
-    message: 'The introspection response repeats a member name',
-    reason: 'introspection-repeated-member',
-  })
-}
-
-/** Each caller gets its own error: the challenge context of its request is added to it. */
-function errorOf({ kind, error }: IntrospectionFailure, waitMs: number): UnavailableError {
-  if (kind === 'limit')
-    return new UnavailableError('ERR_INTROSPECTION_UNAVAILABLE', {
-      retryAfterSeconds: 1,
-      reason: 'introspection-limit',
-    })
-  const reason = kind === 'token-refused' ? 'introspection-token-refused' : undefined
-  return unavailable('ERR_INTROSPECTION_UNAVAILABLE', error, waitMs, reason)
 }
 
 function statusOf(error: unknown): number | undefined {

@@ -8,7 +8,7 @@ import type { IntrospectionWhen } from '../../policy/introspection-when.js'
 import type { CompiledPolicy, EnforceablePolicy } from '../../policy/policy.js'
 import type { Auth } from '../../token/auth.js'
 import { isPlausibleKid } from '../keys/key-id.js'
-import type { IntrospectionResult } from './introspection-client.js'
+import type { IntrospectionResult } from './introspection-result.js'
 
 /** An issuer and when it is asked: `undefined` when it cannot be asked. */
 export interface IntrospectableIssuer {
