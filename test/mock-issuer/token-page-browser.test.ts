@@ -40,6 +40,7 @@ describe.skipIf(browserPath === undefined)('the token page in a browser', () => 
       return dialog.dismiss()
     })
     await page.goto(issuer.tokenPageUrl ?? '')
+    await page.getByText(issuer.issuer, { exact: true }).waitFor()
     return { issuer, page, complaints }
   }
 
@@ -215,6 +216,17 @@ describe.skipIf(browserPath === undefined)('the token page in a browser', () => 
     await says(page, 'The issuer does not answer. Is it still running?')
     await issuer.listen({ port: Number(port) })
     await page.locator('#connection:empty').waitFor({ state: 'attached' })
+  })
+
+  it('tries again when the issuer does not answer at first', async () => {
+    const { page, complaints } = await open()
+    await page.route(/\/token-page\/form$/, (route) => route.abort(), { times: 1 })
+    await page.reload()
+    await says(page, 'The issuer does not answer. Is it still running?')
+    await page.evaluate(COME_BACK)
+    await issue(page)
+    expect(await page.locator('#algorithm option').count()).toBe(11)
+    expect(complaints).toEqual([expect.stringContaining('Failed to load resource')])
   })
 
   it('copies the token', async () => {
