@@ -21,8 +21,7 @@ export {
 export { IssuerFailure, type IssuerFailureReason } from './errors/issuer-failure.js'
 export type { Reason } from './errors/reasons.js'
 export { isTelnyxAuthError, TelnyxAuthError } from './errors/telnyx-auth-error.js'
-export type { CheckFailure, ExplainOptions, Explanation, TokenCheck } from './explain.js'
-export type { CheckId } from './explain-checks.js'
+export type { CheckFailure, CheckId, ExplainOptions, Explanation, TokenCheck } from './explanation.js'
 export type { Health, IssuerHealth } from './issuer/health.js'
 export type { FetchFunction, FetchInit, FetchResponse } from './issuer/http/fetch.js'
 export type {
