@@ -47,35 +47,8 @@ function onChange(show) {
   }
 }
 
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let timer
-
-/** Refreshes from time to time, while people see the page, and at once when they come back to it. */
-async function watch() {
-  await connect(async () => {
-    if (!document.hidden) await refresh()
-  })
-  // Another call may have set one meanwhile.
-  clearTimeout(timer)
-  timer = setTimeout(watch, REFRESH_MS)
-}
-
-/**
- * Says so while the issuer does not answer.
- *
- * @param {() => Promise<void>} work
- */
-async function connect(work) {
-  try {
-    await work()
-    connection.textContent = ''
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : 'This did not work'
-    if (connection.textContent !== problem) connection.textContent = problem
-  }
-}
-
-await connect(async () => {
+/** Fills the forms, and lets people use them. */
+async function start() {
   /** @type {PageForm} */
   const form = await read('form')
   byId('issuer', HTMLElement).textContent = form.issuer
@@ -84,10 +57,41 @@ await connect(async () => {
     await check()
     await refresh()
   })
-  document.addEventListener('visibilitychange', watch)
-  pause.addEventListener('click', () => {
-    paused = !paused
-    pause.setAttribute('aria-pressed', String(paused))
+}
+
+/** @type {Promise<void> | undefined} */
+let started
+
+/** Starts once. After a failure, the next call tries again. */
+function startOnce() {
+  started ??= start().catch((error) => {
+    started = undefined
+    throw error
   })
-  await watch()
+  return started
+}
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer
+
+/** Refreshes from time to time, while people see the page, and at once when they come back to it. */
+async function watch() {
+  try {
+    await startOnce()
+    if (!document.hidden) await refresh()
+    connection.textContent = ''
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : 'This did not work'
+    if (connection.textContent !== problem) connection.textContent = problem
+  }
+  // Another call may have set one meanwhile.
+  clearTimeout(timer)
+  timer = setTimeout(watch, REFRESH_MS)
+}
+
+document.addEventListener('visibilitychange', watch)
+pause.addEventListener('click', () => {
+  paused = !paused
+  pause.setAttribute('aria-pressed', String(paused))
 })
+await watch()

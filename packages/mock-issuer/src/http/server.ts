@@ -27,12 +27,12 @@ export class IssuerServer {
 
   /** Whether it listens, and only this machine can connect. */
   get isLocal(): boolean {
-    return this.#server !== undefined && LOCAL_HOSTS.includes(this.#host)
+    return this.#server?.listening === true && LOCAL_HOSTS.includes(this.#host)
   }
 
-  /** Whether other machines can connect. */
+  /** Whether other machines can connect, now or as soon as it listens. */
   get isReachable(): boolean {
-    return this.#server !== undefined && !this.isLocal
+    return this.#server !== undefined && !LOCAL_HOSTS.includes(this.#host)
   }
 
   /**
