@@ -1,7 +1,7 @@
 // Replaces the modules of core by a few files, which Node loads faster: see packages/core/docs/decisions/tools.md.
-import { cp, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'rolldown'
 
@@ -30,5 +30,16 @@ const modules = (await readdir(dist, { recursive: true })).filter((name) => name
 for (const name of modules) await rm(join(dist, name))
 await cp(bundle, dist, { recursive: true })
 await rm(bundle, { recursive: true })
+
+// Nor does a compiler need declarations to which no entry point leads.
+const declarations = new Set(['index.d.ts', 'adapter/index.d.ts'])
+for (const name of declarations) {
+  const text = await readFile(join(dist, name), 'utf8')
+  for (const [, module] of text.matchAll(/(?: from |\bimport\()'(\.[^']+)\.js'/g))
+    declarations.add(join(dirname(name), `${module}.d.ts`))
+}
+for (const name of await readdir(dist, { recursive: true }))
+  if (name.endsWith('.d.ts') && !declarations.has(name)) await rm(join(dist, name))
+
 // Without it, `tsc -b` writes all modules again the next time. Otherwise it would write only those that have changed.
 await rm(join(dist, '.tsbuildinfo'), { force: true })
