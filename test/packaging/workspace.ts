@@ -7,6 +7,8 @@ const ROOT = new URL('../../', import.meta.url)
 export interface Manifest {
   readonly name: string
   readonly version?: string
+  readonly description?: string
+  readonly keywords?: readonly string[]
   readonly private?: boolean
   readonly repository?: { readonly url?: string }
   readonly bin?: Readonly<Record<string, string>>
