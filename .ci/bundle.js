@@ -38,5 +38,6 @@ const modules = (await readdir(dist, { recursive: true })).filter((name) => name
 for (const name of modules) await rm(join(dist, name))
 await cp(bundle, dist, { recursive: true })
 await rm(bundle, { recursive: true })
+
 // Without it, `tsc -b` writes all modules again the next time. Otherwise it would write only those that have changed.
 await rm(join(dist, '.tsbuildinfo'), { force: true })

@@ -36,7 +36,7 @@ const isolated = [
 /** Takes longer, and is for a version of a tool that is not released. */
 const NEXT = 'mcp-tools/conformance-next.test.ts'
 
-/** `pnpm soak` runs the same tests in the mode `soak`, at full length: see `support/scale.ts`; `pnpm check:mcp` runs those of `mcp-tools`. */
+/** `pnpm soak` runs the same tests in the mode `soak`, at full length: see `support/scale.ts`; `pnpm check:mcp` runs those of `mcp-tools`, `pnpm check:runtimes` those of `runtimes`. */
 export default defineConfig(({ mode }) => {
   const createProject = (
     test: NonNullable<TestProjectInlineConfiguration['test']>,
@@ -69,6 +69,18 @@ export default defineConfig(({ mode }) => {
         ],
       },
     }
+  if (mode === 'runtimes')
+    return {
+      test: {
+        projects: [
+          createProject({
+            name: 'runtimes',
+            include: ['runtimes/*.test.ts'],
+            globalSetup: ['support/run-folder.ts', 'runtimes/install.ts'],
+          }),
+        ],
+      },
+    }
   return {
     test: {
       // All cores.
@@ -78,7 +90,7 @@ export default defineConfig(({ mode }) => {
         createProject({
           name: 'shared',
           include: ['**/*.test.ts'],
-          exclude: ['node_modules', 'mcp-tools', ...isolated],
+          exclude: ['node_modules', 'mcp-tools', 'runtimes', ...isolated],
           isolate: false,
         }),
         createProject({ name: 'isolated', include: isolated }),

@@ -35,6 +35,14 @@ describe('manifests', () => {
     expect(manifest.private).toBeUndefined()
   })
 
+  it.each(packages)('$folder says what it is, and shows a program that is tested', ({ folder, manifest }) => {
+    expect(manifest.description).toMatch(/^[A-Z].{20,}[^.]$/)
+    expect(manifest.keywords).toEqual(expect.arrayContaining(['telnyx', 'oauth2']))
+    expect(new Set(manifest.keywords).size).toBeGreaterThanOrEqual(6)
+    // test/docs compares it with the file, and packed.test.ts runs that.
+    expect(read(`${folder}/README.md`)).toMatch(/^<!-- examples\/\S+ -->\n```js$/m)
+  })
+
   it.each(packages)('$folder publishes its exports without the condition for its source', ({ manifest }) => {
     expect(manifest.publishConfig?.exports).toEqual(withoutSource(manifest.exports))
   })

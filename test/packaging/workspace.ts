@@ -7,6 +7,8 @@ const ROOT = new URL('../../', import.meta.url)
 export interface Manifest {
   readonly name: string
   readonly version?: string
+  readonly description?: string
+  readonly keywords?: readonly string[]
   readonly private?: boolean
   readonly homepage?: string
   readonly repository?: { readonly url?: string }

@@ -13,8 +13,8 @@ const OBJECT_BYTES = 96
 /** A shape (hidden class), and for each of its names a transition and two descriptors. */
 const SHAPE_BYTES = 200
 const NAME_BYTES = 200
-/** For each name of an object that does not share its shape: an entry of a list, or of a hash table. */
-const OWN_NAME_BYTES = 64
+/** For each name of an object that does not share its shape: an entry of a list or of a hash table, and from Node 24 on often a shape. */
+const OWN_NAME_BYTES = 128
 
 /** Longer lists of names are not recorded as shapes. */
 const MAX_SHAPE_LENGTH = 512

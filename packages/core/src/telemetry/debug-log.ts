@@ -5,8 +5,12 @@ const NAME = 'telnyx-auth'
 /** Not an import: some runtimes have no `node:util`. The library works there without a log. */
 const log = globalThis.process?.getBuiltinModule?.('node:util')?.debuglog?.(NAME)
 
+/** What the runtime says about it. Node says it, Bun does not. */
+const isEnabled: boolean | undefined = log?.enabled
+
 /** Whether the log is on. Decided when the process starts, so that a log that is off costs nothing. */
-export const isDebugging: boolean = log?.enabled === true
+export const isDebugging: boolean =
+  isEnabled ?? (log !== undefined && /\btelnyx-auth\b/i.test(String(process.env.NODE_DEBUG)))
 
 /**
  * Prints one line, with the members that have a value.
