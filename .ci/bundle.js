@@ -38,5 +38,19 @@ const modules = (await readdir(dist, { recursive: true })).filter((name) => name
 for (const name of modules) await rm(join(dist, name))
 await cp(bundle, dist, { recursive: true })
 await rm(bundle, { recursive: true })
+
+// Declarations that those of no entry point import: they would only take space where the package is installed.
+const reached = new Set()
+async function reach(file) {
+  if (reached.has(file)) return
+  reached.add(file)
+  const text = await readFile(file, 'utf8')
+  for (const [, name] of text.matchAll(/(?:from |import\()'(\.[^']+)\.js'/g))
+    await reach(join(dirname(file), `${name}.d.ts`))
+}
+for (const entry of ['index', 'adapter/index']) await reach(join(dist, `${entry}.d.ts`))
+for (const name of await readdir(dist, { recursive: true }))
+  if (name.endsWith('.d.ts') && !reached.has(join(dist, name))) await rm(join(dist, name))
+
 // Without it, `tsc -b` writes all modules again the next time. Otherwise it would write only those that have changed.
 await rm(join(dist, '.tsbuildinfo'), { force: true })
