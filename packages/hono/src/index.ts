@@ -9,7 +9,6 @@ declare module 'hono' {
     auth: Auth | undefined
   }
 }
-
 /** The options of {@link telnyxAuth}. */
 export type TelnyxAuthOptions<Claims extends object = JwtClaims> = core.AdapterOptions<Claims, WebRequest>
 /** Protects everything that comes after it, and serves the metadata of the protected resource (RFC 9728). */

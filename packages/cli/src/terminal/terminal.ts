@@ -2,6 +2,7 @@ import type { FetchFunction } from '@telnyx-auth/core'
 
 /** Where the command writes. */
 export interface Output {
+  /** Writes a text. */
   write(text: string): unknown
   /** Whether it is a terminal, which shows colours. */
   readonly isTTY?: boolean

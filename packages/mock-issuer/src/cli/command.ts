@@ -1,11 +1,19 @@
 import process from 'node:process'
 import { CommandError, type CommandOutcome, runCommand } from './command-line.js'
 
-/** How the command was called: its name, where it writes, and its exit code for arguments that it does not accept. */
+/** Where the command writes. */
+export interface CommandOutput {
+  /** Writes a text. */
+  write(text: string): unknown
+}
+
+/** How the command was called. */
 export interface ServeOptions {
+  /** The name of the command, for its messages. */
   readonly name: string
-  readonly stdout: { write(text: string): unknown }
-  readonly stderr: { write(text: string): unknown }
+  readonly stdout: CommandOutput
+  readonly stderr: CommandOutput
+  /** The exit code for arguments that it does not accept. */
   readonly usageExitCode: number
 }
 
