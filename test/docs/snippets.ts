@@ -7,9 +7,13 @@ export interface Fragment extends Block {
   readonly place: string
 }
 
+/** Each code's example has a test of its own, which runs it. Generated pages repeat the doc comments. */
+const ELSEWHERE = /^packages\/core\/docs\/(?:errors\.md$|reference\/)/
+
 /** The fragments of all documents. */
 export async function fragments(): Promise<Fragment[]> {
-  const found = (await markdownFiles()).map(async (document) =>
+  const documents = (await markdownFiles()).filter((document) => !ELSEWHERE.test(document))
+  const found = documents.map(async (document) =>
     blocksIn(await read(document))
       .filter(({ language, file }) => ['js', 'ts'].includes(language) && file === undefined)
       .map((block) => ({ ...block, document, place: `${document}:${block.line}` })),
