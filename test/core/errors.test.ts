@@ -288,6 +288,7 @@ describe('what the package exports', () => {
       'getAccessToken',
       'getBearerToken',
       'isTelnyxAuthError',
+      'leftOutReasons',
       'toResponse',
       'verify',
       'watch',

@@ -39,8 +39,8 @@ describe('manifests', () => {
     expect(manifest.description).toMatch(/^[A-Z].{20,}[^.]$/)
     expect(manifest.keywords).toEqual(expect.arrayContaining(['telnyx', 'oauth2']))
     expect(new Set(manifest.keywords).size).toBeGreaterThanOrEqual(6)
-    // test/docs compares it with the file, and packed.test.ts runs that.
-    expect(read(`${folder}/README.md`)).toMatch(/^<!-- examples\/\S+ -->\n```js$/m)
+    // test/docs compares it with the file, and packed.test.ts runs that. test/cli runs what the command prints.
+    expect(read(`${folder}/README.md`)).toMatch(/^<!-- (?:examples\/\S+ -->\n```js|explain -->\n```text)$/m)
   })
 
   it.each(packages)('$folder publishes its exports without the condition for its source', ({ manifest }) => {
