@@ -18,10 +18,19 @@ const { createMessageServer }: { createMessageServer: CreateServer } = await imp
 async function start() {
   const issuer = await createMockIssuer({ algorithm: 'ES256' })
   const [client] = issuer.clients
+  const requests = { inFlight: 0 }
+  const fetch: typeof globalThis.fetch = async (...args) => {
+    requests.inFlight++
+    try {
+      return await issuer.fetch(...args)
+    } finally {
+      requests.inFlight--
+    }
+  }
   const server = createMessageServer({
     issuer: issuer.issuer,
     audience: issuer.audience,
-    fetch: issuer.fetch,
+    fetch,
     introspection: { when: 'always', clientId: client?.clientId, clientSecret: client?.clientSecret },
     origins: [],
   })
@@ -31,7 +40,7 @@ async function start() {
   const address = server.address()
   const host = `127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
   const token = await issuer.issueToken({ scopes: ['messaging.read'] })
-  return { issuer, host, token, headers: { authorization: `Bearer ${token}` } }
+  return { issuer, requests, host, token, headers: { authorization: `Bearer ${token}` } }
 }
 
 async function open(host: string, options: ClientOptions): Promise<WebSocket> {
@@ -42,19 +51,20 @@ async function open(host: string, options: ClientOptions): Promise<WebSocket> {
 }
 
 it('a connection is closed after its token was revoked, and not because the issuer is down', async () => {
-  const { issuer, host, token, headers } = await start()
+  const { issuer, requests, host, token, headers } = await start()
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] })
   onTestFinished(() => void vi.useRealTimers())
   const connection = await open(host, { headers })
   let closed: unknown[] | undefined
-  connection.on('close', (code, reason) => {
+  const closing = once(connection, 'close').then(([code, reason]) => {
     closed = [code, String(reason)]
   })
   /** Some of the work is input and output, which fake timers do not wait for. */
   const pass = async (minutes: number) => {
     for (let minute = 0; minute < minutes; minute++) {
       await vi.advanceTimersByTimeAsync(60_000)
-      for (let turn = 0; turn < 20; turn++) await setImmediate()
+      // Otherwise the next minute is the timeout of a request that this one has sent.
+      for (let turn = 0; turn < 20 || requests.inFlight > 0; turn++) await setImmediate()
     }
   }
 
@@ -69,6 +79,7 @@ it('a connection is closed after its token was revoked, and not because the issu
   expect(closed).toBeUndefined()
   issuer.revoke(token)
   await pass(5)
+  await closing
   expect(closed).toEqual([3000, 'ERR_TOKEN_INACTIVE'])
 })
 
