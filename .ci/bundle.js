@@ -26,6 +26,14 @@ await build({
   },
 })
 
+// No entry point leads to the other declarations, so no program can use what they describe.
+const declarations = new Set(entries.map((name) => join(dist, `${name}.d.ts`)))
+for (const file of declarations)
+  for (const [, path] of (await readFile(file, 'utf8')).matchAll(/\b(?:from|import\() ?'(\.[^']+)\.js'/g))
+    declarations.add(join(dirname(file), `${path}.d.ts`))
+const unused = (await readdir(dist, { recursive: true })).map((name) => join(dist, name))
+for (const file of unused) if (file.endsWith('.d.ts') && !declarations.has(file)) await rm(file)
+
 const modules = (await readdir(dist, { recursive: true })).filter((name) => name.endsWith('.js'))
 for (const name of modules) await rm(join(dist, name))
 await cp(bundle, dist, { recursive: true })

@@ -1,9 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { BASE_STYLE, pageHeaders } from '../page-parts.js'
 
-/** The page's own files stand in the package as they are served: a browser runs them without a build. */
-const FOLDER = new URL('../../../token-page/', import.meta.url)
-
 const SCRIPTS = [
   'main.js',
   'browser.js',
@@ -37,7 +34,9 @@ export const ASSETS: ReadonlyMap<string, () => Promise<Response>> = new Map([
   ]),
 ])
 
-function read(name: string): Promise<string> {
+async function read(name: string): Promise<string> {
+  // Only when the page is asked for: Jest turns modules into CommonJS, which has no `import.meta`.
+  const { FOLDER } = await import('./folder.js')
   return readFile(new URL(name, FOLDER), 'utf8')
 }
 
