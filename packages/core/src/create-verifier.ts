@@ -76,7 +76,7 @@ export interface Verifier<Claims extends object = JwtClaims> {
    * The state of the cached metadata and keys, for a readiness probe. Makes no request.
    *
    * @example
-   * response.statusCode = verifier.health().ready ? 200 : 503
+   * app.get('/ready', (_req, res) => res.sendStatus(verifier.health().ready ? 200 : 503))
    */
   health(): Health
   /**

@@ -14,6 +14,8 @@ export type ScopesByName = Readonly<Record<string, readonly string[]>>
  * - A function from a JSON-RPC message to the scopes that it needs. If it throws, nothing runs.
  *
  * @example
+ * import type { ToolScopes } from '@telnyx-auth/mcp'
+ *
  * const toolScopes: ToolScopes = { send_message: ['messaging.write'] }
  */
 export type ToolScopes =

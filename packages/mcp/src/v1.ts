@@ -27,6 +27,8 @@ export interface SdkErrors {
  *   another copy of them there, and `requireBearerAuth` answers 500 to errors of the other one
  * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
  * @example
+ * import { requireBearerAuth } from '@modelcontextprotocol/sdk/server/auth/middleware/bearerAuth.js'
+ *
  * const verifier = createTokenVerifier({ audience: 'https://api.example.com/mcp' })
  * app.post('/mcp', requireBearerAuth({ verifier }), handler)
  */

@@ -27,7 +27,10 @@ export interface MockIssuer {
   /**
    * The requests to each endpoint so far, over HTTP and in process.
    *
-   * @example expect(issuer.requests.jwks.count).toBe(1)
+   * @example
+   * import assert from 'node:assert/strict'
+   *
+   * assert.equal(issuer.requests.jwks.count, 1)
    */
   readonly requests: Readonly<Record<Endpoint, RequestLog>>
   /**
@@ -42,7 +45,10 @@ export interface MockIssuer {
    * A `fetch` that answers requests to the issuer in this process, without a socket. It rejects as for an unknown host
    * (`ENOTFOUND`) at any other address, and as for a closed port (`ECONNREFUSED`) after `close()`.
    *
-   * @example telnyxAuth({ issuer: issuer.issuer, fetch: issuer.fetch, audience: 'https://api.example.com' })
+   * @example
+   * import { telnyxAuth } from '@telnyx-auth/express'
+   *
+   * app.use(telnyxAuth({ issuer: issuer.issuer, fetch: issuer.fetch, audience: 'https://api.example.com' }))
    */
   readonly fetch: typeof globalThis.fetch
   /**
@@ -78,7 +84,11 @@ export interface MockIssuer {
    *
    * @throws {TypeError} for a `grantId` without a grant, and a binding that is not valid or beside another one
    * @example const expired = await issuer.issueToken({ scopes: ['messaging.read'], expiresInSeconds: -60 })
-   * @example const bound = await issuer.issueToken({ scopes: ['messaging.read'], dpopKey: publicKey })
+   * @example
+   * import { generateKeyPairSync } from 'node:crypto'
+   *
+   * const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+   * const bound = await issuer.issueToken({ scopes: ['messaging.read'], dpopKey: publicKey })
    */
   issueToken(options?: TokenOptions): Promise<string>
   /**
@@ -106,13 +116,19 @@ export interface MockIssuer {
   /**
    * Removes all faults.
    *
-   * @example afterEach(() => issuer.clearFaults())
+   * @example
+   * import { afterEach } from 'node:test'
+   *
+   * afterEach(() => issuer.clearFaults())
    */
   clearFaults(): void
   /**
    * Closes the server and its connections. Afterwards `fetch` rejects (`ECONNREFUSED`), until the next `listen()`.
    *
-   * @example afterAll(() => issuer.close())
+   * @example
+   * import { after } from 'node:test'
+   *
+   * after(() => issuer.close())
    */
   close(): Promise<void>
 }

@@ -6,7 +6,9 @@ import { clearForAnswer } from './response-headers.js'
  *
  * @example
  * ```ts
- * const response = new Response(answer.body, answer)
+ * import type { Answer } from '@telnyx-auth/core/adapter'
+ *
+ * const responseOf = (answer: Answer) => new Response(answer.body, answer)
  * ```
  */
 export interface Answer {
@@ -58,7 +60,9 @@ export interface Reply {
  *
  * @example
  * ```ts
- * write: (answer) => writeReply(reply, answer)
+ * import { type Answer, writeReply } from '@telnyx-auth/core/adapter'
+ *
+ * const write = (answer: Answer) => writeReply(reply, answer)
  * ```
  */
 export function writeReply(reply: Reply, { status, headers, body }: Answer): void {
@@ -83,7 +87,9 @@ export interface ResponseContext {
  *
  * @example
  * ```ts
- * write: (answer) => writeContext(ctx, answer)
+ * import { type Answer, writeContext } from '@telnyx-auth/core/adapter'
+ *
+ * const write = (answer: Answer) => writeContext(ctx, answer)
  * ```
  */
 export function writeContext(ctx: ResponseContext, { status, headers, body }: Answer): void {

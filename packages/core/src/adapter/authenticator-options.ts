@@ -56,6 +56,8 @@ export interface SharedVerifier<Claims extends object = JwtClaims> extends Polic
  * @typeParam Request what `getToken` is given
  * @example
  * ```ts
+ * import type { AdapterOptions } from '@telnyx-auth/core/adapter'
+ *
  * const options: AdapterOptions = { audience: 'https://api.example.com', optional: true }
  * ```
  */
@@ -78,7 +80,9 @@ export type AdapterOptions<
  *
  * @example
  * ```ts
- * createAuthenticator(options, { global: 'switch', decorator: 'property' }) // as in Fastify
+ * import type { OwnOptions } from '@telnyx-auth/core/adapter'
+ *
+ * const ownOptions: OwnOptions = { global: 'switch', decorator: 'property' } // as in Fastify
  * ```
  */
 export type OwnOptions = Readonly<Record<string, 'switch' | 'property'>>

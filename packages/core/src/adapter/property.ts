@@ -39,7 +39,9 @@ export function claimProperty(property: string | boolean, requests: RequestDecor
  * @throws an error of the object, when the property cannot be written
  * @example
  * ```ts
- * setAuth: (auth) => setProperty(request, 'auth', auth)
+ * import { type RequestHandle, setProperty } from '@telnyx-auth/core/adapter'
+ *
+ * const setAuth: RequestHandle['setAuth'] = (auth) => setProperty(request, 'auth', auth)
  * ```
  */
 export function setProperty(target: unknown, name: string | boolean, value: unknown): void {

@@ -6,6 +6,8 @@ import { FRAMING_HEADERS } from '../errors/writable-headers.js'
  *
  * @example
  * ```ts
+ * import type { HeaderStore } from '@telnyx-auth/core/adapter'
+ *
  * const stores: HeaderStore[] = [reply, reply.raw] // as in Fastify
  * ```
  */

@@ -41,7 +41,12 @@ export interface IssuerFailureDetail {
  * A failed request to the issuer: the `cause` of an `UnavailableError`. Holds no part of the request or of the response body.
  *
  * @example
- * if (error instanceof UnavailableError && error.cause instanceof IssuerFailure) log(error.cause.reason, error.cause.host)
+ * try {
+ *   await verifier.verify(token)
+ * } catch (error) {
+ *   if (error instanceof UnavailableError && error.cause instanceof IssuerFailure)
+ *     console.warn(error.cause.reason, error.cause.host)
+ * }
  */
 export class IssuerFailure extends Error {
   override readonly name = 'IssuerFailure'

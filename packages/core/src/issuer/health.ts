@@ -31,7 +31,7 @@ export interface IssuerHealth {
  * The state of a verifier. With several issuers, the members of {@link IssuerHealth} are those of the first.
  *
  * @example
- * response.statusCode = verifier.health().ready ? 200 : 503
+ * const { ready, keysAgeSeconds, lastFailure } = verifier.health()
  */
 export interface Health extends IssuerHealth {
   /** Whether the tokens of every issuer can be verified without a request. */

@@ -148,7 +148,7 @@ export function watched<Name extends keyof Events>(
  *
  * @returns a function that ends the subscription
  * @example
- * const stop = watch('tokenRejected', ({ code, reason }) => rejections.inc({ code, reason }))
+ * const stop = watch('tokenRejected', ({ code, reason }) => console.warn(code, reason))
  */
 export function watch<Name extends keyof Events>(
   event: Name,

@@ -2,7 +2,13 @@
  * The `fetch` implementation for requests to the issuer. The global one, undici's and those of test kits all fit.
  *
  * @example
- * const fetch: FetchFunction = (url, init) => undici.fetch(url, { ...init, dispatcher: proxy })
+ * import type { FetchFunction } from '@telnyx-auth/core'
+ *
+ * const fetch: FetchFunction = async (url, init) => {
+ *   const response = await globalThis.fetch(url, init)
+ *   console.info(init.method, new URL(url).host, response.status)
+ *   return response
+ * }
  */
 export type FetchFunction = (url: string, init: FetchInit) => Promise<FetchResponse>
 

@@ -17,7 +17,9 @@ export interface ClientAuthentication {
  * request is repeated.
  *
  * @example
- * const authMethod: AuthenticateClient = () => ({ headers: { authorization: `Bearer ${apiKey}` } })
+ * import type { AuthenticateClient } from '@telnyx-auth/core'
+ *
+ * const authMethod: AuthenticateClient = async () => ({ headers: { authorization: `Bearer ${await apiKey()}` } })
  */
 export type AuthenticateClient = (request: {
   readonly issuer: string
