@@ -30,6 +30,7 @@ export interface AuthInfo {
  *
  * A subject never stands in for a client id. The `clientId` of a token without one is empty, so it identifies no client.
  *
+ * @param auth the result of the verification
  * @param metadata the metadata of this server, as `verifier.protectedResourceMetadata()` returns it. Without it, `resource` is
  *   the only audience that is a URL.
  * @example

@@ -13,6 +13,7 @@ export type McpGateResult =
       readonly answer: Answer
     }
   | {
+      /** Absent: the request may continue. */
       readonly answer?: undefined
       /** Who calls; `undefined` for an anonymous caller, which only the option `optional` lets pass. */
       readonly authInfo: AuthInfo | undefined
@@ -27,6 +28,7 @@ export interface McpGate {
   /**
    * Decides about a request of `node:http`, or a web `Request`.
    *
+   * @param request the request, with its body unread or read
    * @param body the parsed body, where other code has read it
    * @returns the answer to write, or who calls; `undefined` when the request is not for the endpoint
    * @throws what the option `errors: 'throw'`, `toolScopes` or `validate` throw

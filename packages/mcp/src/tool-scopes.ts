@@ -21,8 +21,11 @@ export type ScopesByName = Readonly<Record<string, readonly string[]>>
 export type ToolScopes =
   | ScopesByName
   | {
+      /** By the names of tools. */
       readonly tools?: ScopesByName | undefined
+      /** By the names of prompts. */
       readonly prompts?: ScopesByName | undefined
+      /** By the URIs of resources. */
       readonly resources?: ScopesByName | undefined
     }
   | ((message: JsonRpcMessage) => readonly string[] | undefined | Promise<readonly string[] | undefined>)

@@ -54,6 +54,7 @@ export interface MockIssuer {
   /**
    * Serves over HTTP. Without the option `issuer`, the issuer identifier is the returned URL from now on.
    *
+   * @param options where it listens
    * @param options.port default: a free port
    * @param options.host default: 127.0.0.1
    * @returns the base URL
@@ -66,6 +67,7 @@ export interface MockIssuer {
    * Acts as a user at the authorization endpoint, who allows or denies a request (RFC 6749 §4.1.1).
    *
    * @param url the URL that the client sends the user to
+   * @param options which user acts, and how the user decides
    * @param options.allow default: true
    * @param options.subject the `sub` of the user; default: one fixed user of the issuer
    * @returns the URL that the user is redirected to: the redirect URI of the client, with a code or an error
@@ -94,6 +96,7 @@ export interface MockIssuer {
   /**
    * Creates a key, which signs all tokens from now on.
    *
+   * @param options what becomes of the older keys
    * @param options.keepOld whether the JWK Set keeps the older keys; default: true
    * @returns the `kid` of the new key
    * @example await issuer.rotateKeys({ keepOld: false })

@@ -89,7 +89,13 @@ export interface MockIssuerOptions {
    * @default false: the header `DPoP` is ignored
    * @example createMockIssuer({ dpop: { nonce: true } })
    */
-  readonly dpop?: boolean | { readonly nonce?: boolean | undefined } | undefined
+  readonly dpop?:
+    | boolean
+    | {
+        /** Whether each proof needs a nonce of the issuer (RFC 9449 §8). Default: false. */
+        readonly nonce?: boolean | undefined
+      }
+    | undefined
   /**
    * Whether `listen()` on a loopback address serves a page at `/`, to try tokens on: see `tokenPageUrl` of the issuer. Any program of
    * this machine can open it, and issue every token.

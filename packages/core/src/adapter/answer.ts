@@ -12,7 +12,9 @@ import { clearForAnswer } from './response-headers.js'
  * ```
  */
 export interface Answer {
+  /** The HTTP status. */
   readonly status: number
+  /** The headers to write. */
   readonly headers: Record<string, string>
   /** JSON; `undefined` for an answer without a body. */
   readonly body: string | undefined
@@ -58,6 +60,8 @@ export interface Reply {
 /**
  * Writes an answer to a Fastify reply. Does nothing when something has been sent already.
  *
+ * @param reply Fastify's reply
+ * @param answer the answer to write
  * @example
  * ```ts
  * import { type Answer, writeReply } from '@telnyx-auth/core/adapter'
@@ -85,6 +89,8 @@ export interface ResponseContext {
 /**
  * Writes an answer to a Koa context, in place of what earlier middleware has set. Koa sends it later.
  *
+ * @param ctx Koa's context
+ * @param answer the answer to write
  * @example
  * ```ts
  * import { type Answer, writeContext } from '@telnyx-auth/core/adapter'

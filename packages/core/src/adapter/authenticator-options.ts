@@ -53,6 +53,7 @@ export interface SharedVerifier<Claims extends object = JwtClaims> extends Polic
 /**
  * The options of an adapter: a verifier or the options of one, and how the adapter behaves.
  *
+ * @typeParam Claims the claims that the issuer's tokens carry
  * @typeParam Request what `getToken` is given
  * @example
  * ```ts
@@ -68,6 +69,7 @@ export type AdapterOptions<
   (
     | SharedVerifier<Claims>
     | (Omit<VerifierOptions<Claims>, 'getToken'> & {
+        /** Absent: the options are those of a verifier for this adapter alone. */
         readonly verifier?: undefined
         /** Where else a request has its access token; see `VerifierOptions`. */
         readonly getToken?: GetToken<Request> | undefined

@@ -33,6 +33,7 @@ export interface Authenticator {
    * Answers a request for the metadata of the protected resource (RFC 9728); authenticates every other request. Synchronous
    * where nothing has to be waited for.
    *
+   * @param handle the request, as the adapter hands it to core
    * @param request headers, method and URL: a web `Request`, or a request of Node
    * @returns the answer to write, or `undefined` to continue
    * @throws an error for the error handling of the framework: with `errors: 'throw'` every refusal; in any case what is not

@@ -18,6 +18,7 @@ export interface CallbackHandle extends RequestHandle {
  *
  * @param decide `authenticate` of an authenticator, or the function that `createGuards` hands out
  * @param request what `decide` is given beside the handle
+ * @param handle the request, and how it continues
  * @throws {ConfigurationError} when `next` is no function: another framework has called the middleware
  * @example
  * ```ts
@@ -84,6 +85,7 @@ export interface PromiseHandle<Result> extends RequestHandle {
  *
  * @param decide `authenticate` of an authenticator, or the function that `createGuards` hands out
  * @param request what `decide` is given beside the handle
+ * @param handle the request, and how it continues
  * @returns what `write` or `next` returned
  * @throws the error for the error handling of the framework
  * @example

@@ -12,6 +12,7 @@ import { FRAMING_HEADERS } from '../errors/writable-headers.js'
  * ```
  */
 export interface HeaderStore {
+  /** Whether the headers were sent, so that none can be changed. */
   readonly headersSent?: boolean | undefined
   /** As that of Node's response. */
   hasHeader(name: string): boolean

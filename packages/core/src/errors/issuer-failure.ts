@@ -49,7 +49,9 @@ export interface IssuerFailureDetail {
  * }
  */
 export class IssuerFailure extends Error {
+  /** The name of the class. */
   override readonly name = 'IssuerFailure'
+  /** Why the request failed. */
   readonly reason: IssuerFailureReason
   /** Host and port of the request. */
   readonly host: string
@@ -65,6 +67,11 @@ export class IssuerFailure extends Error {
   attempts = 1
   readonly #explanation: string | undefined
 
+  /**
+   * @param reason why the request failed
+   * @param message the failure in words, without anything that the issuer wrote
+   * @param detail the fields of the failure
+   */
   constructor(reason: IssuerFailureReason, message: string, detail: IssuerFailureDetail) {
     super(message, detail.cause === undefined ? {} : { cause: detail.cause })
     const { status, code, retryAfterSeconds } = detail

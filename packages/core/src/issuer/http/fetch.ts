@@ -14,8 +14,11 @@ export type FetchFunction = (url: string, init: FetchInit) => Promise<FetchRespo
 
 /** The options that are passed to a {@link FetchFunction}. */
 export interface FetchInit {
+  /** The HTTP method. */
   method: string
+  /** The headers, with names in lower case. */
   headers: Record<string, string>
+  /** The form of an introspection request (RFC 7662 §2.1). */
   body?: string
   /** Redirects are never followed (RFC 8414 §3, RFC 9700 §4.11). */
   redirect: 'manual'
@@ -25,9 +28,13 @@ export interface FetchInit {
 
 /** The part of a web `Response` that is read. */
 export interface FetchResponse {
+  /** The HTTP status. */
   readonly status: number
+  /** Whether a redirect was followed: such a response is refused. */
   readonly redirected?: boolean
+  /** The headers, as those of the web. */
   readonly headers: { get(name: string): string | null }
+  /** The body as a stream of bytes; `null` without one. */
   readonly body: {
     getReader(): {
       read(): Promise<{ done: boolean; value?: unknown }>
