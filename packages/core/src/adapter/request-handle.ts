@@ -24,7 +24,7 @@ export type RoutePolicy = Pick<Policy, 'scopes' | 'anyScope'>
  *   setAuth: (auth) => c.set('auth', auth ?? undefined),
  *   routePolicies: () => policiesOf(c.req.matchedRoutes.map(({ handler }) => handler)),
  *   setHeader: (name, value) => c.res.headers.set(name, value),
- *   responseHeaders: () => [c.env.outgoing],
+ *   responseHeaders: () => [c.env?.outgoing],
  * })
  * ```
  */
