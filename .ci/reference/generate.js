@@ -37,14 +37,19 @@ ts.sys.readFile = (file, encoding) => {
     .replace(/(?<=@default )('[^'\n]*'|[\d.]+|true|false|\{.*?\})(?= \*\/|$)/gm, '`$1`')
 }
 
-/** What standards define, and the one member of `GetToken`, whose comment stands above it. */
-const STANDARD_MEMBERS = [
-  'FetchResponse.headers.__type.get',
-  'FetchResponse.body.__type.getReader',
-  'FetchResponse.body.__type.getReader.__type.read',
-  'FetchResponse.body.__type.getReader.__type.cancel',
-  'WebRequest.headers.__type.get',
-  'GetToken.__type.getToken',
+/** What standards define, and members whose comment stands above them: that of `GetToken`, and constructors. */
+const COMMENTED_ELSEWHERE = [
+  'core.FetchResponse.headers.__type.get',
+  'core.FetchResponse.body.__type.getReader',
+  'core.FetchResponse.body.__type.getReader.__type.read',
+  'core.FetchResponse.body.__type.getReader.__type.read.__type.done',
+  'core.FetchResponse.body.__type.getReader.__type.read.__type.value',
+  'core.FetchResponse.body.__type.getReader.__type.cancel',
+  'core.WebRequest.headers.__type.get',
+  'core.GetToken.__type.getToken',
+  'mcp/v1.SdkErrors.InvalidTokenError.__type',
+  'mcp/v1.SdkErrors.InsufficientScopeError.__type',
+  'mcp/v1.SdkErrors.ServerError.__type',
 ]
 
 const app = await Application.bootstrapWithPlugins({
@@ -77,9 +82,18 @@ const app = await Application.bootstrapWithPlugins({
   // The text of `@default` is text, not code.
   jsDocCompatibility: { defaultTag: false },
   validation: { invalidLink: true, notDocumented: true, notExported: false },
-  // Each exported name. Members have a comment where their name does not say it all.
-  requiredToBeDocumented: ['Function', 'Variable', 'Class', 'Interface', 'TypeAlias'],
-  intentionallyNotDocumented: STANDARD_MEMBERS.map((name) => `@telnyx-auth/core.${name}`),
+  // Each exported name, and each member of it.
+  requiredToBeDocumented: [
+    'Function',
+    'Variable',
+    'Class',
+    'Interface',
+    'TypeAlias',
+    'Accessor',
+    'Method',
+    'Property',
+  ],
+  intentionallyNotDocumented: COMMENTED_ELSEWHERE.map((name) => `@telnyx-auth/${name}`),
   packagesRequiringDocumentation: Array.from(entries.values(), ({ name }) => name),
 })
 

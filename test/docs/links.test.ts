@@ -19,7 +19,8 @@ describe('every relative link, and every link to the repository, leads to a file
 it('every document of core is reachable from README', async () => {
   const reached = new Set(['README.md'])
   for (const file of reached)
-    for (const { path } of localLinks(file, await read(file), HOME)) if (files.includes(path)) reached.add(path)
+    for (const { path } of localLinks(file, await read(file), HOME))
+      if (files.includes(path)) reached.add(path)
   const documents = files.filter((file) => !relative('packages/core/docs', file).startsWith('..'))
   expect(documents.filter((file) => !reached.has(file))).toEqual([])
 })

@@ -10,7 +10,12 @@ const PACKAGES: readonly (readonly [folder: string, names: readonly string[]])[]
   ['', ['@telnyx-auth/express']],
 ]
 
+/** A page of the API reference has the name of its entry point. */
+const REFERENCE = /^packages\/core\/docs\/reference\/(.+)\.md$/
+
 export function packagesOf(document: string): readonly string[] {
+  const [, entry] = REFERENCE.exec(document) ?? []
+  if (entry !== undefined) return [`@telnyx-auth/${entry}`]
   return PACKAGES.find(([folder]) => document.startsWith(folder))?.[1] ?? []
 }
 
@@ -35,24 +40,52 @@ const TYPES: Readonly<Record<string, string>> = {
   createMockIssuer: `typeof import('@telnyx-auth/mock-issuer').createMockIssuer`,
 }
 
+/** What the documents about adapters name: the parts of an adapter for Express. */
+const ADAPTER_TYPES: Readonly<Record<string, string>> = {
+  authenticator: `import('@telnyx-auth/core/adapter').Authenticator`,
+  handle: `import('@telnyx-auth/core/adapter').RequestHandle`,
+  request: `import('express').Request`,
+  response: `import('express').Response`,
+  next: `import('express').NextFunction`,
+}
+
 /** Where a name means something else than above. */
 const OTHER_TYPES: readonly (readonly [folder: string, types: Readonly<Record<string, string>>])[] = [
   ['packages/fastify/', { app: `import('fastify').FastifyInstance` }],
   [
     'packages/core/docs/adapters.md',
     {
+      ...ADAPTER_TYPES,
       core: `typeof import('@telnyx-auth/core/adapter')`,
       decide: `import('@telnyx-auth/core/adapter').Authenticator['authenticate']`,
-      authenticator: `import('@telnyx-auth/core/adapter').Authenticator`,
       guardsOfRoute: `readonly import('@telnyx-auth/core/adapter').Authorize[]`,
-      handle: `import('@telnyx-auth/core/adapter').RequestHandle`,
       handlersOf: `(request: import('express').Request) => readonly unknown[]`,
-      request: `import('express').Request`,
-      response: `import('express').Response`,
-      next: `import('express').NextFunction`,
       HttpException: `new (response: unknown, status: number) => Error`,
     },
   ],
+  [
+    'packages/core/docs/reference/core/adapter.md',
+    {
+      ...ADAPTER_TYPES,
+      ctx: `import('koa').Context`,
+      fastify: `import('fastify').FastifyInstance`,
+      handleOf: `(c: import('hono').Context) => import('@telnyx-auth/core/adapter').RequestHandle`,
+      middleware: `(decide: import('@telnyx-auth/core/adapter').Authenticator['authenticate']) => import('express').RequestHandler`,
+      reply: `import('fastify').FastifyReply`,
+    },
+  ],
+  [
+    'packages/core/docs/reference/core.md',
+    {
+      database: `{ insertIfAbsent(key: string, row: { expiresAt: number }): Promise<boolean> }`,
+      tokenOfSession: `(request: import('@telnyx-auth/core').AuthenticatableRequest) => string | undefined`,
+    },
+  ],
+  [
+    'packages/core/docs/reference/mcp/hono.md',
+    { handler: `{ fetch(request: Request, options: object): Promise<Response> }` },
+  ],
+  ['packages/core/docs/reference/mock-issuer.md', { url: `string` }],
 ]
 
 export function typesIn(document: string): Readonly<Record<string, string>> {

@@ -7,8 +7,8 @@ export interface Fragment extends Block {
   readonly place: string
 }
 
-/** Each code's example has a test of its own, which runs it. Generated pages repeat the doc comments. */
-const ELSEWHERE = /^packages\/core\/docs\/(?:errors\.md$|reference\/)/
+/** Each code's example has a test of its own, which runs it. */
+const ELSEWHERE = /^packages\/core\/docs\/errors\.md$/
 
 /** The fragments of all documents. */
 export async function fragments(): Promise<Fragment[]> {

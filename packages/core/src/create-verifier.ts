@@ -34,6 +34,7 @@ export interface Verifier<Claims extends object = JwtClaims> {
   /**
    * Verifies an access token.
    *
+   * @param token the access token
    * @param policy what the operation requires beyond the defaults of the verifier; each member replaces its default
    * @throws {TelnyxAuthError} when the token is refused or cannot be checked; and what your own `validate` throws
    * @example
@@ -56,6 +57,9 @@ export interface Verifier<Claims extends object = JwtClaims> {
    * tools and support; to protect an API, use {@link Verifier.verify}. Fetches the issuer's keys where they are not cached. Sends the
    * token nowhere unless `introspect` is set. Uses neither the cache of verified tokens nor a DPoP proof, and publishes no event.
    *
+   * @param token the access token
+   * @param policy what the operation requires, as in `verify`
+   * @param options what the explanation may use
    * @returns the outcome also of a token that is refused or cannot be checked
    * @throws {ConfigurationError} when the policy or the options are wrong; and what your own `validate` throws, unless it is an
    *   error of this library
@@ -76,7 +80,7 @@ export interface Verifier<Claims extends object = JwtClaims> {
    * The state of the cached metadata and keys, for a readiness probe. Makes no request.
    *
    * @example
-   * response.statusCode = verifier.health().ready ? 200 : 503
+   * app.get('/ready', (_req, res) => res.sendStatus(verifier.health().ready ? 200 : 503))
    */
   health(): Health
   /**

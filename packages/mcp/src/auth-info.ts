@@ -30,10 +30,15 @@ export interface AuthInfo {
  *
  * A subject never stands in for a client id. The `clientId` of a token without one is empty, so it identifies no client.
  *
+ * @param auth the result of the verification
  * @param metadata the metadata of this server, as `verifier.protectedResourceMetadata()` returns it. Without it, `resource` is
  *   the only audience that is a URL.
  * @example
- * await transport.handleRequest(Object.assign(req, { auth: toAuthInfo(getAuth(req)) }), res, req.body)
+ * import { getAuth } from '@telnyx-auth/express'
+ *
+ * app.post('/mcp', async (req, res) => {
+ *   await transport.handleRequest(Object.assign(req, { auth: toAuthInfo(getAuth(req)) }), res, req.body)
+ * })
  */
 export function toAuthInfo(
   auth: Auth<object>,

@@ -24,6 +24,9 @@ export type Middleware = (request: Request, response: ServerResponse, next: (err
  *
  * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
  * @example
+ * import express from 'express'
+ *
+ * const app = express()
  * app.use(mcpAuth({ audience: 'https://api.example.com/mcp' }))
  */
 export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOptions<Claims>): Middleware {

@@ -15,6 +15,9 @@ export type { McpAuthOptions } from './options.js'
  *
  * @throws {ConfigurationError} when it is registered, for any option that is missing, contradictory, unknown or of the wrong type
  * @example
+ * import Fastify from 'fastify'
+ *
+ * const app = Fastify()
  * await app.register(mcpAuth, { audience: 'https://api.example.com/mcp' })
  */
 export const mcpAuth: FastifyPluginAsync<McpAuthOptions> = fastifyPlugin(protect, {

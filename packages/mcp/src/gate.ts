@@ -13,6 +13,7 @@ export type McpGateResult =
       readonly answer: Answer
     }
   | {
+      /** Absent: the request may continue. */
       readonly answer?: undefined
       /** Who calls; `undefined` for an anonymous caller, which only the option `optional` lets pass. */
       readonly authInfo: AuthInfo | undefined
@@ -27,10 +28,12 @@ export interface McpGate {
   /**
    * Decides about a request of `node:http`, or a web `Request`.
    *
+   * @param request the request, with its body unread or read
    * @param body the parsed body, where other code has read it
    * @returns the answer to write, or who calls; `undefined` when the request is not for the endpoint
    * @throws what the option `errors: 'throw'`, `toolScopes` or `validate` throw
    * @example
+   * const gate = createMcpGate({ audience: 'https://api.example.com/mcp' })
    * const result = await gate.handle(request)
    * if (!result) return new Response(null, { status: 404 })
    * if (result.answer) return new Response(result.answer.body, result.answer)
@@ -43,11 +46,13 @@ export interface McpGate {
  *
  * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
  * @example
+ * import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+ *
  * const gate = createMcpGate({ audience: 'https://api.example.com/mcp' })
  * createServer((req, res) => {
  *   serve(req, res).catch(() => res.writeHead(500).end())
  * })
- * async function serve(req, res) {
+ * async function serve(req: IncomingMessage, res: ServerResponse) {
  *   const result = await gate.handle(req)
  *   if (!result) return res.writeHead(404).end() // not the endpoint: the caller is unknown
  *   if (result.answer) return res.writeHead(result.answer.status, result.answer.headers).end(result.answer.body)

@@ -22,6 +22,9 @@ declare module 'hono' {
  *
  * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
  * @example
+ * import { Hono } from 'hono'
+ *
+ * const app = new Hono()
  * app.use(mcpAuth({ audience: 'https://api.example.com/mcp' }))
  * app.all('/mcp', (c) => handler.fetch(c.req.raw, { authInfo: c.var.authInfo, parsedBody: c.get('parsedBody') }))
  */

@@ -13,6 +13,8 @@ export type { JsonRpcMessage, ScopesByName, ToolScopes } from './tool-scopes.js'
  *
  * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
  * @example
+ * import { requireBearerAuth } from '@modelcontextprotocol/express'
+ *
  * const verifier = createTokenVerifier({ audience: 'https://api.example.com/mcp' })
  * app.all('/mcp', requireBearerAuth({ verifier }), handler)
  */

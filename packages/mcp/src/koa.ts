@@ -33,6 +33,9 @@ export type Middleware = (ctx: Context, next: () => Promise<unknown>) => Promise
  *
  * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
  * @example
+ * import Koa from 'koa'
+ *
+ * const app = new Koa()
  * app.use(mcpAuth({ audience: 'https://api.example.com/mcp' }))
  */
 export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOptions<Claims>): Middleware {

@@ -48,6 +48,8 @@ export interface McpEndpointOptions {
  * The options of `mcpAuth()`: those of `telnyxAuth()`, and those of an MCP endpoint.
  *
  * @example
+ * import { mcpAuth } from '@telnyx-auth/mcp/express'
+ *
  * mcpAuth({ audience: 'https://api.example.com/mcp', toolScopes: { send_message: ['messaging.write'] } })
  */
 export type McpAuthOptions<

@@ -4,8 +4,14 @@ import { type AuthInfo, toAuthInfo } from './auth-info.js'
 
 /** The options of a verifier, or a verifier that was created before. */
 export type TokenVerifierOptions =
-  | (VerifierOptions & { readonly verifier?: undefined })
-  | { readonly verifier: Verifier<object> }
+  | (VerifierOptions & {
+      /** Absent: the options are those of a new verifier. */
+      readonly verifier?: undefined
+    })
+  | {
+      /** The verifier that was created before. */
+      readonly verifier: Verifier<object>
+    }
 
 /** The `OAuthTokenVerifier` of the MCP SDK. */
 export interface TokenVerifier {

@@ -14,13 +14,18 @@ export type ScopesByName = Readonly<Record<string, readonly string[]>>
  * - A function from a JSON-RPC message to the scopes that it needs. If it throws, nothing runs.
  *
  * @example
+ * import type { ToolScopes } from '@telnyx-auth/mcp'
+ *
  * const toolScopes: ToolScopes = { send_message: ['messaging.write'] }
  */
 export type ToolScopes =
   | ScopesByName
   | {
+      /** By the names of tools. */
       readonly tools?: ScopesByName | undefined
+      /** By the names of prompts. */
       readonly prompts?: ScopesByName | undefined
+      /** By the URIs of resources. */
       readonly resources?: ScopesByName | undefined
     }
   | ((message: JsonRpcMessage) => readonly string[] | undefined | Promise<readonly string[] | undefined>)

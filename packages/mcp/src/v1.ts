@@ -15,18 +15,30 @@ export type { TokenVerifier, TokenVerifierOptions } from './token-verifier.js'
 
 /** The error classes of the SDK. */
 export interface SdkErrors {
-  readonly InvalidTokenError: new (message: string) => Error
-  readonly InsufficientScopeError: new (message: string) => Error
-  readonly ServerError: new (message: string) => Error
+  /** The class whose errors `requireBearerAuth` answers with 401. */
+  readonly InvalidTokenError: new (
+    message: string,
+  ) => Error
+  /** The class whose errors it answers with 403. */
+  readonly InsufficientScopeError: new (
+    message: string,
+  ) => Error
+  /** The class whose errors it answers with 500. */
+  readonly ServerError: new (
+    message: string,
+  ) => Error
 }
 
 /**
  * Creates the `OAuthTokenVerifier` for `requireBearerAuth` of the MCP SDK v1 (`@modelcontextprotocol/sdk`).
  *
+ * @param options the options of a verifier, or a verifier that was created before
  * @param errors the error classes of `@modelcontextprotocol/sdk/server/auth/errors.js`, for programs in CommonJS: the SDK has
  *   another copy of them there, and `requireBearerAuth` answers 500 to errors of the other one
  * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
  * @example
+ * import { requireBearerAuth } from '@modelcontextprotocol/sdk/server/auth/middleware/bearerAuth.js'
+ *
  * const verifier = createTokenVerifier({ audience: 'https://api.example.com/mcp' })
  * app.post('/mcp', requireBearerAuth({ verifier }), handler)
  */

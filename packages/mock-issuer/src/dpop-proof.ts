@@ -33,6 +33,8 @@ export interface DpopProofOptions {
  * @returns the value of the header `DPoP`
  * @throws {TypeError} for a key that is not private or of another type, and a URL that is not absolute
  * @example
+ * import { generateKeyPairSync } from 'node:crypto'
+ *
  * const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
  * const token = await issuer.issueToken({ scopes: ['messaging.read'], dpopKey: privateKey })
  * const url = 'https://api.example.com/messages'

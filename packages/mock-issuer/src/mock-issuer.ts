@@ -27,7 +27,10 @@ export interface MockIssuer {
   /**
    * The requests to each endpoint so far, over HTTP and in process.
    *
-   * @example expect(issuer.requests.jwks.count).toBe(1)
+   * @example
+   * import assert from 'node:assert/strict'
+   *
+   * assert.equal(issuer.requests.jwks.count, 1)
    */
   readonly requests: Readonly<Record<Endpoint, RequestLog>>
   /**
@@ -42,12 +45,16 @@ export interface MockIssuer {
    * A `fetch` that answers requests to the issuer in this process, without a socket. It rejects as for an unknown host
    * (`ENOTFOUND`) at any other address, and as for a closed port (`ECONNREFUSED`) after `close()`.
    *
-   * @example telnyxAuth({ issuer: issuer.issuer, fetch: issuer.fetch, audience: 'https://api.example.com' })
+   * @example
+   * import { telnyxAuth } from '@telnyx-auth/express'
+   *
+   * app.use(telnyxAuth({ issuer: issuer.issuer, fetch: issuer.fetch, audience: 'https://api.example.com' }))
    */
   readonly fetch: typeof globalThis.fetch
   /**
    * Serves over HTTP. Without the option `issuer`, the issuer identifier is the returned URL from now on.
    *
+   * @param options where it listens
    * @param options.port default: a free port
    * @param options.host default: 127.0.0.1
    * @returns the base URL
@@ -60,6 +67,7 @@ export interface MockIssuer {
    * Acts as a user at the authorization endpoint, who allows or denies a request (RFC 6749 §4.1.1).
    *
    * @param url the URL that the client sends the user to
+   * @param options which user acts, and how the user decides
    * @param options.allow default: true
    * @param options.subject the `sub` of the user; default: one fixed user of the issuer
    * @returns the URL that the user is redirected to: the redirect URI of the client, with a code or an error
@@ -78,12 +86,17 @@ export interface MockIssuer {
    *
    * @throws {TypeError} for a `grantId` without a grant, and a binding that is not valid or beside another one
    * @example const expired = await issuer.issueToken({ scopes: ['messaging.read'], expiresInSeconds: -60 })
-   * @example const bound = await issuer.issueToken({ scopes: ['messaging.read'], dpopKey: publicKey })
+   * @example
+   * import { generateKeyPairSync } from 'node:crypto'
+   *
+   * const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+   * const bound = await issuer.issueToken({ scopes: ['messaging.read'], dpopKey: publicKey })
    */
   issueToken(options?: TokenOptions): Promise<string>
   /**
    * Creates a key, which signs all tokens from now on.
    *
+   * @param options what becomes of the older keys
    * @param options.keepOld whether the JWK Set keeps the older keys; default: true
    * @returns the `kid` of the new key
    * @example await issuer.rotateKeys({ keepOld: false })
@@ -106,13 +119,19 @@ export interface MockIssuer {
   /**
    * Removes all faults.
    *
-   * @example afterEach(() => issuer.clearFaults())
+   * @example
+   * import { afterEach } from 'node:test'
+   *
+   * afterEach(() => issuer.clearFaults())
    */
   clearFaults(): void
   /**
    * Closes the server and its connections. Afterwards `fetch` rejects (`ECONNREFUSED`), until the next `listen()`.
    *
-   * @example afterAll(() => issuer.close())
+   * @example
+   * import { after } from 'node:test'
+   *
+   * after(() => issuer.close())
    */
   close(): Promise<void>
 }

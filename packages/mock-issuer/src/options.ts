@@ -84,12 +84,18 @@ export interface MockIssuerOptions {
    * Whether the token endpoint binds tokens to a key of the client (DPoP, RFC 9449), which Telnyx does not document: it checks
    * proofs (§5), issues tokens with `cnf.jkt` and `token_type: 'DPoP'`, and binds codes (`dpop_jkt`, §10) and the refresh tokens of
    * public clients. Requests without a proof get Bearer tokens, except from clients that have registered with
-   * `dpop_bound_access_tokens` (§5.2). `{ nonce: true }` also demands a nonce in proofs (§8).
+   * `dpop_bound_access_tokens` (§5.2).
    *
    * @default false: the header `DPoP` is ignored
    * @example createMockIssuer({ dpop: { nonce: true } })
    */
-  readonly dpop?: boolean | { readonly nonce?: boolean | undefined } | undefined
+  readonly dpop?:
+    | boolean
+    | {
+        /** Whether each proof needs a nonce of the issuer (RFC 9449 §8). Default: false. */
+        readonly nonce?: boolean | undefined
+      }
+    | undefined
   /**
    * Whether `listen()` on a loopback address serves a page at `/`, to try tokens on: see `tokenPageUrl` of the issuer. Any program of
    * this machine can open it, and issue every token.

@@ -21,6 +21,9 @@ export interface IntrospectionCacheOptions extends StoreOptions {
  * @throws {ConfigurationError} at once, for a client of another kind, an unknown option or one that is out of range
  *
  * @example
+ * import { telnyxAuth } from '@telnyx-auth/express'
+ * import { Redis } from 'ioredis'
+ *
  * const cache = createIntrospectionCache({ client: new Redis('rediss://redis.internal') })
  * app.use(telnyxAuth({ audience: 'https://api.example.com', introspection: { when: 'always', cache } }))
  */

@@ -31,6 +31,9 @@ export interface ReplayStoreOptions extends StoreOptions {
  * @throws {ConfigurationError} at once, for a client of another kind, an unknown option or one that is out of range
  *
  * @example
+ * import { telnyxAuth } from '@telnyx-auth/express'
+ * import { createClient } from 'redis'
+ *
  * const client = await createClient({ url: 'redis://redis.internal' }).on('error', console.error).connect()
  * const replayStore = createReplayStore({ client })
  * app.use(telnyxAuth({ audience: 'https://api.example.com', dpop: { mode: 'required', replayStore } }))

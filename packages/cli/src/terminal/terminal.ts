@@ -10,8 +10,11 @@ export interface Output {
 
 /** What surrounds the command: its streams and the environment. Tests have their own. */
 export interface Terminal {
+  /** Where the command reads a token. */
   readonly stdin: AsyncIterable<Uint8Array | string>
+  /** Where results are written. */
   readonly stdout: Output
+  /** Where errors are written. */
   readonly stderr: Output
   /**
    * Where `TELNYX_AUTH_TOKEN`, `NO_COLOR` and the credentials are looked up. The options of the verifier are read from

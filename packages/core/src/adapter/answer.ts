@@ -6,11 +6,15 @@ import { clearForAnswer } from './response-headers.js'
  *
  * @example
  * ```ts
- * const response = new Response(answer.body, answer)
+ * import type { Answer } from '@telnyx-auth/core/adapter'
+ *
+ * const responseOf = (answer: Answer) => new Response(answer.body, answer)
  * ```
  */
 export interface Answer {
+  /** The HTTP status. */
   readonly status: number
+  /** The headers to write. */
   readonly headers: Record<string, string>
   /** JSON; `undefined` for an answer without a body. */
   readonly body: string | undefined
@@ -56,9 +60,13 @@ export interface Reply {
 /**
  * Writes an answer to a Fastify reply. Does nothing when something has been sent already.
  *
+ * @param reply Fastify's reply
+ * @param answer the answer to write
  * @example
  * ```ts
- * write: (answer) => writeReply(reply, answer)
+ * import { type Answer, writeReply } from '@telnyx-auth/core/adapter'
+ *
+ * const write = (answer: Answer) => writeReply(reply, answer)
  * ```
  */
 export function writeReply(reply: Reply, { status, headers, body }: Answer): void {
@@ -81,9 +89,13 @@ export interface ResponseContext {
 /**
  * Writes an answer to a Koa context, in place of what earlier middleware has set. Koa sends it later.
  *
+ * @param ctx Koa's context
+ * @param answer the answer to write
  * @example
  * ```ts
- * write: (answer) => writeContext(ctx, answer)
+ * import { type Answer, writeContext } from '@telnyx-auth/core/adapter'
+ *
+ * const write = (answer: Answer) => writeContext(ctx, answer)
  * ```
  */
 export function writeContext(ctx: ResponseContext, { status, headers, body }: Answer): void {

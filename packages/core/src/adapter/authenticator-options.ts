@@ -53,9 +53,12 @@ export interface SharedVerifier<Claims extends object = JwtClaims> extends Polic
 /**
  * The options of an adapter: a verifier or the options of one, and how the adapter behaves.
  *
+ * @typeParam Claims the claims that the issuer's tokens carry
  * @typeParam Request what `getToken` is given
  * @example
  * ```ts
+ * import type { AdapterOptions } from '@telnyx-auth/core/adapter'
+ *
  * const options: AdapterOptions = { audience: 'https://api.example.com', optional: true }
  * ```
  */
@@ -66,6 +69,7 @@ export type AdapterOptions<
   (
     | SharedVerifier<Claims>
     | (Omit<VerifierOptions<Claims>, 'getToken'> & {
+        /** Absent: the options are those of a verifier for this adapter alone. */
         readonly verifier?: undefined
         /** Where else a request has its access token; see `VerifierOptions`. */
         readonly getToken?: GetToken<Request> | undefined
@@ -78,7 +82,9 @@ export type AdapterOptions<
  *
  * @example
  * ```ts
- * createAuthenticator(options, { global: 'switch', decorator: 'property' }) // as in Fastify
+ * import type { OwnOptions } from '@telnyx-auth/core/adapter'
+ *
+ * const ownOptions: OwnOptions = { global: 'switch', decorator: 'property' } // as in Fastify
  * ```
  */
 export type OwnOptions = Readonly<Record<string, 'switch' | 'property'>>

@@ -33,6 +33,7 @@ export interface Authenticator {
    * Answers a request for the metadata of the protected resource (RFC 9728); authenticates every other request. Synchronous
    * where nothing has to be waited for.
    *
+   * @param handle the request, as the adapter hands it to core
    * @param request headers, method and URL: a web `Request`, or a request of Node
    * @returns the answer to write, or `undefined` to continue
    * @throws an error for the error handling of the framework: with `errors: 'throw'` every refusal; in any case what is not
@@ -64,10 +65,10 @@ export interface Authenticator {
  * @throws {ConfigurationError} at once, for any option that is missing, contradictory, unknown or of the wrong type
  * @example
  * ```ts
- * export function telnyxAuth(options?: AdapterOptions) {
- *   const authenticator = createAuthenticator(options)
- *   return middleware((handle, request) => authenticator.authenticate(handle, request))
- * }
+ * import { type AdapterOptions, createAuthenticator } from '@telnyx-auth/core/adapter'
+ *
+ * // The function `middleware` is the example of respondOrNext().
+ * export const telnyxAuth = (options?: AdapterOptions) => middleware(createAuthenticator(options).authenticate)
  * ```
  */
 export function createAuthenticator(
@@ -122,7 +123,10 @@ export function createAuthenticator(
  * @throws {TelnyxAuthError} the refusal, in an application that went on after it
  * @example
  * ```ts
- * export const getAuth = (c: Context) => core.getAuth(c) // as in Hono
+ * import * as core from '@telnyx-auth/core/adapter'
+ * import type { Context } from 'hono'
+ *
+ * export const getAuth = (c: Context) => core.getAuth(c)
  * ```
  */
 export function getAuth<Claims extends object = JwtClaims>(

@@ -41,7 +41,8 @@ const policies = new WeakMap<object, RoutePolicy>()
  * @param make creates what the framework takes, from the function that applies the policy
  * @example
  * ```ts
- * const { requireAuth, requireScopes } = createGuards((authorize) => middleware(authorize))
+ * // The function `middleware` is the example of respondOrNext().
+ * const { requireAuth, requireScopes } = createGuards(middleware)
  * ```
  */
 export function createGuards<Guard extends object>(make: (authorize: Authorize) => Guard): Guards<Guard> {
@@ -87,7 +88,9 @@ function stringsIn(list: unknown): readonly string[] | undefined {
  * @param handlerOf finds the function in an element that is none, and `undefined` where it is of another route
  * @example
  * ```ts
- * policiesOf([requireScopes('read'), handler]) // [{ scopes: ['read'] }]
+ * import { requireScopes } from '@telnyx-auth/express'
+ *
+ * policiesOf([requireScopes('messaging.read'), handler]) // [{ scopes: ['messaging.read'] }]
  * ```
  */
 export function policiesOf<Element>(

@@ -10,6 +10,7 @@ interface RequestDecorators {
  * Declares the property of requests that holds the caller, in frameworks where properties are declared.
  *
  * @param property its name; a boolean declares none
+ * @param requests where it is declared, in Fastify the server
  * @throws {ConfigurationError} when another plugin has declared it
  * @example
  * ```ts
@@ -36,10 +37,13 @@ export function claimProperty(property: string | boolean, requests: RequestDecor
  *
  * @param target the object that handlers are given; a value that is no object is ignored
  * @param name the name of the property; a boolean writes none
+ * @param value the caller
  * @throws an error of the object, when the property cannot be written
  * @example
  * ```ts
- * setAuth: (auth) => setProperty(request, 'auth', auth)
+ * import { type RequestHandle, setProperty } from '@telnyx-auth/core/adapter'
+ *
+ * const setAuth: RequestHandle['setAuth'] = (auth) => setProperty(request, 'auth', auth)
  * ```
  */
 export function setProperty(target: unknown, name: string | boolean, value: unknown): void {

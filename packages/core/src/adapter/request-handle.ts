@@ -16,13 +16,16 @@ export type RoutePolicy = Pick<Policy, 'scopes' | 'anyScope'>
  *
  * @example
  * ```ts
- * const handle: RequestHandle = {
- *   requestKey: c, // Hono's context
+ * import { policiesOf, type RequestHandle } from '@telnyx-auth/core/adapter'
+ * import type { Context } from 'hono'
+ *
+ * const handleOf = (c: Context): RequestHandle => ({
+ *   requestKey: c,
  *   setAuth: (auth) => c.set('auth', auth ?? undefined),
  *   routePolicies: () => policiesOf(c.req.matchedRoutes.map(({ handler }) => handler)),
  *   setHeader: (name, value) => c.res.headers.set(name, value),
- *   responseHeaders: () => [c.env.outgoing],
- * }
+ *   responseHeaders: () => [c.env?.outgoing],
+ * })
  * ```
  */
 export interface RequestHandle {

@@ -18,11 +18,24 @@ export interface CallbackHandle extends RequestHandle {
  *
  * @param decide `authenticate` of an authenticator, or the function that `createGuards` hands out
  * @param request what `decide` is given beside the handle
+ * @param handle the request, and how it continues
  * @throws {ConfigurationError} when `next` is no function: another framework has called the middleware
  * @example
  * ```ts
- * const write = (answer: Answer) => writeAnswer(response, answer)
- * respondOrNext(authenticate, request, { ...handle, write, next }) // as in Express
+ * import { type Authenticator, policiesOf, respondOrNext, setProperty, writeAnswer } from '@telnyx-auth/core/adapter'
+ * import type { RequestHandler } from 'express'
+ *
+ * function middleware(decide: Authenticator['authenticate']): RequestHandler {
+ *   return (request, response, next) =>
+ *     respondOrNext(decide, request, {
+ *       requestKey: request,
+ *       setAuth: (auth) => setProperty(request, 'auth', auth),
+ *       routePolicies: () => policiesOf<{ handle: unknown }>(request.route?.stack, ({ handle }) => handle),
+ *       responseHeaders: () => [response],
+ *       write: (answer) => writeAnswer(response, answer),
+ *       next,
+ *     })
+ * }
  * ```
  */
 export function respondOrNext<Request>(
@@ -72,12 +85,22 @@ export interface PromiseHandle<Result> extends RequestHandle {
  *
  * @param decide `authenticate` of an authenticator, or the function that `createGuards` hands out
  * @param request what `decide` is given beside the handle
+ * @param handle the request, and how it continues
  * @returns what `write` or `next` returned
  * @throws the error for the error handling of the framework
  * @example
  * ```ts
- * const write = (answer: Answer) => new Response(answer.body, answer)
- * return respondOrContinue(authenticate, request, { ...handle, write, next })
+ * import { type Authenticator, respondOrContinue } from '@telnyx-auth/core/adapter'
+ * import type { MiddlewareHandler } from 'hono'
+ *
+ * function middleware(decide: Authenticator['authenticate']): MiddlewareHandler {
+ *   return (c, next) =>
+ *     respondOrContinue<Request, Response | void>(decide, c.req.raw, {
+ *       ...handleOf(c), // the example of RequestHandle
+ *       write: (answer) => new Response(answer.body, answer),
+ *       next,
+ *     })
+ * }
  * ```
  */
 export async function respondOrContinue<Request, Result>(
@@ -97,7 +120,7 @@ export async function respondOrContinue<Request, Result>(
  * @throws {ConfigurationError}
  * @example
  * ```ts
- * if (typeof done !== 'function') throwWrongFramework()
+ * if (typeof next !== 'function') throwWrongFramework()
  * ```
  */
 export function throwWrongFramework(): never {

@@ -6,10 +6,13 @@ import { FRAMING_HEADERS } from '../errors/writable-headers.js'
  *
  * @example
  * ```ts
+ * import type { HeaderStore } from '@telnyx-auth/core/adapter'
+ *
  * const stores: HeaderStore[] = [reply, reply.raw] // as in Fastify
  * ```
  */
 export interface HeaderStore {
+  /** Whether the headers were sent, so that none can be changed. */
   readonly headersSent?: boolean | undefined
   /** As that of Node's response. */
   hasHeader(name: string): boolean

@@ -40,7 +40,7 @@ export type UnavailableCode =
  * Every `code` of a {@link TelnyxAuthError}. Codes are stable, so applications can switch on them.
  *
  * @example
- * if (isTelnyxAuthError(error) && error.code === 'ERR_TOKEN_EXPIRED') renewSession()
+ * const isExpired = (error: unknown) => isTelnyxAuthError(error) && error.code === 'ERR_TOKEN_EXPIRED'
  */
 export type ErrorCode =
   | 'ERR_TOKEN_MISSING'

@@ -12,12 +12,15 @@ import { onlyWritable } from './writable-headers.js'
 
 /** An answer as plain data, for any framework to write. */
 export interface ErrorResponse {
+  /** The HTTP status. */
   readonly status: number
+  /** The headers, with the challenge where the status has one (RFC 6750 §3). */
   readonly headers: Record<string, string>
   /** To be sent as JSON. */
   readonly body: {
     /** The RFC 6750 error code; absent when the request carried no credentials. */
     readonly error?: string
+    /** What is wrong, in one fixed sentence (RFC 6750 §3). */
     readonly error_description?: string
     /** The code of the error. */
     readonly code: ErrorCode

@@ -42,6 +42,10 @@ export class MissingTokenError extends TelnyxAuthError {
 
   declare readonly code: 'ERR_TOKEN_MISSING'
 
+  /**
+   * @param requiredScopes the scopes that the challenge names
+   * @param reason why there is no token, for operators
+   */
   constructor(requiredScopes: readonly string[] = [], reason?: Reason) {
     super('ERR_TOKEN_MISSING', { scopes: requiredScopes, reason })
   }
@@ -55,6 +59,10 @@ export class InvalidRequestError extends TelnyxAuthError {
 
   declare readonly code: InvalidRequestCode
 
+  /**
+   * @param code what is wrong with the request
+   * @param reason the exact check that failed, for operators
+   */
   constructor(code: InvalidRequestCode, reason?: Reason) {
     super(code, { reason })
   }
@@ -76,6 +84,13 @@ export class InvalidTokenError extends TelnyxAuthError {
   /** The name of the claim that is at fault, where it is one. */
   declare readonly claim?: string
 
+  /**
+   * @param code what is wrong with the token
+   * @param detail what more is known
+   * @param detail.claim the name of the claim at fault
+   * @param detail.message for operators; default: the sentence of the code
+   * @param detail.reason the exact check that failed, for operators
+   */
   constructor(code: InvalidTokenCode, detail: { claim?: string; message?: string; reason?: Reason } = {}) {
     const claim = ownMember(detail, 'claim')
     const message = ownMember(detail, 'message') ?? responseParts[code].description
@@ -97,6 +112,12 @@ export class InvalidProofError extends TelnyxAuthError {
   /** The nonce that the next proof must have, where one is demanded (RFC 9449 §9). */
   declare readonly nonce?: string
 
+  /**
+   * @param code what is wrong with the proof
+   * @param detail what more is known
+   * @param detail.reason the exact check that failed, for operators
+   * @param detail.nonce the nonce that the next proof must have (RFC 9449 §9)
+   */
   constructor(code: InvalidProofCode, detail: { reason?: Reason; nonce?: string } = {}) {
     super(code, { reason: ownMember(detail, 'reason') })
     const nonce = ownMember(detail, 'nonce')
@@ -122,6 +143,7 @@ export class InsufficientScopeError extends TelnyxAuthError {
 
   declare readonly code: 'ERR_SCOPE_INSUFFICIENT'
 
+  /** @param requiredScopes the scopes that the challenge names */
   constructor(requiredScopes: readonly string[]) {
     super('ERR_SCOPE_INSUFFICIENT', { scopes: requiredScopes, reason: 'scope-missing' })
   }
@@ -139,6 +161,12 @@ export class InsufficientAuthenticationError extends TelnyxAuthError {
   /** How long ago the user may have authenticated, in seconds; `undefined` when it does not matter. */
   readonly maxAgeSeconds: number | undefined
 
+  /**
+   * @param needed the authentication that the challenge demands
+   * @param needed.acrValues the authentication context classes of which one is needed
+   * @param needed.maxAgeSeconds how long ago the user may have authenticated, in seconds
+   * @param needed.reason the exact check that failed, for operators
+   */
   constructor(
     needed: {
       acrValues?: readonly string[]
@@ -171,6 +199,13 @@ export class UnavailableError extends TelnyxAuthError {
   /** After how many seconds it is worth asking again (RFC 9110 §10.2.3). */
   readonly retryAfterSeconds: number
 
+  /**
+   * @param code what cannot be decided
+   * @param detail what more is known
+   * @param detail.retryAfterSeconds after how many seconds it is worth asking again
+   * @param detail.cause the error of the request to the issuer
+   * @param detail.reason the exact check that failed, for operators
+   */
   constructor(
     code: UnavailableCode,
     detail: { retryAfterSeconds: number; cause?: unknown; reason?: Reason },
@@ -195,6 +230,7 @@ export class ConfigurationError extends TelnyxAuthError {
 
   declare readonly code: 'ERR_CONFIGURATION'
 
+  /** @param message what is wrong, and how to repair it */
   constructor(message?: string) {
     super('ERR_CONFIGURATION', { message })
   }

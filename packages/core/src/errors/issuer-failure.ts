@@ -41,10 +41,17 @@ export interface IssuerFailureDetail {
  * A failed request to the issuer: the `cause` of an `UnavailableError`. Holds no part of the request or of the response body.
  *
  * @example
- * if (error instanceof UnavailableError && error.cause instanceof IssuerFailure) log(error.cause.reason, error.cause.host)
+ * try {
+ *   await verifier.verify(token)
+ * } catch (error) {
+ *   if (error instanceof UnavailableError && error.cause instanceof IssuerFailure)
+ *     console.warn(error.cause.reason, error.cause.host)
+ * }
  */
 export class IssuerFailure extends Error {
+  /** The name of the class. */
   override readonly name = 'IssuerFailure'
+  /** Why the request failed. */
   readonly reason: IssuerFailureReason
   /** Host and port of the request. */
   readonly host: string
@@ -60,6 +67,11 @@ export class IssuerFailure extends Error {
   attempts = 1
   readonly #explanation: string | undefined
 
+  /**
+   * @param reason why the request failed
+   * @param message the failure in words, without anything that the issuer wrote
+   * @param detail the fields of the failure
+   */
   constructor(reason: IssuerFailureReason, message: string, detail: IssuerFailureDetail) {
     super(message, detail.cause === undefined ? {} : { cause: detail.cause })
     const { status, code, retryAfterSeconds } = detail

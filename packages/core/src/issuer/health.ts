@@ -6,6 +6,7 @@ import type { TrustedIssuer } from './trusted-issuer.js'
 
 /** The state of one issuer's cached metadata and keys. Ages and durations are in seconds. */
 export interface IssuerHealth {
+  /** The issuer identifier (RFC 8414 §2). */
   readonly issuer: string
   /** Whether tokens can be verified without a request to the issuer. */
   readonly ready: boolean
@@ -22,7 +23,14 @@ export interface IssuerHealth {
   /** Whether the keys are past their lifetime: no token has arrived lately, or the issuer is down. */
   readonly stale: boolean
   /** The failure of the last request to the issuer, until a request succeeds. */
-  readonly lastFailure?: { readonly reason: string; readonly message: string; readonly agoSeconds: number }
+  readonly lastFailure?: {
+    /** The reason of an {@link IssuerFailure}, or `error` for an error of another kind. */
+    readonly reason: string
+    /** The failure in words, for operators. */
+    readonly message: string
+    /** How many seconds ago it happened. */
+    readonly agoSeconds: number
+  }
   /** The rest of the backoff after a failure; 0 when a request may be sent. */
   readonly nextRefreshInSeconds: number
 }
@@ -31,7 +39,7 @@ export interface IssuerHealth {
  * The state of a verifier. With several issuers, the members of {@link IssuerHealth} are those of the first.
  *
  * @example
- * response.statusCode = verifier.health().ready ? 200 : 503
+ * const { ready, keysAgeSeconds, lastFailure } = verifier.health()
  */
 export interface Health extends IssuerHealth {
   /** Whether the tokens of every issuer can be verified without a request. */

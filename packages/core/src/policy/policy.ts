@@ -21,7 +21,8 @@ import { unionOfScopes } from './required-scopes.js'
  * introspects the token and the issuer has withdrawn scopes.
  *
  * @example
- * telnyxAuth({ validate: (auth) => !revokedClients.has(auth.clientId) })
+ * const blocked = new Set(['client-1'])
+ * createVerifier({ audience: 'https://api.example.com', validate: ({ clientId = '' }) => !blocked.has(clientId) })
  */
 export type Validate<Claims extends object = JwtClaims> = (
   auth: Auth<Claims>,

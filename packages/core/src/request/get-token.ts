@@ -10,6 +10,8 @@ import type { AuthenticatableRequest } from './request-headers.js'
  * @returns the token, or `undefined` when the request carries none
  * @typeParam Request the kind of request, where there is only one
  * @example
+ * import { type GetToken, getBearerToken } from '@telnyx-auth/core'
+ *
  * const getToken: GetToken = (request) => getBearerToken(request) ?? tokenOfSession(request)
  */
 // A method type, because its parameter may be narrower: a function for one kind of request is accepted.

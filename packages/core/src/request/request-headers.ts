@@ -3,19 +3,25 @@ import { InvalidRequestError } from '../errors/errors.js'
 
 /** A web `Request`, or an object like it. This library never reads the body. */
 export interface WebRequest {
+  /** The headers, as those of the web. */
   readonly headers: { get(name: string): string | null }
+  /** The HTTP method. */
   readonly method?: string | undefined
+  /** The absolute URL. */
   readonly url?: string | undefined
 }
 
 /** A request of Node's `http` or `http2`, of a framework on top of them, or of a serverless platform. */
 export interface NodeRequest {
+  /** The headers, by name in any case. */
   readonly headers: { readonly [name: string]: string | readonly string[] | undefined }
   /** Names and values in turn, as sent. In `headers`, Node keeps only the first of two `Authorization` headers. */
   readonly rawHeaders?: readonly string[] | undefined
   /** All values by name, for requests without `rawHeaders`. */
   readonly headersDistinct?: { readonly [name: string]: readonly string[] | undefined } | undefined
+  /** The HTTP method. */
   readonly method?: string | undefined
+  /** The target of the request: path and query. */
   readonly url?: string | undefined
   /** The whole path, where a framework removes the mount path from `url`. */
   readonly originalUrl?: string | undefined

@@ -10,18 +10,26 @@ import { type CheckedProtectedResource, isResourceIdentifier } from './protected
 
 /** The metadata document (RFC 9728 §2). */
 export interface ProtectedResourceDocument {
+  /** The identifier of this API, an `https` URL (RFC 9728 §1.2). */
   readonly resource: string
+  /** The issuers whose tokens this API accepts. */
   readonly authorization_servers: readonly string[]
+  /** The scopes that clients can request for this API. */
   readonly scopes_supported?: readonly string[]
+  /** How clients send the token (RFC 6750 §2): always in a header. */
   readonly bearer_methods_supported: readonly string[]
+  /** The name of this API for people. */
   readonly resource_name?: string
+  /** The URL of the documentation for developers. */
   readonly resource_documentation?: string
   readonly [member: string]: unknown
 }
 
 /** The response to a request for the metadata document, as plain data that any framework can write. */
 export interface MetadataResponse {
+  /** The HTTP status. */
   readonly status: number
+  /** The headers to write. */
   readonly headers: Record<string, string>
   /** Sent as JSON; absent in the response to a preflight request. */
   readonly body?: ProtectedResourceDocument

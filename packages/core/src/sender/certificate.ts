@@ -17,7 +17,12 @@ import { type AuthenticatableRequest, headerValues } from '../request/request-he
 export type MtlsOption =
   | 'off'
   | 'tls'
-  | { readonly header: 'client-cert'; readonly from: readonly string[] }
+  | {
+      /** The header that the proxy writes. */
+      readonly header: 'client-cert'
+      /** The addresses and ranges (CIDR) of the proxy. */
+      readonly from: readonly string[]
+    }
   | ((request: AuthenticatableRequest) => Uint8Array | string | undefined)
 
 /**

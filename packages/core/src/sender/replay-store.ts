@@ -8,6 +8,8 @@ import { ConfigurationError } from '../errors/errors.js'
  * memory.
  *
  * @example
+ * import type { ReplayStore } from '@telnyx-auth/core'
+ *
  * const store: ReplayStore = {
  *   add: (key, expiresInSeconds) => database.insertIfAbsent(key, { expiresAt: Date.now() + expiresInSeconds * 1000 }),
  * }

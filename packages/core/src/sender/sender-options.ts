@@ -33,12 +33,17 @@ export interface DpopOptions {
    */
   readonly algorithms?: readonly Algorithm[] | undefined
   /**
-   * Demands a nonce of this API in each proof (RFC 9449 §9), which no client can know in advance. `secrets`: at least one, of 32
-   * characters or more, the same on all machines of the API. The first one makes nonces, all are accepted.
+   * Demands a nonce of this API in each proof (RFC 9449 §9), which no client can know in advance. The secrets are the
+   * same on all machines of the API. The first one makes nonces, all are accepted.
    *
    * @default none is demanded
    */
-  readonly nonce?: { readonly secrets: readonly [string, ...string[]] } | undefined
+  readonly nonce?:
+    | {
+        /** At least one, of 32 characters or more. */
+        readonly secrets: readonly [string, ...string[]]
+      }
+    | undefined
   /**
    * Where used proofs are remembered (RFC 9449 §11.1). Several machines need one together.
    *

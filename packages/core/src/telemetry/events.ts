@@ -11,12 +11,15 @@ import type { KeyLeftOut } from './keys-left-out.js'
 export interface Events {
   /** A token is valid and satisfies the policy. */
   readonly tokenAccepted: {
+    /** The issuer of the token. */
     readonly issuer: string
     /** The id of the key that made the signature, where the key has an id. */
     readonly kid?: string | undefined
+    /** How the token was verified: by its signature, by introspection (RFC 7662), or by both. */
     readonly verifiedBy: 'signature' | 'introspection' | 'both'
     /** Whether the result of an earlier signature check was used. */
     readonly cached: boolean
+    /** How long the check took. */
     readonly durationMs: number
   }
   /**
@@ -24,6 +27,7 @@ export interface Events {
    * status 503, the token could not be checked.
    */
   readonly tokenRejected: {
+    /** The code of the error. */
     readonly code: ErrorCode
     /** The name of the claim that failed a check. */
     readonly claim?: string | undefined
@@ -33,46 +37,66 @@ export interface Events {
     readonly hint?: string | undefined
     /** The issuer that the token names, if it is configured. */
     readonly issuer?: string | undefined
+    /** How long the check took. */
     readonly durationMs: number
   }
   /** The keys of an issuer were fetched, changed or unchanged. */
   readonly keysRefreshed: {
+    /** The issuer of the keys. */
     readonly issuer: string
+    /** The ids (`kid`) of the keys that are cached now. */
     readonly keyIds: readonly string[]
     /** The first twenty members of the JWK Set that are not used, if there are any. */
     readonly keysLeftOut?: readonly KeyLeftOut[] | undefined
+    /** How long the fetch took. */
     readonly durationMs: number
   }
   /** The metadata or the keys of an issuer could not be fetched. */
   readonly refreshFailed: {
+    /** The issuer of the document. */
     readonly issuer: string
+    /** The document that was requested. */
     readonly document: 'metadata' | 'keys'
+    /** The code of the `UnavailableError` that requests may get. */
     readonly code: 'ERR_DISCOVERY_FAILED' | 'ERR_KEYS_UNAVAILABLE'
+    /** Why the request failed; `error` for an error of another kind. */
     readonly reason: IssuerFailureReason | 'error'
+    /** Host and port of the request. */
     readonly host?: string | undefined
+    /** The status of the response, if there was one. */
     readonly status?: number | undefined
+    /** How long the request took. */
     readonly durationMs?: number | undefined
     /** The backoff before the next request. */
     readonly pauseMs: number
   }
   /** The key ids of an issuer have changed. */
   readonly keysRotated: {
+    /** The issuer of the keys. */
     readonly issuer: string
+    /** The ids (`kid`) that are new. */
     readonly added: readonly string[]
+    /** The ids (`kid`) that are gone. */
     readonly removed: readonly string[]
   }
   /** The verifier starts to use stale keys, because no newer ones could be fetched (stale-if-error, RFC 5861 §4). */
   readonly keysStale: {
+    /** The issuer of the keys. */
     readonly issuer: string
+    /** How long ago the keys were fetched. */
     readonly keysAgeMs: number
   }
   /** An issuer was asked about a token (RFC 7662). */
   readonly introspectionAsked: {
+    /** The issuer that was asked. */
     readonly issuer: string
+    /** What the issuer said about the token; `failed` without an answer. */
     readonly outcome: 'active' | 'inactive' | 'failed'
     /** Why the request failed. `credentials`: the issuer refused those of this API. */
     readonly reason?: IssuerFailureReason | 'error' | undefined
+    /** The status of the response, if there was one. */
     readonly status?: number | undefined
+    /** How long the request took. */
     readonly durationMs: number
   }
   /**
@@ -80,16 +104,22 @@ export interface Events {
    * Lane `confirm` has the tokens whose signature was verified here, `decide` those that only the issuer can judge.
    */
   readonly introspectionCircuitOpened: {
+    /** The issuer that is not asked. */
     readonly issuer: string
+    /** The lane of the circuit breaker. */
     readonly lane: 'confirm' | 'decide'
+    /** How long it stays open. */
     readonly pauseMs: number
   }
   /** The earlier name of `introspectionCircuitOpened`, published beside it. */
   readonly introspectionResting: Events['introspectionCircuitOpened']
   /** An introspection request was not sent, because its lane had `maxInFlight` requests in flight. */
   readonly introspectionLimited: {
+    /** The issuer that was not asked. */
     readonly issuer: string
+    /** The lane that is full. */
     readonly lane: 'confirm' | 'decide'
+    /** The number of requests in flight. */
     readonly inFlight: number
   }
 }
@@ -148,7 +178,7 @@ export function watched<Name extends keyof Events>(
  *
  * @returns a function that ends the subscription
  * @example
- * const stop = watch('tokenRejected', ({ code, reason }) => rejections.inc({ code, reason }))
+ * const stop = watch('tokenRejected', ({ code, reason }) => console.warn(code, reason))
  */
 export function watch<Name extends keyof Events>(
   event: Name,

@@ -6,6 +6,8 @@ import { type Confirmation, confirmationIn } from './confirmation.js'
  * Whether a granted scope includes a required scope of another name (the option `scopeImplies`).
  *
  * @example
+ * import type { ScopeImplies } from '@telnyx-auth/core'
+ *
  * const scopeImplies: ScopeImplies = (granted, required) => required.startsWith(`${granted}.`)
  */
 export type ScopeImplies = (granted: string, required: string) => boolean
@@ -44,7 +46,8 @@ export interface Auth<Claims extends object = JwtClaims> {
    * Whether all of these scopes were granted, by name or through the option `scopeImplies`.
    *
    * @example
-   * if (auth.hasScopes('messaging.write')) await send(message)
+   * const auth = await verifier.verify(token)
+   * if (!auth.hasScopes('messaging.write')) throw new InsufficientScopeError(['messaging.write'])
    */
   hasScopes(...scopes: string[]): boolean
 }

@@ -32,14 +32,23 @@ export const STANDARD_NAMES: NamesOfClaims = Object.freeze({ scopes: 'scope', cl
 
 /** The claims of a token, under their names (RFC 7519 §4.1, RFC 9068 §2.2). The claims with a type are checked. */
 export interface JwtClaims {
+  /** The issuer (RFC 7519 §4.1.1). */
   readonly iss?: string
+  /** The resource owner, or the client where no user is involved (RFC 9068 §2.2). */
   readonly sub?: string
+  /** The APIs that the token is for (RFC 7519 §4.1.3). */
   readonly aud?: string | readonly string[]
+  /** When the token expires, in seconds since the epoch (RFC 7519 §4.1.4). */
   readonly exp?: number
+  /** When the token starts to be valid, in seconds since the epoch (RFC 7519 §4.1.5). */
   readonly nbf?: number
+  /** When the token was issued, in seconds since the epoch (RFC 7519 §4.1.6). */
   readonly iat?: number
+  /** The id of the token (RFC 7519 §4.1.7). */
   readonly jti?: string
+  /** The client that the token was issued to (RFC 8693 §4.3). */
   readonly client_id?: string
+  /** The granted scopes: separated by spaces (RFC 8693 §4.2), or an array, as some issuers send them. */
   readonly scope?: string | readonly string[]
   readonly [name: string]: unknown
 }

@@ -11,7 +11,9 @@ export interface CommandOutput {
 export interface ServeOptions {
   /** The name of the command, for its messages. */
   readonly name: string
+  /** Where the help, the version and the URL of the issuer are written. */
   readonly stdout: CommandOutput
+  /** Where errors are written. */
   readonly stderr: CommandOutput
   /** The exit code for arguments that it does not accept. */
   readonly usageExitCode: number

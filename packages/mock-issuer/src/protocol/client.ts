@@ -5,12 +5,15 @@ export const GRANT_TYPES: readonly GrantType[] = ['client_credentials', 'authori
 
 /** A registered client (RFC 6749 §2). */
 export interface Client {
+  /** The client identifier (RFC 6749 §2.2). */
   readonly clientId: string
   /** `undefined` for a public client (RFC 6749 §2.1). */
   readonly clientSecret: string | undefined
+  /** Whether the client has a secret (RFC 6749 §2.1). */
   readonly clientType: 'public' | 'confidential'
   /** The name on the consent page. */
   readonly name: string
+  /** The grant types that the client may use. */
   readonly grantTypes: readonly GrantType[]
   /** The scopes that the client may request. */
   readonly scopes: readonly string[]
@@ -22,8 +25,11 @@ export interface Client {
   readonly dpopBoundAccessTokens: boolean
   /** Whether the consent page calls the client verified. */
   readonly verified: boolean
+  /** The URL of the logo. */
   readonly logoUri: string | undefined
+  /** The URL of the privacy policy. */
   readonly policyUri: string | undefined
+  /** The URL of the terms of service. */
   readonly tosUri: string | undefined
   /** Milliseconds since the epoch. */
   readonly createdAt: number
@@ -61,9 +67,11 @@ export interface ClientSeed {
   readonly dpopBoundAccessTokens?: boolean | undefined
   /** @default false */
   readonly verified?: boolean | undefined
-  /** An `http` or `https` URL, as are the next two. */
+  /** The URL of the logo: `http` or `https`. */
   readonly logoUri?: string | undefined
+  /** The URL of the privacy policy: `http` or `https`. */
   readonly policyUri?: string | undefined
+  /** The URL of the terms of service: `http` or `https`. */
   readonly tosUri?: string | undefined
 }
 

@@ -2,10 +2,13 @@ import { timestamp } from './client.js'
 
 /** What a user has allowed a client to do. */
 export interface Grant {
+  /** The id of the grant. */
   readonly id: string
+  /** The client that the user has allowed. */
   readonly clientId: string
   /** The user: the `sub` of the grant's tokens. */
   readonly subject: string
+  /** The scopes that the user has allowed. */
   readonly scopes: readonly string[]
   /** The audience of the grant's tokens (RFC 8707). Empty: the issuer's default audience. */
   readonly resources: readonly string[]

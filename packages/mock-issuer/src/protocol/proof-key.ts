@@ -9,7 +9,14 @@ import {
 import { types } from 'node:util'
 
 /** A key of a client: a `KeyObject`, a `CryptoKey`, or a JWK (RFC 7517). RSA, EC (P-256, P-384, P-521) or Ed25519. */
-export type ProofKey = KeyObject | webcrypto.CryptoKey | JsonWebKey | { readonly kty?: string }
+export type ProofKey =
+  | KeyObject
+  | webcrypto.CryptoKey
+  | JsonWebKey
+  | {
+      /** The type of the key (RFC 7517 §4.1). */
+      readonly kty?: string
+    }
 
 /**
  * Reads a public or private key.

@@ -18,13 +18,24 @@ export interface DiscoveryOptions {
    *
    * @default fetched
    */
-  readonly jwks?: { readonly keys: readonly object[] } | undefined
+  readonly jwks?:
+    | {
+        /** The keys, as JWKs (RFC 7517 §4). */
+        readonly keys: readonly object[]
+      }
+    | undefined
   /**
    * The metadata document, with the member names of RFC 8414 §2. The verifier then fetches none.
    *
    * @default fetched
    */
-  readonly metadata?: { readonly issuer: string; readonly [member: string]: unknown } | undefined
+  readonly metadata?:
+    | {
+        /** The issuer identifier: that of the option `issuer`. */
+        readonly issuer: string
+        readonly [member: string]: unknown
+      }
+    | undefined
   /**
    * Overrides the `introspection_endpoint` of the metadata: an `https` URL.
    *

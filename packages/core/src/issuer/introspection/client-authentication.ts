@@ -7,6 +7,7 @@ import { IssuerFailure } from '../../errors/issuer-failure.js'
 
 /** The credentials of this API in one introspection request. They are sent unchanged. */
 export interface ClientAuthentication {
+  /** Headers, such as `authorization`. */
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** Form parameters, such as `client_assertion` (RFC 7523 §2.2). */
   readonly parameters?: Readonly<Record<string, string>> | undefined
@@ -17,7 +18,9 @@ export interface ClientAuthentication {
  * request is repeated.
  *
  * @example
- * const authMethod: AuthenticateClient = () => ({ headers: { authorization: `Bearer ${apiKey}` } })
+ * import type { AuthenticateClient } from '@telnyx-auth/core'
+ *
+ * const authMethod: AuthenticateClient = async () => ({ headers: { authorization: `Bearer ${await apiKey()}` } })
  */
 export type AuthenticateClient = (request: {
   readonly issuer: string

@@ -8,7 +8,8 @@ import { checkSharedCache, type SharedIntrospectionCache } from './shared-cache.
  * Which tokens are introspected at the issuer (RFC 7662), and how this API authenticates there.
  *
  * @example
- * createVerifier({ introspection: { when: 'always', clientId: 'my-api', clientSecret } })
+ * const clientSecret = process.env.MY_API_SECRET
+ * createVerifier({ audience: 'https://api.example.com', introspection: { when: 'always', clientId: 'my-api', clientSecret } })
  */
 export interface IntrospectionOptions {
   /**

@@ -8,7 +8,10 @@ import { wrongKind } from '../../errors/check-options.js'
  * needs the token and the client secret. A reader of the store learns neither, and a writer cannot make a token active.
  *
  * @example
- * const cache: SharedIntrospectionCache = createIntrospectionCache({ client }) // of @telnyx-auth/redis
+ * import type { SharedIntrospectionCache } from '@telnyx-auth/core'
+ * import { createIntrospectionCache } from '@telnyx-auth/redis'
+ *
+ * const cache: SharedIntrospectionCache = createIntrospectionCache({ client })
  */
 export interface SharedIntrospectionCache {
   /**
