@@ -64,7 +64,6 @@ export async function explain(
   const issuer = named ?? issuers.first
   const generation = issuer.keySet.document.latestGeneration
   const verdict = await decide(token, policy, introspect, isOpaque, verifier)
-  if (verdict.error !== undefined && !isRefusal(verdict.error)) throw verdict.error
 
   const subject: Subject = {
     token,
@@ -113,6 +112,8 @@ function parse(token: string, maxTokenBytes: number): Parsed {
 /**
  * Runs the steps of the verifier, with its keys, and without its cache of verified tokens, which would spare checks. Nothing is
  * published: no caller has presented the token.
+ *
+ * @throws what the verifier throws and is no refusal
  */
 async function decide(
   token: string,
@@ -137,6 +138,8 @@ async function decide(
     const pipeline = new VerificationPipeline({ ...options, cache: undefined }, sender, clock, issuers)
     await pipeline.decide(token, recorded, undefined)
   } catch (error) {
+    // Here, because the application's function may throw `undefined`, which is no error in a verdict.
+    if (!isRefusal(error)) throw error
     verdict.error = error
   }
   return verdict
@@ -181,7 +184,8 @@ async function outcomeOf({ needs, run }: Check, subject: Subject): Promise<Omit<
       const { outcome, hint, cause } = error
       return { outcome, ...failureOf(cause), ...(hint !== undefined && { hint }) }
     }
-    if (!isRefusal(error)) throw error
+    // A function of the application (`scopeImplies`) has thrown. The verifier did not call it: it refuses the token before.
+    if (!isRefusal(error)) return { outcome: 'skipped' }
     return { outcome: isOutage(error) ? 'undecided' : 'failed', ...failureOf(error) }
   }
 }
