@@ -128,6 +128,21 @@ describe('the metadata of the API', () => {
     })
   })
 
+  it.each([
+    ['an object without a text', '[{"toString":1,"valueOf":2}]'],
+    ['an array that is nested deep', `${'['.repeat(50_000)}${']'.repeat(50_000)}`],
+    ['null', '[null]'],
+  ])('name %s as an issuer, which is none', async (_, servers) => {
+    const api = createApi()
+    const { code, of } = await examine((request) =>
+      request.url.includes('/.well-known/')
+        ? new Response(`{"resource":"${API}","authorization_servers":${servers}}`)
+        : api(request),
+    )
+    expect([code, of('resource-issuer')?.outcome]).toEqual([1, 'wrong'])
+    expect(of('resource-issuer')?.message).toMatch(/: none\.$/)
+  })
+
   it('name another issuer', async () => {
     const { code, of } = await examine(createApi({ issuer: 'https://login.example.com' }))
     expect(code).toBe(1)
@@ -188,6 +203,24 @@ describe('proxies', () => {
 })
 
 describe('other answers', () => {
+  it('the error invalid_token also without a token shows nothing about Authorization', async () => {
+    const api = createApi()
+    const { code, of } = await examine(
+      behind(api, {
+        request: (headers) => headers.delete('authorization'),
+        response: (headers) => {
+          const challenge = headers.get('www-authenticate')
+          if (challenge !== null) headers.set('www-authenticate', `${challenge}, error="invalid_token"`)
+        },
+      }),
+    )
+    expect([code, of('resource-challenge')?.outcome]).toEqual([0, 'good'])
+    expect(of('resource-authorization')).toMatchObject({
+      outcome: 'note',
+      message: expect.stringContaining('also without a token'),
+    })
+  })
+
   it('an API that needs no token', async () => {
     const { code, of } = await examine(() => new Response('hello'))
     expect(code).toBe(1)

@@ -75,8 +75,11 @@ function goodStep(step: Exclude<Step, 'tls'>, verifier: Verifier, probe: Probe):
     }
     case 'issuer-match':
       return good(step, `The metadata name the issuer ${issuer}.`)
-    case 'metadata':
-      return good(step, `The metadata say where the keys are: ${keysExchange(probe)?.url ?? ''}.`)
+    case 'metadata': {
+      const url = keysExchange(probe)?.url
+      // There may be no response.
+      return good(step, `The metadata say where the keys are${url === undefined ? '' : `: ${url}`}.`)
+    }
     case 'keys':
       return good(
         step,

@@ -1,7 +1,7 @@
 import { createVerifier } from '@telnyx-auth/core'
 import { type Challenge, parameterOf, tokenChallenges } from './challenge.js'
 import { type Finding, good, note, skipped, undecided, wrong } from './finding.js'
-import type { Answer, Probe } from './probe.js'
+import type { Answer, Exchange, Probe } from './probe.js'
 
 /** No access token: a word that every verifier refuses. */
 const MADE_UP_TOKEN = 'doctor'
@@ -88,11 +88,13 @@ function describeNamed(named: string, resource: string, url: string): Finding {
 
 function describeServers(servers: unknown, issuer: string): Finding {
   const id = 'resource-issuer'
-  const names: unknown[] = Array.isArray(servers) ? servers : []
+  // RFC 9728 §2: an array of strings. What is no string has no text: `String()` of a document may throw.
+  const listed: readonly unknown[] = Array.isArray(servers) ? servers : []
+  const names = listed.filter((name) => typeof name === 'string')
   if (names.includes(issuer)) return good(id, 'The metadata of the API name this issuer.')
   return wrong(
     id,
-    `The metadata of the API name other issuers than ${issuer}: ${names.map(String).join(', ') || 'none'}.`,
+    `The metadata of the API name other issuers than ${issuer}: ${names.join(', ') || 'none'}.`,
     'Clients get their tokens from another issuer. Set the option "issuer" (TELNYX_AUTH_ISSUER) of the API, or examine that issuer.',
   )
 }
@@ -158,7 +160,13 @@ function examineAuthorization(without: Answer, withToken: Answer): Finding {
   const { exchange } = withToken
   const said = `A request with a made-up token: ${describeAnswer(withToken)}`
   if (!exchange || isUndecided(withToken)) return undecided(id, `${said}.`, SEE_LOG)
-  const error = parameterOf(tokenChallenges(exchange.headers.get('www-authenticate')), 'error')
+  const error = errorOf(exchange)
+  if (exchange.status === 401 && error === 'invalid_token' && errorOf(without.exchange) === error)
+    return note(
+      id,
+      `${said}, ${error}, but that is the answer also without a token: it does not show that the token reaches the API.`,
+      'Answer a request without a token without an error (RFC 6750 §3.1), as telnyxAuth does. A proxy may answer for the API.',
+    )
   if (exchange.status === 401 && error === 'invalid_token')
     return good(id, 'The header Authorization reaches the API: a made-up token is refused as invalid_token.')
   if (exchange.status >= 200 && exchange.status < 300)
@@ -176,6 +184,11 @@ function examineAuthorization(without: Answer, withToken: Answer): Finding {
         'Let the proxy in front of the API pass the header Authorization on.',
       )
     : skipped(id, 'The API does not answer this URL with 401.')
+}
+
+/** The error that the challenge names. */
+function errorOf(exchange: Exchange | undefined): string | undefined {
+  return exchange && parameterOf(tokenChallenges(exchange.headers.get('www-authenticate')), 'error')
 }
 
 /** No answer, or one that may be another in a minute. */
