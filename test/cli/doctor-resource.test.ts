@@ -253,15 +253,22 @@ describe('other answers', () => {
     })
   })
 
+  const UNDECIDED = ['undecided', 3] as const
   it.each([
-    ['no connection', () => failure('ECONNREFUSED'), 'ECONNREFUSED'],
-    ['an error without a code', () => failure('no code'), 'no connection'],
-    ['status 503', () => new Response(null, { status: 503 }), '503'],
-  ])('%s: it could not be decided', async (_, answer, said) => {
+    ['no connection', () => failure('ECONNREFUSED'), UNDECIDED, 'ECONNREFUSED', 'the API runs'],
+    ['an error without a code', () => failure('no code'), UNDECIDED, 'no connection', 'the API runs'],
+    ['status 503', () => new Response(null, { status: 503 }), UNDECIDED, '503', 'Examine the issuer'],
+    // It will not be better in a minute.
+    ['a fault of TLS', () => failure('CERT_HAS_EXPIRED'), ['wrong', 1], 'CERT_HAS_EXPIRED', 'renew it'],
+  ] as const)('%s: the repair is for that', async (_, answer, [outcome, exit], said, repair) => {
     const { code, of } = await examine(answer)
-    expect(code).toBe(3)
+    expect(code).toBe(exit)
     for (const id of ['resource-metadata', 'resource-challenge', 'resource-authorization'])
-      expect(of(id)).toMatchObject({ outcome: 'undecided', message: expect.stringContaining(said) })
+      expect(of(id)).toMatchObject({
+        outcome,
+        message: expect.stringContaining(said),
+        repair: expect.stringContaining(repair),
+      })
   })
 
   it.each(['http://api.example.com', 'not a URL', `${API}/#fragment`])(
