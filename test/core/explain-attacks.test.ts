@@ -1,7 +1,7 @@
 import { watch } from '@telnyx-auth/core'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { expectSameVerdict } from '../support/explained.js'
-import { ForgedIssuer, goodToken, makeKey, makeVerifier, NOW } from '../support/forge.js'
+import { ForgedIssuer, goodToken, makeKey, makeVerifier, NOW, TestClock } from '../support/forge.js'
 
 /** Functions of the application, and a polluted `Object.prototype`, must not make `explain` say something else than `verify`. */
 
@@ -52,4 +52,15 @@ it('attack 46: a polluted "claim" is the claim of no refusal, in explanations an
   expect([explanation, ...explanation.checks].filter((each) => Object.hasOwn(each, 'claim'))).toEqual([])
   await expect(verifier.verify(token, policy)).rejects.toThrow()
   expect(events).toEqual([expect.objectContaining({ code: 'ERR_SCOPE_INSUFFICIENT', claim: undefined })])
+})
+
+describe('time passes while the token is explained', () => {
+  it('in validate: the checks are those of the moment at which the verifier made them', async () => {
+    const clock = new TestClock()
+    const slow = makeVerifier(issuer, {}, clock)
+    const validate = async () => clock.advance(3700)
+    const { outcome, checks } = await slow.explain(goodToken(key), { validate })
+    expect(outcome).toBe('accepted')
+    expect(checks.filter((check) => check.outcome !== 'passed')).toEqual([])
+  })
 })

@@ -53,7 +53,7 @@ export async function explain(
   introspect: boolean,
   verifier: VerifierParts,
 ): Promise<Explanation> {
-  const { options, issuers, sender, clock } = verifier
+  const { options, issuers, sender } = verifier
   const { maxTokenBytes, clockToleranceSeconds } = options
   const isOpaque =
     issuers.opaqueTokenIssuer !== undefined &&
@@ -63,7 +63,9 @@ export async function explain(
   const named = isOpaque ? issuers.opaqueTokenIssuer : issuers.get(parsed?.unverifiedClaims.iss)
   const issuer = named ?? issuers.first
   const generation = issuer.keySet.document.latestGeneration
-  const verdict = await decide(token, policy, introspect, isOpaque, verifier)
+  const clock = new RepeatedClock(verifier.clock)
+  const verdict = await decide(token, policy, introspect, isOpaque, { ...verifier, clock })
+  clock.stop()
 
   const subject: Subject = {
     token,
@@ -92,6 +94,36 @@ export async function explain(
       header: deepFreeze(Object.assign(ownMembers(), parsed.unverifiedHeader)),
       claims: deepFreeze(parsed.unverifiedClaims),
     }),
+  }
+}
+
+/** Once stopped, it repeats what it was last: the checks are made as of the moment at which the verifier made them. */
+class RepeatedClock implements Clock {
+  readonly #clock: Clock
+  #last: number
+  #isStopped = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#last = clock.now()
+  }
+
+  now(): number {
+    if (!this.#isStopped) this.#last = this.#clock.now()
+    return this.#last
+  }
+
+  monotonic(): number {
+    return this.#clock.monotonic()
+  }
+
+  random(): number {
+    return this.#clock.random()
+  }
+
+  /** The issuer or the application may have taken long to answer. */
+  stop(): void {
+    this.#isStopped = true
   }
 }
 
