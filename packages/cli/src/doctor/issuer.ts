@@ -165,14 +165,15 @@ export function examineLatency({ exchanges }: Probe): Finding {
       )
 }
 
-function isMetadata(url: string): boolean {
-  return url.includes('/.well-known/oauth-authorization-server') || url.endsWith(OPENID)
+/** The verifier asks for RFC 8414 metadata first. The keys may be anywhere, also below that URL. */
+function isMetadata(url: string, { exchanges }: Probe): boolean {
+  return url === exchanges[0]?.url || url.endsWith(OPENID)
 }
 
 function metadataExchange(probe: Probe): Exchange | undefined {
-  return probe.last(isMetadata)
+  return probe.last((url) => isMetadata(url, probe))
 }
 
 function keysExchange(probe: Probe): Exchange | undefined {
-  return probe.last((url) => !isMetadata(url))
+  return probe.last((url) => !isMetadata(url, probe))
 }
