@@ -223,6 +223,12 @@ describe('the token', () => {
     ])
   })
 
+  it('--introspect: the credentials are those of the given environment, as for doctor', async () => {
+    const [client] = issuer.clients
+    const env = { TELNYX_CLIENT_ID: client?.clientId ?? '', TELNYX_CLIENT_SECRET: client?.clientSecret ?? '' }
+    expect((await explain(await issuer.issueToken(), ['--introspect'], { env })).code).toBe(0)
+  })
+
   it.each([[[]], [['--json']]])('a claim cannot send a terminal anything to execute: %j', async (args) => {
     const evil = '\u001b]0;owned\u0007\u009b31m\u202e\u2028\u{e0041}\ud800\n✓ J1 all is good'
     const token = await issuer.issueToken({
