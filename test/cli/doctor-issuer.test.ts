@@ -129,6 +129,21 @@ describe('discovery', () => {
 })
 
 describe('metadata', () => {
+  it('keys below the URL of the metadata are not taken for metadata', async () => {
+    const url = `${issuer.issuer}/.well-known/oauth-authorization-server`
+    const keys = `${url}/jwks`
+    const fetch: FetchFunction = async (target, init) => {
+      if (target === keys) return issuer.fetch(`${issuer.issuer}/v2/oauth/jwks`, init)
+      const response = await issuer.fetch(target, init)
+      const document: object = Object(await response.json())
+      return new Response(JSON.stringify({ ...document, jwks_uri: keys }), response)
+    }
+    const { of } = await diagnose([], { fetch })
+    expect(of('discovery')?.message).toBe(`The metadata are at ${url}.`)
+    expect(of('metadata')?.message).toBe(`The metadata say where the keys are: ${keys}.`)
+    expect(of('cache-control')).toBeDefined()
+  })
+
   const metadata = { issuer: 'https://api.telnyx.com', jwks_uri: 'https://api.telnyx.com/v2/oauth/jwks' }
 
   it.each([

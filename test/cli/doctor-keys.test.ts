@@ -78,6 +78,18 @@ describe('keys', () => {
     expect(of('cache-control')).toBeUndefined()
   })
 
+  it('no connection: the finding about the metadata names no URL, which no response has shown', async () => {
+    const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
+    const { code, of } = await diagnose([], {
+      fetch: (url, init) =>
+        url.endsWith('/jwks')
+          ? Promise.reject(new TypeError('fetch failed', { cause: refused }))
+          : issuer.fetch(url, init),
+    })
+    expect([code, of('keys')?.outcome]).toEqual([3, 'undecided'])
+    expect(of('metadata')?.message).toBe('The metadata say where the keys are.')
+  })
+
   it.each([
     ['max-age=600', 'good', '600 seconds'],
     ['no-store', 'note', '60 seconds'],

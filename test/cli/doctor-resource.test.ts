@@ -128,6 +128,21 @@ describe('the metadata of the API', () => {
     })
   })
 
+  it.each([
+    ['an object without a text', '[{"toString":1,"valueOf":2}]'],
+    ['an array that is nested deep', `${'['.repeat(50_000)}${']'.repeat(50_000)}`],
+    ['null', '[null]'],
+  ])('name %s as an issuer, which is none', async (_, servers) => {
+    const api = createApi()
+    const { code, of } = await examine((request) =>
+      request.url.includes('/.well-known/')
+        ? new Response(`{"resource":"${API}","authorization_servers":${servers}}`)
+        : api(request),
+    )
+    expect([code, of('resource-issuer')?.outcome]).toEqual([1, 'wrong'])
+    expect(of('resource-issuer')?.message).toMatch(/: none\.$/)
+  })
+
   it('name another issuer', async () => {
     const { code, of } = await examine(createApi({ issuer: 'https://login.example.com' }))
     expect(code).toBe(1)
@@ -188,6 +203,24 @@ describe('proxies', () => {
 })
 
 describe('other answers', () => {
+  it('the error invalid_token also without a token shows nothing about Authorization', async () => {
+    const api = createApi()
+    const { code, of } = await examine(
+      behind(api, {
+        request: (headers) => headers.delete('authorization'),
+        response: (headers) => {
+          const challenge = headers.get('www-authenticate')
+          if (challenge !== null) headers.set('www-authenticate', `${challenge}, error="invalid_token"`)
+        },
+      }),
+    )
+    expect([code, of('resource-challenge')?.outcome]).toEqual([0, 'good'])
+    expect(of('resource-authorization')).toMatchObject({
+      outcome: 'note',
+      message: expect.stringContaining('also without a token'),
+    })
+  })
+
   it('an API that needs no token', async () => {
     const { code, of } = await examine(() => new Response('hello'))
     expect(code).toBe(1)
@@ -220,15 +253,22 @@ describe('other answers', () => {
     })
   })
 
+  const UNDECIDED = ['undecided', 3] as const
   it.each([
-    ['no connection', () => failure('ECONNREFUSED'), 'ECONNREFUSED'],
-    ['an error without a code', () => failure('no code'), 'no connection'],
-    ['status 503', () => new Response(null, { status: 503 }), '503'],
-  ])('%s: it could not be decided', async (_, answer, said) => {
+    ['no connection', () => failure('ECONNREFUSED'), UNDECIDED, 'ECONNREFUSED', 'the API runs'],
+    ['an error without a code', () => failure('no code'), UNDECIDED, 'no connection', 'the API runs'],
+    ['status 503', () => new Response(null, { status: 503 }), UNDECIDED, '503', 'Examine the issuer'],
+    // It will not be better in a minute.
+    ['a fault of TLS', () => failure('CERT_HAS_EXPIRED'), ['wrong', 1], 'CERT_HAS_EXPIRED', 'renew it'],
+  ] as const)('%s: the repair is for that', async (_, answer, [outcome, exit], said, repair) => {
     const { code, of } = await examine(answer)
-    expect(code).toBe(3)
+    expect(code).toBe(exit)
     for (const id of ['resource-metadata', 'resource-challenge', 'resource-authorization'])
-      expect(of(id)).toMatchObject({ outcome: 'undecided', message: expect.stringContaining(said) })
+      expect(of(id)).toMatchObject({
+        outcome,
+        message: expect.stringContaining(said),
+        repair: expect.stringContaining(repair),
+      })
   })
 
   it.each(['http://api.example.com', 'not a URL', `${API}/#fragment`])(

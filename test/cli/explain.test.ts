@@ -82,6 +82,14 @@ describe('for people', () => {
     expect(stdout).toMatch(/\nIt could not be decided: ERR_KEYS_UNAVAILABLE \(status\)\.\n$/)
   })
 
+  it('a long name of a claim does not make the other lines longer', async () => {
+    const claims = Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`c${index}`, 1]))
+    const token = await issuer.issueToken({ claims: { ...claims, ['n'.repeat(4000)]: 1 } })
+    const { stdout } = await explain(token)
+    expect(stdout).toMatch(/^ {2}n{4000} {2}1$/m)
+    expect(stdout.length).toBeLessThan(2 * token.length)
+  })
+
   it('what is no JWT has neither header nor claims', async () => {
     const { code, stdout } = await explain('opaque')
     expect(code).toBe(1)
@@ -213,6 +221,12 @@ describe('the token', () => {
       1,
       expect.stringContaining('ERR_TOKEN_INACTIVE (inactive)'),
     ])
+  })
+
+  it('--introspect: the credentials are those of the given environment, as for doctor', async () => {
+    const [client] = issuer.clients
+    const env = { TELNYX_CLIENT_ID: client?.clientId ?? '', TELNYX_CLIENT_SECRET: client?.clientSecret ?? '' }
+    expect((await explain(await issuer.issueToken(), ['--introspect'], { env })).code).toBe(0)
   })
 
   it.each([[[]], [['--json']]])('a claim cannot send a terminal anything to execute: %j', async (args) => {

@@ -84,6 +84,16 @@ it('works when its output is not read', async () => {
   expect((await promisify(execFile)('bash', args)).stderr).toBe('')
 })
 
+it.skipIf(process.platform !== 'linux')('says in one line that its output cannot be written', async () => {
+  const output = spawn('bash', ['-c', '"$0" "$1" --help > /dev/full', process.execPath, command])
+  let stderr = ''
+  output.stderr.on('data', (chunk) => {
+    stderr += chunk
+  })
+  const [code]: unknown[] = await once(output, 'close')
+  expect([code, stderr]).toEqual([3, 'The output cannot be written (ENOSPC)\n'])
+})
+
 it('issuer: serves until SIGINT, and then exits with 0', async () => {
   const child = spawn(process.execPath, [command, 'issuer', '--port', '0', '--algorithm', 'ES256'], {
     env: {},

@@ -4,6 +4,8 @@ import { printable, printableJson } from '../../packages/cli/src/terminal/printa
 import { describeTime } from '../../packages/cli/src/terminal/times.js'
 import { runCommand } from './harness.js'
 
+const unreachable = () => Promise.reject(new TypeError('fetch failed'))
+
 describe('the command', () => {
   it.each([[['--help']], [['-h']]])('%j tells which commands there are', async (args) => {
     const { code, stdout } = await runCommand(args)
@@ -74,6 +76,20 @@ describe('the command', () => {
     }
   })
 
+  it.each([
+    ['an opaque token that begins with hyphens', `--${'Ab3'.repeat(13)}`],
+    ['one of lower-case letters', `--${'abc'.repeat(13)}`],
+    ['a JWT', `eyJhbGciOiJSUzI1NiJ9.${'a'.repeat(100)}.${'b'.repeat(100)}`],
+    ['a text that a terminal executes', '--\u001b[31m'],
+  ])('%s is repeated by no command', async (_, token) => {
+    const commands = [[], ['doctor'], ['explain', '--audience', 'https://api.example.com'], ['issuer']]
+    for (const command of commands) {
+      const { stdout, stderr } = await runCommand([...command, token], { fetch: unreachable })
+      expect(stdout + stderr).not.toBe('')
+      expect(stdout + stderr).not.toContain(token)
+    }
+  })
+
   it('a flag cannot send a terminal anything to execute', async () => {
     expect((await runCommand(['doctor', '--\u001b[31m'])).stderr.replaceAll('\n', '')).not.toMatch(/\p{C}/u)
   })
@@ -103,10 +119,13 @@ describe('text', () => {
     ['\u2028\u2029', '\\u{2028}\\u{2029}'],
     ['\ud800', '\\u{d800}'],
     ['\u{e0041}', '\\u{e0041}'],
+    // Letters and marks that no reader can see: the fillers of Hangul, a joiner, selectors of variants.
+    ['a\u3164b\u115f\uffa0', 'a\\u{3164}b\\u{115f}\\u{ffa0}'],
+    ['a\u034fb\ufe0f\u{e0100}', 'a\\u{34f}b\\u{fe0f}\\u{e0100}'],
   ])('%j is escaped', (text, escaped) => {
     expect(printable(text)).toBe(escaped)
     const json = printableJson({ [text]: text })
-    expect(json).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u)
+    expect(json).not.toMatch(/[\p{C}\p{Zl}\p{Zp}\p{DI}]/u)
     expect(JSON.parse(json)).toEqual({ [text]: text })
   })
 

@@ -1,5 +1,4 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { printable } from './terminal/printable.js'
 
 /** A wrong call of the command. The message is for the terminal. */
 export class UsageError extends Error {}
@@ -29,11 +28,19 @@ function parseStrictly<const Given extends Options>(args: readonly string[], opt
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true })
   } catch (error) {
-    // The first sentence says what is wrong. It is cut, because what was pasted in the wrong place may be a token.
-    const [sentence = ''] = error instanceof Error ? error.message.split(/\.\s/) : []
-    throw new UsageError(printable(sentence.slice(0, 60)))
+    throw new UsageError(describeRefusal(error))
   }
 }
+
+/** What is wrong, in a sentence. It repeats nothing that may be a token: one may be pasted in any place, and may begin with hyphens. */
+function describeRefusal(error: unknown): string {
+  const { code, message }: { code?: unknown; message?: unknown } = Object(error)
+  const [sentence = ''] = String(message).split(/\.\s/, 1)
+  if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE' || LIKELY_FLAG.test(sentence)) return sentence
+  return 'There is an unknown option'
+}
+
+const LIKELY_FLAG = /^Unknown option '--?[a-z][a-z-]{0,15}'$/
 
 /**
  * The value of a flag that may be given once. `parseArgs` would take the last one of several.

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import process from 'node:process'
+import { EXIT } from './exit-codes.js'
 import { run } from './run.js'
 
 // Findings say what core warns of: without this, Node would print it a second time.
@@ -10,8 +11,11 @@ process.on('warning', ({ name, message }) => {
 
 // The reader may close the pipe before it has read all, as in `telnyx-auth doctor | head -1`.
 for (const stream of [process.stdout, process.stderr])
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
+  stream.on('error', ({ code }: NodeJS.ErrnoException) => {
+    if (code === 'EPIPE') return
+    // Such as ENOSPC. What was found out is lost.
+    process.stderr.write(`The output cannot be written (${code})\n`)
+    process.exit(EXIT.undecided)
   })
 
 const { stdin, stdout, stderr, env } = process

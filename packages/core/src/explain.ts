@@ -53,7 +53,7 @@ export async function explain(
   introspect: boolean,
   verifier: VerifierParts,
 ): Promise<Explanation> {
-  const { options, issuers, sender, clock } = verifier
+  const { options, issuers, sender } = verifier
   const { maxTokenBytes, clockToleranceSeconds } = options
   const isOpaque =
     issuers.opaqueTokenIssuer !== undefined &&
@@ -63,8 +63,9 @@ export async function explain(
   const named = isOpaque ? issuers.opaqueTokenIssuer : issuers.get(parsed?.unverifiedClaims.iss)
   const issuer = named ?? issuers.first
   const generation = issuer.keySet.document.latestGeneration
-  const verdict = await decide(token, policy, introspect, isOpaque, verifier)
-  if (verdict.error !== undefined && !isRefusal(verdict.error)) throw verdict.error
+  const clock = new RepeatedClock(verifier.clock)
+  const verdict = await decide(token, policy, introspect, isOpaque, { ...verifier, clock })
+  clock.stop()
 
   const subject: Subject = {
     token,
@@ -96,6 +97,36 @@ export async function explain(
   }
 }
 
+/** Once stopped, it repeats what it was last: the checks are made as of the moment at which the verifier made them. */
+class RepeatedClock implements Clock {
+  readonly #clock: Clock
+  #last: number
+  #isStopped = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#last = clock.now()
+  }
+
+  now(): number {
+    if (!this.#isStopped) this.#last = this.#clock.now()
+    return this.#last
+  }
+
+  monotonic(): number {
+    return this.#clock.monotonic()
+  }
+
+  random(): number {
+    return this.#clock.random()
+  }
+
+  /** The issuer or the application may have taken long to answer. */
+  stop(): void {
+    this.#isStopped = true
+  }
+}
+
 type Parsed = { readonly parsed: UnverifiedToken | undefined; readonly error: unknown }
 
 const UNREAD: Parsed = { parsed: undefined, error: undefined }
@@ -113,6 +144,8 @@ function parse(token: string, maxTokenBytes: number): Parsed {
 /**
  * Runs the steps of the verifier, with its keys, and without its cache of verified tokens, which would spare checks. Nothing is
  * published: no caller has presented the token.
+ *
+ * @throws what the verifier throws and is no refusal
  */
 async function decide(
   token: string,
@@ -137,6 +170,8 @@ async function decide(
     const pipeline = new VerificationPipeline({ ...options, cache: undefined }, sender, clock, issuers)
     await pipeline.decide(token, recorded, undefined)
   } catch (error) {
+    // Here, because the application's function may throw `undefined`, which is no error in a verdict.
+    if (!isRefusal(error)) throw error
     verdict.error = error
   }
   return verdict
@@ -181,7 +216,8 @@ async function outcomeOf({ needs, run }: Check, subject: Subject): Promise<Omit<
       const { outcome, hint, cause } = error
       return { outcome, ...failureOf(cause), ...(hint !== undefined && { hint }) }
     }
-    if (!isRefusal(error)) throw error
+    // A function of the application (`scopeImplies`) has thrown. The verifier did not call it: it refuses the token before.
+    if (!isRefusal(error)) return { outcome: 'skipped' }
     return { outcome: isOutage(error) ? 'undecided' : 'failed', ...failureOf(error) }
   }
 }

@@ -75,8 +75,11 @@ function goodStep(step: Exclude<Step, 'tls'>, verifier: Verifier, probe: Probe):
     }
     case 'issuer-match':
       return good(step, `The metadata name the issuer ${issuer}.`)
-    case 'metadata':
-      return good(step, `The metadata say where the keys are: ${keysExchange(probe)?.url ?? ''}.`)
+    case 'metadata': {
+      const url = keysExchange(probe)?.url
+      // There may be no response.
+      return good(step, `The metadata say where the keys are${url === undefined ? '' : `: ${url}`}.`)
+    }
     case 'keys':
       return good(
         step,
@@ -162,14 +165,15 @@ export function examineLatency({ exchanges }: Probe): Finding {
       )
 }
 
-function isMetadata(url: string): boolean {
-  return url.includes('/.well-known/oauth-authorization-server') || url.endsWith(OPENID)
+/** The verifier asks for RFC 8414 metadata first. The keys may be anywhere, also below that URL. */
+function isMetadata(url: string, { exchanges }: Probe): boolean {
+  return url === exchanges[0]?.url || url.endsWith(OPENID)
 }
 
 function metadataExchange(probe: Probe): Exchange | undefined {
-  return probe.last(isMetadata)
+  return probe.last((url) => isMetadata(url, probe))
 }
 
 function keysExchange(probe: Probe): Exchange | undefined {
-  return probe.last((url) => !isMetadata(url))
+  return probe.last((url) => !isMetadata(url, probe))
 }

@@ -1,13 +1,15 @@
 import { createVerifier } from '@telnyx-auth/core'
 import { type Challenge, parameterOf, tokenChallenges } from './challenge.js'
-import { type Finding, good, note, skipped, undecided, wrong } from './finding.js'
-import type { Answer, Probe } from './probe.js'
+import { type Finding, type FindingId, good, note, skipped, undecided, wrong } from './finding.js'
+import type { Answer, Exchange, Probe } from './probe.js'
+import { tlsRepairOf } from './tls.js'
 
 /** No access token: a word that every verifier refuses. */
 const MADE_UP_TOKEN = 'doctor'
 
 const SERVE_METADATA =
   'Let the adapter serve them (the option "protectedResource", on by default where the audience is one https URL), and let proxies pass requests for /.well-known/ on.'
+const REACH = 'Check that the API runs, and that this machine reaches it (its address, DNS, proxy, firewall).'
 const SEE_LOG =
   'Examine the issuer from the machine of the API, and start the API with NODE_DEBUG=telnyx-auth.'
 
@@ -54,9 +56,11 @@ function examineMetadata(
   const found = answers.find(({ exchange }) => exchange?.status === 200)
   if (!found?.exchange) {
     const tried = answers.map((answer, index) => `${urls[index]} (${describeAnswer(answer)})`)
-    const finding = answers.every((answer) => isUndecided(answer)) ? undecided : wrong
+    const [first] = answers
     return [
-      finding(id, `The API serves no metadata: ${tried.join(', ')}.`, SERVE_METADATA),
+      first && answers.every(isUndecided)
+        ? unanswered(id, `The API has not answered for its metadata: ${tried.join(', ')}.`, first)
+        : wrong(id, `The API serves no metadata: ${tried.join(', ')}.`, SERVE_METADATA),
       skipped('resource-issuer', 'There are no metadata.'),
     ]
   }
@@ -88,11 +92,13 @@ function describeNamed(named: string, resource: string, url: string): Finding {
 
 function describeServers(servers: unknown, issuer: string): Finding {
   const id = 'resource-issuer'
-  const names: unknown[] = Array.isArray(servers) ? servers : []
+  // RFC 9728 §2: an array of strings. What is no string has no text: `String()` of a document may throw.
+  const listed: readonly unknown[] = Array.isArray(servers) ? servers : []
+  const names = listed.filter((name) => typeof name === 'string')
   if (names.includes(issuer)) return good(id, 'The metadata of the API name this issuer.')
   return wrong(
     id,
-    `The metadata of the API name other issuers than ${issuer}: ${names.map(String).join(', ') || 'none'}.`,
+    `The metadata of the API name other issuers than ${issuer}: ${names.join(', ') || 'none'}.`,
     'Clients get their tokens from another issuer. Set the option "issuer" (TELNYX_AUTH_ISSUER) of the API, or examine that issuer.',
   )
 }
@@ -102,7 +108,7 @@ function examineChallenge(answer: Answer, metadata: readonly string[]): Finding 
   const id = 'resource-challenge'
   const { exchange } = answer
   const said = `A request without a token: ${describeAnswer(answer)}`
-  if (!exchange || isUndecided(answer)) return undecided(id, `${said}.`, SEE_LOG)
+  if (!exchange || isUndecided(answer)) return unanswered(id, `${said}.`, answer)
   if (exchange.status !== 401) return noChallenge(exchange.status, said)
   const header = exchange.headers.get('www-authenticate')
   const challenges = tokenChallenges(header)
@@ -157,8 +163,14 @@ function examineAuthorization(without: Answer, withToken: Answer): Finding {
   const id = 'resource-authorization'
   const { exchange } = withToken
   const said = `A request with a made-up token: ${describeAnswer(withToken)}`
-  if (!exchange || isUndecided(withToken)) return undecided(id, `${said}.`, SEE_LOG)
-  const error = parameterOf(tokenChallenges(exchange.headers.get('www-authenticate')), 'error')
+  if (!exchange || isUndecided(withToken)) return unanswered(id, `${said}.`, withToken)
+  const error = errorOf(exchange)
+  if (exchange.status === 401 && error === 'invalid_token' && errorOf(without.exchange) === error)
+    return note(
+      id,
+      `${said}, ${error}, but that is the answer also without a token: it does not show that the token reaches the API.`,
+      'Answer a request without a token without an error (RFC 6750 §3.1), as telnyxAuth does. A proxy may answer for the API.',
+    )
   if (exchange.status === 401 && error === 'invalid_token')
     return good(id, 'The header Authorization reaches the API: a made-up token is refused as invalid_token.')
   if (exchange.status >= 200 && exchange.status < 300)
@@ -176,6 +188,18 @@ function examineAuthorization(without: Answer, withToken: Answer): Finding {
         'Let the proxy in front of the API pass the header Authorization on.',
       )
     : skipped(id, 'The API does not answer this URL with 401.')
+}
+
+/** The error that the challenge names. */
+function errorOf(exchange: Exchange | undefined): string | undefined {
+  return exchange && parameterOf(tokenChallenges(exchange.headers.get('www-authenticate')), 'error')
+}
+
+/** The finding where there is no answer, or one that may be another in a minute. A fault of TLS needs a repair. */
+function unanswered(id: FindingId, message: string, answer: Answer): Finding {
+  if (answer.exchange) return undecided(id, message, SEE_LOG)
+  const repair = tlsRepairOf(answer.failure)
+  return repair === undefined ? undecided(id, message, REACH) : wrong(id, message, repair)
 }
 
 /** No answer, or one that may be another in a minute. */

@@ -42,7 +42,7 @@ export function describeTls(url: string, connections: ReadonlyMap<string, TlsCon
   const { protocol, host } = new URL(url)
   if (protocol !== 'https:') return skipped('tls', 'The issuer is on this machine, over http.')
   const connection = connections.get(host)
-  if (!connection) return skipped('tls', 'Not examined: the connection was not made by the fetch of Node.')
+  if (!connection) return skipped('tls', 'Not examined: the fetch of Node has made no connection over TLS.')
   const days = Math.floor((connection.validTo - Date.now()) / DAY_MS)
   const date = new Date(connection.validTo).toISOString().slice(0, 10)
   const message = `${connection.protocol}; the certificate of ${host} is valid until ${date}.`

@@ -42,7 +42,13 @@ export async function explain(args: readonly string[], terminal: Terminal): Prom
     issuer: single(values.issuer, '--issuer'),
     audience: values.audience,
     fetch,
-    ...(introspect && { introspection: { when: 'always' } }),
+    ...(introspect && {
+      introspection: {
+        when: 'always',
+        clientId: env.TELNYX_CLIENT_ID,
+        clientSecret: env.TELNYX_CLIENT_SECRET,
+      },
+    }),
   })
   const token = await readToken(positional, terminal)
   const explanation = await verifier.explain(token, { scopes: values.scope }, { introspect })

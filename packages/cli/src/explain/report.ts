@@ -63,14 +63,20 @@ export function reportOf(
   return `${text}\n${describeOutcome(explanation)}\n`
 }
 
+/** A longer name moves its own value only. Otherwise one name could make each line as long as itself. */
+const MAX_WIDTH = 24
+
 function membersOf(object: Readonly<Record<string, unknown>>, now: number): string {
-  const members = Object.entries(object)
-  const width = Math.max(0, ...members.map(([name]) => name.length))
+  const members = Object.entries(object).map(([name, value]) => ({ name, printed: printable(name), value }))
+  const width = Math.max(
+    0,
+    ...members.map(({ printed }) => printed.length).filter((length) => length <= MAX_WIDTH),
+  )
   return members
-    .map(([name, value]) => {
+    .map(({ name, printed, value }) => {
       const text = typeof value === 'string' ? value : JSON.stringify(value)
       const time = TIMES.includes(name) ? describeTime(value, now) : undefined
-      return `  ${printable(name).padEnd(width)}  ${printable(text)}${time === undefined ? '' : ` (${time})`}\n`
+      return `  ${printed.padEnd(width)}  ${printable(text)}${time === undefined ? '' : ` (${time})`}\n`
     })
     .join('')
 }

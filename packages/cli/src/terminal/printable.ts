@@ -1,8 +1,9 @@
 /**
  * What a terminal may execute, or what makes text look like another text: control characters, characters that change the
- * direction of text or are invisible, halves of surrogate pairs, and separators of lines.
+ * direction of text or are invisible, halves of surrogate pairs, and separators of lines. Some invisible ones are letters or marks
+ * to Unicode, and are known by `Default_Ignorable_Code_Point` only.
  */
-const UNSAFE = /[\p{C}\p{Zl}\p{Zp}]/gu
+const UNSAFE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu
 
 /**
  * Escapes what must not reach a terminal. Texts of a token, of an issuer or of an API pass through here before they are printed.

@@ -1,4 +1,5 @@
 import { type Awaitable, isPending } from '../base/maybe-async.js'
+import { isPollution } from '../base/own-members.js'
 import type { CompiledPolicy } from '../policy/policy.js'
 import type { AuthenticatableRequest } from '../request/request-headers.js'
 import type { Attempt } from '../sender/check-sender.js'
@@ -61,9 +62,18 @@ function accept(
       : { kind: 'anonymous', authenticator, request, satisfied },
   )
   publishAuth(handle, authenticator, auth)
-  // RFC 9449 §8.2: otherwise the client would learn of the next nonce by a refusal.
-  if (attempt?.nextNonce !== undefined) handle.setHeader?.('DPoP-Nonce', attempt.nextNonce)
+  if (attempt?.nextNonce !== undefined) handOutNonce(handle, attempt.nextNonce)
   return state
+}
+
+/** RFC 9449 §8.2: otherwise the client would learn of the next nonce by a refusal. */
+function handOutNonce(handle: RequestHandle, nonce: string): void {
+  if (isPollution(handle, 'setHeader')) return
+  try {
+    handle.setHeader?.('DPoP-Nonce', nonce)
+  } catch {
+    // The response may have begun. The decision does not depend on it, and the proof is used.
+  }
 }
 
 /** Keeps a refusal. It replaces what another authenticator found before. */

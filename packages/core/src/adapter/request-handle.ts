@@ -60,7 +60,8 @@ export interface RequestHandle {
   challengeScopes?(error: Error): readonly string[] | undefined
   /**
    * Sets a header of the response that the application will write. Called for few requests: core hands out the next nonce for
-   * proofs of possession (RFC 9449 §8.2). Without it, clients learn of that nonce by one refusal in two minutes.
+   * proofs of possession (RFC 9449 §8.2). Without it, clients learn of that nonce by one refusal in two minutes. It may throw: the
+   * decision does not depend on it.
    */
   setHeader?(name: string, value: string): void
   /**

@@ -97,7 +97,7 @@ export interface RefusalDetails {
 /** The parts of an error that are safe to show. The application's `validate` can throw an error with any text in it. */
 export function refusalDetails(error: TelnyxAuthError): RefusalDetails {
   const { code, reason: given } = ownMembers(error)
-  const { claim: named } = error instanceof InvalidTokenError ? ownMembers(error) : {}
+  const { claim: named } = error instanceof InvalidTokenError ? ownMembers(error) : ownMembers()
   const claim = typeof named === 'string' && CLAIM_NAME.test(named) ? named : undefined
   const reason = given !== undefined && Object.hasOwn(hints, given) ? given : undefined
   const hint = reason && hints[reason]

@@ -119,9 +119,21 @@ function parse(args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options: OPTIONS }).values
   } catch (error) {
-    throw new CommandError(error instanceof Error ? error.message : 'The arguments cannot be read')
+    throw new CommandError(describeRefusal(error))
   }
 }
+
+/** What is wrong, in a sentence. It repeats nothing that may be a token or a secret, which may be pasted in any place. */
+function describeRefusal(error: unknown): string {
+  const { code, message }: { code?: unknown; message?: unknown } = Object(error)
+  const [sentence = ''] = String(message).split(/\.\s/, 1)
+  if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE' || LIKELY_FLAG.test(sentence)) return sentence
+  return code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION'
+    ? 'There is an unknown option'
+    : 'This command takes only options, which begin with two hyphens'
+}
+
+const LIKELY_FLAG = /^Unknown option '--?[a-z][a-z-]{0,15}'$/
 
 async function readClients(file: string): Promise<readonly ClientSeed[]> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
