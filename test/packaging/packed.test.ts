@@ -68,7 +68,7 @@ describe('the snippets of the README', () => {
     const names = [
       ...['express', 'koa', 'fastify', 'hono', 'mcp'].map((framework) => `${framework}/server.js`),
       ...['express', 'koa', 'fastify'].map((framework) => `${framework}/custom.js`),
-      ...['hono', 'express-v2'].map((name) => `mcp/${name}.js`),
+      ...['hono', 'express-v2', 'node-http'].map((name) => `mcp/${name}.js`),
     ]
     askOf = await serveSnippets(
       names.map((name) => `examples/${name}`),
@@ -123,7 +123,7 @@ describe('the snippets of the README', () => {
     }
   })
 
-  it.each(['hono', 'express-v2'])('mcp/%s.js runs unchanged', async (name) => {
+  it.each(['hono', 'express-v2', 'node-http'])('mcp/%s.js runs unchanged', async (name) => {
     const ask = askOf(`examples/mcp/${name}.js`)
     const token = await issuer.issueToken({
       audience: 'https://api.example.com/mcp',
