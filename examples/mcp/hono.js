@@ -25,11 +25,11 @@ app.use(
   }),
 )
 
-app.all('/mcp', (c) =>
-  handler.fetch(c.req.raw, {
-    ...(c.var.authInfo && { authInfo: c.var.authInfo }),
-    parsedBody: c.var.parsedBody,
-  }),
-)
+app.all('/mcp', async (c) => {
+  const { authInfo, parsedBody } = c.var
+  // If the guard has not run, because it is missing or guards another path, nothing else runs either.
+  if (!authInfo) return c.body(null, 401)
+  return handler.fetch(c.req.raw, { authInfo, parsedBody })
+})
 
 serve({ fetch: app.fetch, port: Number(process.env.PORT ?? 3000) })

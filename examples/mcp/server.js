@@ -14,6 +14,12 @@ app.use(
   }),
 )
 
+// If the guard has not run, because it is missing or guards another path, nothing else runs either.
+app.all('/mcp', (req, res, next) => {
+  if ('auth' in req) next()
+  else res.sendStatus(401)
+})
+
 app.post('/mcp', async (req, res) => {
   const server = new McpServer({ name: 'messages', version: '1.0.0' })
   server.registerTool('whoami', { description: 'Names the caller' }, ({ authInfo }) => ({
@@ -27,5 +33,8 @@ app.post('/mcp', async (req, res) => {
   await server.connect(transport)
   await transport.handleRequest(req, res, req.body)
 })
+
+// There is no stream that the server begins, and no session to end.
+app.all('/mcp', (_req, res) => res.set('Allow', 'POST').sendStatus(405))
 
 app.listen(Number(process.env.PORT ?? 3000))

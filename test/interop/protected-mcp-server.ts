@@ -43,7 +43,6 @@ export async function startPlace({
       scopes: [SCOPE],
       toolScopes: { send: [MORE] },
       profile: 'rfc9068',
-      protectedResource: { resource: audience },
     }),
   )
   app.post('/mcp', express.json(), async (request, response) => {

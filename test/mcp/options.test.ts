@@ -203,6 +203,31 @@ describe('the path', () => {
   })
 })
 
+describe('an audience on this machine, for development', () => {
+  const LOCAL = 'http://127.0.0.1:4312/mcp'
+
+  it('has a path, metadata, and a challenge that names them', async () => {
+    const gate = create({ audience: LOCAL, protectedResource: { resourceName: 'Messages' } })
+    const refused = new Headers((await gate.handle(new Request(LOCAL)))?.answer?.headers)
+    const metadata = 'http://127.0.0.1:4312/.well-known/oauth-protected-resource/mcp'
+    expect(refused.get('www-authenticate')).toContain(`resource_metadata="${metadata}"`)
+    const answer = (await gate.handle(new Request(metadata)))?.answer
+    expect(JSON.parse(answer?.body ?? '')).toMatchObject({
+      resource: LOCAL,
+      scopes_supported: ['read'],
+      resource_name: 'Messages',
+    })
+  })
+
+  it.each<[string, object]>([
+    ['another machine', { audience: 'http://api.example.com/mcp' }],
+    ['two audiences', { audience: [LOCAL, 'http://127.0.0.1:4313/mcp'] }],
+    ['no metadata are wanted', { audience: LOCAL, protectedResource: false }],
+  ])('%s: no path is known', (_, changes) => {
+    expect(thrownBy(() => create(changes))).toMatchObject({ code: 'ERR_CONFIGURATION' })
+  })
+})
+
 describe('other options', () => {
   it('optional: an anonymous caller passes, and cannot call a tool that needs a scope', async () => {
     const gate = create({ optional: true, toolScopes: { send: ['b'] } })

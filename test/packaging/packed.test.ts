@@ -68,7 +68,7 @@ describe('the snippets of the README', () => {
     const names = [
       ...['express', 'koa', 'fastify', 'hono', 'mcp'].map((framework) => `${framework}/server.js`),
       ...['express', 'koa', 'fastify'].map((framework) => `${framework}/custom.js`),
-      'mcp/hono.js',
+      ...['hono', 'express-v2', 'node-http'].map((name) => `mcp/${name}.js`),
     ]
     askOf = await serveSnippets(
       names.map((name) => `examples/${name}`),
@@ -123,18 +123,18 @@ describe('the snippets of the README', () => {
     }
   })
 
-  it('mcp/hono.js runs unchanged', async () => {
-    const ask = askOf('examples/mcp/hono.js')
+  it.each(['hono', 'express-v2', 'node-http'])('mcp/%s.js runs unchanged', async (name) => {
+    const ask = askOf(`examples/mcp/${name}.js`)
     const token = await issuer.issueToken({
       audience: 'https://api.example.com/mcp',
       scopes: ['messaging.read'],
       clientId: 'client-1',
     })
-    const call = async (name: string) => {
+    const call = async (tool: string) => {
       const response = await ask('/mcp', token, {
         method: 'POST',
         headers: { 'Content-Type': 'application/json', Accept: 'application/json, text/event-stream' },
-        body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name } }),
+        body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: tool } }),
       })
       return [response.status, await response.text()]
     }
@@ -526,6 +526,13 @@ it('npx @telnyx-auth/cli: one command, which finds core and the mock issuer', as
   expect(await run('doctor')).toMatchObject({ code: 0, output: expect.stringContaining('✓ keys') })
   expect(await run('issuer', '--help')).toMatchObject({ code: 0, output: expect.stringContaining('--port') })
   expect((await run('doctor', '--prot')).code).toBe(2)
+})
+
+it('mcp/app.test.js passes: an MCP server is tested in process, as its README shows', async () => {
+  for (const name of ['app.js', 'app.test.js'])
+    await consumer.write(name, await readFile(join(ROOT, 'examples/mcp', name), 'utf8'))
+  const { code, output } = await consumer.run('--test', {}, ['app.test.js'])
+  expect({ code, output }).toMatchObject({ code: 0, output: expect.stringContaining('# pass 2') })
 })
 
 it('mcp/demo.js prints what its README shows: the way from a URL to a tool, and to one that needs more', async () => {

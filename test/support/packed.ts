@@ -31,6 +31,7 @@ const DEPENDENCIES = {
   '@babel/plugin-transform-modules-commonjs': 'examples/jest',
   '@modelcontextprotocol/client': 'test',
   '@modelcontextprotocol/express': 'test',
+  '@modelcontextprotocol/node': 'test',
   '@modelcontextprotocol/sdk': 'test',
   '@modelcontextprotocol/server': 'test',
   'prom-client': 'test',

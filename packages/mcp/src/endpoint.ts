@@ -3,7 +3,6 @@ import {
   type AuthenticatableRequest,
   ConfigurationError,
   isTelnyxAuthError,
-  type WebRequest,
 } from '@telnyx-auth/core'
 import {
   type Answer,
@@ -22,6 +21,8 @@ import { type BodyResult, refuseBody, scopesNeeded } from './body.js'
 import { Cors, type HeaderTarget } from './cors.js'
 import { EndpointPath, pathOf } from './endpoint-path.js'
 import { type ResolvedEndpoint, resolveEndpoint } from './options.js'
+import { headerOf, isWebRequest, saysJson } from './request-headers.js'
+import { rememberGuarded, warnIfMcp } from './unguarded.js'
 
 /** What a request is for: the metadata of the resource, or the endpoint. */
 export type Purpose = 'metadata' | 'endpoint'
@@ -30,6 +31,8 @@ export type Purpose = 'metadata' | 'endpoint'
 export interface Place {
   /** The URL by which the framework routes the request, where it may be another one than in the request. */
   readonly url: string | undefined
+  /** The object by which every guard of the framework knows the request. */
+  readonly requestKey: object
   /** Whether the middleware is part of an application or a router that is mounted below some path. */
   readonly isMounted: boolean
   /** Whether the middleware is part of a route. Then it guards the route with any path. */
@@ -49,22 +52,24 @@ export class McpEndpoint {
   readonly #authenticator: Authenticator
   readonly #options: ResolvedEndpoint
   readonly #cors: Cors
-  readonly #path: EndpointPath
+  readonly #path: string
+  readonly #endpointPath: EndpointPath
   readonly #metadataPaths: ReadonlySet<string>
 
   /** @throws {ConfigurationError} */
   constructor(options: unknown) {
     const { endpoint, others } = resolveEndpoint(options)
     this.#options = endpoint
-    this.#authenticator = createAuthenticator(others, {}, { slashAfterHost: true })
+    this.#authenticator = createAuthenticator(others, {}, { slashAfterHost: true, loopbackResource: true })
     this.#cors = new Cors(endpoint.cors)
     const { resource } = this.#authenticator
     const path = endpoint.path ?? (resource && pathOf(resource.document.resource))
     if (path === undefined)
       throw new ConfigurationError(
-        'The path of the MCP endpoint is not known: set the option "audience" to the https URL of this server, or "protectedResource.resource", or "path"',
+        'The path of the MCP endpoint is not known: set the option "audience" to the URL of this server (https; http on a loopback host only), or "protectedResource.resource", or "path"',
       )
-    this.#path = new EndpointPath(path)
+    this.#path = path
+    this.#endpointPath = new EndpointPath(path)
     // The root is where clients look that read no challenge. Behind a proxy, the path here may be another one than outside.
     const own = resource ? ['', resource.path.slice(WELL_KNOWN.length), path === '/' ? '' : path] : []
     this.#metadataPaths = new Set(own.map((each) => withoutSlash(`${WELL_KNOWN}${each}`)))
@@ -76,6 +81,13 @@ export class McpEndpoint {
 
   /** What a request is for; `undefined` when it is neither for the endpoint nor for its metadata. */
   purposeOf(request: AuthenticatableRequest, place: Place): Purpose | undefined {
+    const purpose = this.#purposeOf(request, place)
+    if (purpose === 'endpoint') rememberGuarded(place.requestKey)
+    else if (!purpose) warnIfMcp(request, place.requestKey, this.#path)
+    return purpose
+  }
+
+  #purposeOf(request: AuthenticatableRequest, place: Place): Purpose | undefined {
     const asked = requestedUrl(request)
     const { method } = request
     if (
@@ -86,7 +98,7 @@ export class McpEndpoint {
     if (place.isInRoute) return 'endpoint'
     // Middleware may have changed the URL before the framework routes the request.
     for (const url of new Set([asked, request.url, place.url]))
-      if (url !== undefined && this.#path.leadsHere(url, place.isMounted)) return 'endpoint'
+      if (url !== undefined && this.#endpointPath.leadsHere(url, place.isMounted)) return 'endpoint'
     return undefined
   }
 
@@ -98,7 +110,7 @@ export class McpEndpoint {
     return (
       this.#options.scopesOf !== undefined &&
       !WITHOUT_BODY.includes(request.method ?? 'GET') &&
-      contentTypesOf(request).some((type) => /json/i.test(type))
+      saysJson(request)
     )
   }
 
@@ -217,27 +229,6 @@ function isError(outcome: Outcome): outcome is Extract<Outcome, { readonly error
 export function unwrap(outcome: Outcome): Answer | undefined {
   if (isError(outcome)) throw outcome.error
   return outcome.decision
-}
-
-function isWebRequest(request: AuthenticatableRequest): request is WebRequest {
-  return request.headers instanceof Headers
-}
-
-function headerOf(request: AuthenticatableRequest, name: string): string | undefined {
-  if (isWebRequest(request)) return request.headers.get(name) ?? undefined
-  const value = Object.hasOwn(request.headers, name) ? request.headers[name] : undefined
-  return typeof value === 'string' ? value : undefined
-}
-
-/** Of each header line: Node keeps the first one only, and some transports see all of them. */
-function contentTypesOf(request: AuthenticatableRequest): string[] {
-  const types = [headerOf(request, 'content-type') ?? '']
-  const { rawHeaders = [] }: { rawHeaders?: readonly string[] | undefined } = isWebRequest(request)
-    ? {}
-    : request
-  for (let index = 0; index < rawHeaders.length; index += 2)
-    if (rawHeaders[index]?.toLowerCase() === 'content-type') types.push(rawHeaders[index + 1] ?? '')
-  return types
 }
 
 function withoutSlash(path: string): string {

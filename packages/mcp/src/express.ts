@@ -34,6 +34,7 @@ export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOpti
   const self: Middleware = (request, response, next) => {
     const { baseUrl = '', url = '', route } = request
     const purpose = endpoint.purposeOf(request, {
+      requestKey: request,
       url: `${baseUrl}${url}`,
       isMounted: baseUrl !== '',
       // Express leaves the route on a request that has left it.

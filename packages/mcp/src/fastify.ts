@@ -50,6 +50,7 @@ async function protect(fastify: FastifyInstance, options: McpAuthOptions): Promi
 
   fastify.addHook('onRequest', (request, reply, done) => {
     const purpose = endpoint.purposeOf(request.raw, {
+      requestKey: request.raw,
       url: undefined,
       isMounted: fastify.prefix !== '',
       isInRoute: false,

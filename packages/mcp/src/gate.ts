@@ -66,7 +66,12 @@ export function createMcpGate<Claims extends object = JwtClaims>(
   const endpoint = new McpEndpoint(options)
   return {
     async handle(request, given) {
-      const purpose = endpoint.purposeOf(request, { url: undefined, isMounted: false, isInRoute: false })
+      const purpose = endpoint.purposeOf(request, {
+        requestKey: request,
+        url: undefined,
+        isMounted: false,
+        isInRoute: false,
+      })
       if (!purpose) return undefined
       const headers = new Headers(purpose === 'endpoint' ? endpoint.scriptHeaders(request) : undefined)
       let authInfo: AuthInfo | undefined

@@ -26,7 +26,7 @@ declare module 'hono' {
  *
  * const app = new Hono()
  * app.use(mcpAuth({ audience: 'https://api.example.com/mcp' }))
- * app.all('/mcp', (c) => handler.fetch(c.req.raw, { authInfo: c.var.authInfo, parsedBody: c.get('parsedBody') }))
+ * app.all('/mcp', (c) => handler.fetch(c.req.raw, { authInfo: c.var.authInfo, parsedBody: c.var.parsedBody }))
  */
 export function mcpAuth<Claims extends object = JwtClaims>(
   options?: McpAuthOptions<Claims, WebRequest>,
@@ -72,7 +72,12 @@ export function mcpAuth<Claims extends object = JwtClaims>(
 /** By the layer that runs now. Its path has a wildcard at the end, unless it is a route. */
 function placeOf(c: Context): Place {
   const layer = c.req.matchedRoutes[c.req.routeIndex]?.path ?? '/unknown/*'
-  return { url: c.req.path, isMounted: !/^\/?\*?$/.test(layer), isInRoute: !layer.endsWith('*') }
+  return {
+    requestKey: c,
+    url: c.req.path,
+    isMounted: !/^\/?\*?$/.test(layer),
+    isInRoute: !layer.endsWith('*'),
+  }
 }
 
 /** Reads the body, and puts it back in all places where a transport looks for it. */

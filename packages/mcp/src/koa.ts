@@ -46,6 +46,7 @@ export function mcpAuth<Claims extends object = JwtClaims>(options?: McpAuthOpti
     const { headers, rawHeaders, httpVersionMajor, socket } = req
     const request = { headers, rawHeaders, httpVersionMajor, method, url, socket }
     const purpose = endpoint.purposeOf(request, {
+      requestKey: req,
       url: ctx.url,
       isMounted: ctx.matched !== undefined || ctx.url !== url,
       isInRoute: isInRoute(self, ctx),

@@ -11,7 +11,7 @@ import { isRecord, isScopeList, resolveToolScopes, type ScopesOf, type ToolScope
 /** What an MCP endpoint has beside the options of `telnyxAuth()`. */
 export interface McpEndpointOptions {
   /**
-   * The path of the endpoint in this application, if a proxy changes it on the way: `'/mcp'`.
+   * The path of the endpoint in this application, if it is another one than outside: `'/mcp'`. If it is wrong, the endpoint is open.
    *
    * @default the path of the resource
    */

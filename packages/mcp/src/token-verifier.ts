@@ -35,7 +35,11 @@ export function createTokenVerifierWith(
   options: TokenVerifierOptions | undefined,
   createError: (code: RefusalCode, message: string) => Error | Promise<Error>,
 ): TokenVerifier {
-  const { verifier, resource } = createAuthenticator(options, {}, { slashAfterHost: true })
+  const { verifier, resource } = createAuthenticator(
+    options,
+    {},
+    { slashAfterHost: true, loopbackResource: true },
+  )
   return {
     async verifyAccessToken(token) {
       try {

@@ -8,7 +8,7 @@ import type { ResolvedIssuer } from '../issuer/trusted-issuer.js'
 import { CompiledPolicy, type Policy } from '../policy/policy.js'
 import type { GetToken } from '../request/get-token.js'
 import type { AuthenticatableRequest, NodeRequest } from '../request/request-headers.js'
-import type { ProtectedResourceMetadata } from '../resource/protected-resource.js'
+import { audienceAsIdentifier, type ProtectedResourceMetadata } from '../resource/protected-resource.js'
 import {
   checkProtectedResource,
   type ProtectedResourceOptions,
@@ -98,6 +98,12 @@ export interface AuthenticatorTraits {
    * @default false
    */
   readonly slashAfterHost?: boolean | undefined
+  /**
+   * Whether the audience may also identify the protected resource where it is an `http` URL on a loopback host, for development.
+   *
+   * @default false
+   */
+  readonly loopbackResource?: boolean | undefined
 }
 
 /** The values of an adapter's own options, by name; options that were not given are absent. */
@@ -153,10 +159,21 @@ type Protection = Pick<ResolvedAuthenticatorOptions, 'verifier' | 'policy' | 're
 
 /** A verifier for this adapter alone: its default policy and its resource are those of the adapter. */
 function protect(options: unknown, traits: AuthenticatorTraits): Protection {
-  const slashAfterHost = ownMember(traits, 'slashAfterHost') === true
-  const resolved = resolveOptions(options, process.env)
-  const verifier = new TokenVerifier(slashAfterHost ? withSlashAfterHost(resolved) : resolved, systemClock)
+  let resolved = resolveOptions(options, process.env)
+  if (ownMember(traits, 'loopbackResource') === true) resolved = withAudienceAsResource(resolved)
+  if (ownMember(traits, 'slashAfterHost') === true) resolved = withSlashAfterHost(resolved)
+  const verifier = new TokenVerifier(resolved, systemClock)
   return { verifier, policy: verifier.compile(undefined), resource: verifier.protectedResourceMetadata() }
+}
+
+function withAudienceAsResource(options: ResolvedOptions): ResolvedOptions {
+  const { protectedResource: checked, issuers } = options
+  const resource = audienceAsIdentifier(issuers.map(({ rules }) => rules))
+  if (checked === false || checked?.resource !== undefined || resource === undefined) return options
+  return {
+    ...options,
+    protectedResource: { scopes: checked?.scopes, members: checked?.members ?? {}, resource },
+  }
 }
 
 function withSlashAfterHost(options: ResolvedOptions): ResolvedOptions {

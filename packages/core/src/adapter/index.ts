@@ -8,6 +8,7 @@ export { type Awaitable, isPending } from '../base/maybe-async.js'
 export { asError } from '../errors/challenge-context.js'
 export { isPreflight } from '../request/missing-token.js'
 export { requestedUrl } from '../request/requested-url.js'
+export { warnOnce } from '../telemetry/warnings.js'
 export { type Answer, cancelStream, writeAnswer, writeContext, writeReply } from './answer.js'
 export { type Authenticator, createAuthenticator, getAuth } from './authenticator.js'
 export type {

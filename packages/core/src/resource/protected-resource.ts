@@ -76,7 +76,8 @@ export function createProtectedResource(
   { dpop, mtls }: Pick<ResolvedSenderOptions, 'dpop' | 'mtls'>,
 ): ProtectedResourceMetadata | undefined {
   if (checked === false) return undefined
-  const resource = checked?.resource ?? audienceAsIdentifier(rules)
+  const audience = audienceAsIdentifier(rules)
+  const resource = checked?.resource ?? (audience?.startsWith('https:') ? audience : undefined)
   if (resource === undefined) {
     if (checked === undefined) return undefined
     throw new ConfigurationError(
@@ -157,11 +158,14 @@ function withoutSlash(path: string): string {
   return path.replace(/\/$/, '')
 }
 
-/** The audience, if it is one `https` URL, which alone may identify a resource without the option (RFC 9728 §1.2). */
-function audienceAsIdentifier(
+/**
+ * The audience, if it is one URL that can identify a resource: `https`, or `http` on a loopback host. RFC 9728 §1.2 knows `https`
+ * only, so that alone is the default of the option.
+ */
+export function audienceAsIdentifier(
   rules: readonly { readonly audience: ReadonlySet<string> | null }[],
 ): string | undefined {
   const [only, ...rest] = new Set(rules.flatMap(({ audience }) => [...(audience ?? [undefined])]))
   const others = rest.filter((audience) => audience === undefined || otherSpellingOfHost(audience) !== only)
-  return others.length === 0 && isResourceIdentifier(only) && only.startsWith('https:') ? only : undefined
+  return others.length === 0 && isResourceIdentifier(only) ? only : undefined
 }

@@ -10,7 +10,12 @@ const warned = new Set<string>()
  * repair: a wrong address, refused credentials.
  *
  * @param cause a short constant word, such as a reason
+ * @param issuer empty where it is about none
  * @param message for operators, without token, secret and claim value
+ * @example
+ * ```ts
+ * warnOnce('ERR_CONFIGURATION', '', 'wrong-framework', 'A middleware was called by another framework than it is for')
+ * ```
  */
 export function warnOnce(code: ErrorCode, issuer: string, cause: string, message: string): void {
   const key = JSON.stringify([code, issuer, cause])
