@@ -304,7 +304,7 @@ describe('the test kit', () => {
         ['--config', 'commonjs/jest.config.js', '--cacheDirectory', 'commonjs/cache', '--json'],
       )
       expect(code, output).toBe(0)
-      expect(output).toContain('"numPassedTests":5')
+      expect(output).toContain('"numPassedTests":6')
     })
 
     it('routes.node.js passes in node:test', async () => {
