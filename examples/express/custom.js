@@ -1,4 +1,4 @@
-import { getAuth, requireAuth, TelnyxAuthError, telnyxAuth } from '@telnyx-auth/express'
+import { ConfigurationError, getAuth, requireAuth, TelnyxAuthError, telnyxAuth } from '@telnyx-auth/express'
 import express from 'express'
 
 const app = express()
@@ -17,7 +17,8 @@ app.get('/account', requireAuth(), (req, res) => {
 
 /** @type {express.ErrorRequestHandler} */
 const answer = (error, _req, res, next) => {
-  if (!(error instanceof TelnyxAuthError)) return next(error)
+  // A mistake in this program is no answer to a caller: Express logs it.
+  if (!(error instanceof TelnyxAuthError) || error instanceof ConfigurationError) return next(error)
   res.status(error.status).set(error.headers)
   res.type('application/problem+json').send({ status: error.status, title: error.code })
 }

@@ -16,4 +16,5 @@ app.get('/messages', requireScopes('messaging.read'), (_req, res) => {
   res.json({ messages: [] })
 })
 
-app.listen(Number(process.env.PORT ?? 3000))
+const port = Number(process.env.PORT ?? 3000)
+app.listen(port).on('listening', () => console.log(`Listening on port ${port}`))

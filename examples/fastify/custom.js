@@ -1,10 +1,11 @@
-import { getAuth, requireAuth, TelnyxAuthError, telnyxAuth } from '@telnyx-auth/fastify'
+import { ConfigurationError, getAuth, requireAuth, TelnyxAuthError, telnyxAuth } from '@telnyx-auth/fastify'
 import fastify from 'fastify'
 
 const app = fastify()
 
 app.setErrorHandler((error, _request, reply) => {
-  if (!(error instanceof TelnyxAuthError)) return reply.send(error)
+  // A mistake in this program is no answer to a caller.
+  if (!(error instanceof TelnyxAuthError) || error instanceof ConfigurationError) return reply.send(error)
   reply.code(error.status).headers(error.headers).type('application/problem+json')
   return reply.send({ status: error.status, title: error.code })
 })

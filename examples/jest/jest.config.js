@@ -8,6 +8,6 @@ const babel = { plugins: ['@babel/plugin-transform-modules-commonjs'], sourceTyp
 module.exports = {
   testEnvironment: 'node',
   transform: { '\\.js$': ['babel-jest', babel] },
-  // By default, Jest transforms nothing in node_modules. The part in the middle is for pnpm.
-  transformIgnorePatterns: [`/node_modules/(?!(?:\\.pnpm/[^/]+/node_modules/)?(?:${ES_MODULES.join('|')})/)`],
+  // By default, Jest transforms nothing in node_modules. The part in the middle is for pnpm, and for nested packages.
+  transformIgnorePatterns: [`/node_modules/(?!(?:.*/node_modules/)?(?:${ES_MODULES.join('|')})/)`],
 }

@@ -32,14 +32,12 @@ test('a caller with the scope is let in', async () => {
   expect(await getMessages(token)).toEqual({ status: 200, body: { messages: [], caller: 'user-1' } })
 })
 
-test('a caller without the scope is refused', async () => {
-  const token = await issuer.issueToken({ scopes: ['voice.read'] })
-  expect(await getMessages(token)).toMatchObject({ status: 403, body: { code: 'ERR_SCOPE_INSUFFICIENT' } })
-})
-
-test('an expired token is refused', async () => {
-  const token = await issuer.issueToken({ scopes, expiresInSeconds: -60 })
-  expect(await getMessages(token)).toMatchObject({ status: 401, body: { code: 'ERR_TOKEN_EXPIRED' } })
+test.each([
+  { status: 403, code: 'ERR_SCOPE_INSUFFICIENT', options: { scopes: ['voice.read'] } },
+  { status: 401, code: 'ERR_AUDIENCE_NOT_ALLOWED', options: { scopes, audience: 'urn:other' } },
+  { status: 401, code: 'ERR_TOKEN_EXPIRED', options: { scopes, expiresInSeconds: -60 } },
+])('a token is refused: $code', async ({ status, code, options }) => {
+  expect(await getMessages(await issuer.issueToken(options))).toMatchObject({ status, body: { code } })
 })
 
 test('tokens work before and after the issuer rotates its keys', async () => {

@@ -1,5 +1,5 @@
 import Router from '@koa/router'
-import { getAuth, requireAuth, TelnyxAuthError, telnyxAuth } from '@telnyx-auth/koa'
+import { ConfigurationError, getAuth, requireAuth, TelnyxAuthError, telnyxAuth } from '@telnyx-auth/koa'
 import Koa from 'koa'
 
 const app = new Koa()
@@ -9,7 +9,8 @@ app.use(async (ctx, next) => {
   try {
     await next()
   } catch (error) {
-    if (!(error instanceof TelnyxAuthError)) throw error
+    // A mistake in this program is no answer to a caller: Koa logs it.
+    if (!(error instanceof TelnyxAuthError) || error instanceof ConfigurationError) throw error
     ctx.set(error.headers)
     ctx.status = error.status
     ctx.body = { status: error.status, title: error.code }

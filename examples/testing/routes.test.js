@@ -18,6 +18,12 @@ it('answers a caller with the required scope', async () => {
   expect(response.json()).toEqual({ messages: [], caller: 'user-1' })
 })
 
+it('refuses a request without a token', async () => {
+  const response = await inject(app, { url: '/messages' })
+  expect(response.statusCode).toBe(401)
+  expect(response.json().code).toBe('ERR_TOKEN_MISSING')
+})
+
 it('refuses a caller without the required scope', async () => {
   const response = await get(await issuer.issueToken({ scopes: ['voice.read'] }))
   expect(response.statusCode).toBe(403)

@@ -2,7 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { read } from '../docs/markdown.js'
+import { blocksIn, read } from '../docs/markdown.js'
 import type { Consumer } from '../support/packed.js'
 import { patternOf, runSteps, type Step, stepsOf } from './walk.js'
 
@@ -43,6 +43,11 @@ export function describeGuides(consumerOf: () => Consumer): void {
       commands
         .replaceAll(/http:\/\/127\.0\.0\.1:4010|https:\/\/api\.telnyx\.com/g, issuer.issuer)
         .replaceAll('http://127.0.0.1:3000', api)
+        // What npx would run.
+        .replaceAll(
+          'npx @telnyx-auth/cli',
+          `node ${consumerOf().path('node_modules/@telnyx-auth/cli/dist/main.js')}`,
+        )
     return runSteps(steps, env, change)
   }
 
@@ -54,6 +59,9 @@ export function describeGuides(consumerOf: () => Consumer): void {
     for (const [index, { line, printed: promised }] of steps.entries())
       if (promised !== undefined) expect(printed[index], `line ${line}`).toMatch(patternOf(promised))
 
+    const explained = steps.findIndex(({ commands }) => commands.includes('cli explain'))
+    expect(printed[explained]).toMatch(/\nThe token is accepted\.\n$/)
+
     // Those with Telnyx: a client is created, and a client gets a token.
     const [created, got] = printed.slice(-2).map((text) => JSON.parse(text))
     expect(created.data).toMatchObject({ name: 'My client', client_secret: expect.any(String) })
@@ -64,10 +72,10 @@ export function describeGuides(consumerOf: () => Consumer): void {
     expect(response.status).toBe(200)
   })
 
-  it('first-api.md: the debug log says what the page says', async () => {
-    const steps = await stepsOf('packages/core/docs/guides/first-api.md')
-    const step =
-      steps.find(({ commands }) => commands.startsWith('NODE_DEBUG=')) ?? expect.fail('no such step')
+  it('first-api.md: the API says what the page says, and so does its debug log', async () => {
+    const page = 'packages/core/docs/guides/first-api.md'
+    const start = (await stepsOf(page)).find(({ commands }) => commands.includes('NODE_DEBUG='))
+    const log = blocksIn(await read(page)).find(({ code }) => code.startsWith('TELNYX-AUTH'))
     const program = await consumerOf().write('debug.js', await read('examples/express/server.js'))
     const runner = new URL('../support/serve-each.mjs', import.meta.url)
     const env = { NODE_DEBUG: 'telnyx-auth', PORT: '0', TELNYX_AUTH_ISSUER: issuer.issuer }
@@ -75,10 +83,12 @@ export function describeGuides(consumerOf: () => Consumer): void {
     onTestFinished(() => {
       child.kill()
     })
+    const greeted = once(child.stdout ?? expect.fail('no stdout'), 'data')
     const [[port]] = await once(child, 'message')
+    expect(String(await greeted)).toMatch(patternOf(start?.printed?.replace('3000', '0') ?? ''))
     const logged = once(child.stderr ?? expect.fail('no stderr'), 'data')
     await fetch(`http://127.0.0.1:${port}/me`, { headers: { authorization: 'Bearer let-me-in' } })
-    expect(String(await logged)).toMatch(patternOf(step.printed ?? ''))
+    expect(String(await logged)).toMatch(patternOf(log?.code ?? ''))
   })
 
   it('audience.md: its commands read the audience of a token', async () => {

@@ -123,6 +123,23 @@ describe('the snippets of the README', () => {
     }
   })
 
+  it('custom.js leaves a mistake of the program to the framework', async () => {
+    const snippets = await readmeSnippets()
+    const frameworks = ['express', 'koa', 'fastify']
+    // The mistake: nothing authenticates the caller before the guard.
+    const install = /^(?:await )?app\.(?:use|register)\(telnyxAuth.*?\}\)+$/ms
+    const programs = frameworks.map(async (framework) => {
+      const snippet = snippets.get(`examples/${framework}/custom.js`) ?? ''
+      expect(snippet).toMatch(install)
+      return consumer.write(`${framework}-mistake.js`, snippet.replace(install, ''))
+    })
+    for (const url of await consumer.serve(await Promise.all(programs), { PORT: '0' })) {
+      const response = await fetch(`${url}/account`)
+      expect(response.status).toBe(500)
+      expect(response.headers.get('content-type')).not.toMatch(/problem/)
+    }
+  })
+
   it.each(['hono', 'express-v2', 'node-http'])('mcp/%s.js runs unchanged', async (name) => {
     const ask = askOf(`examples/mcp/${name}.js`)
     const token = await issuer.issueToken({
@@ -260,7 +277,7 @@ describe('the test kit', () => {
       '--reporter=json',
     ])
     expect(code, output).toBe(0)
-    expect(output).toContain('"numPassedTests":9')
+    expect(output).toContain('"numPassedTests":10')
   })
 
   it.each([
@@ -287,7 +304,7 @@ describe('the test kit', () => {
         ['--config', 'commonjs/jest.config.js', '--cacheDirectory', 'commonjs/cache', '--json'],
       )
       expect(code, output).toBe(0)
-      expect(output).toContain('"numPassedTests":5')
+      expect(output).toContain('"numPassedTests":6')
     })
 
     it('routes.node.js passes in node:test', async () => {
@@ -339,7 +356,7 @@ describe('npx @telnyx-auth/mock-issuer', () => {
       const lines = [...output.matchAll(/^ +# (.+)\n +(curl .+)$/gm)]
       const shell = async (line = '') => (await promisify(execFile)('bash', ['-c', line])).stdout
       expect(lines.map(([, title]) => title)).toEqual([
-        'an access token',
+        'an access token; for an API with another audience, add -d resource=<its audience>',
         'what the issuer says of one',
         'all clients',
         'one more client',
@@ -349,6 +366,10 @@ describe('npx @telnyx-auth/mock-issuer', () => {
         lines.map(([, , line]) => shell(line)),
       )
       expect(JSON.parse(token ?? '')).toMatchObject({ token_type: 'Bearer', expires_in: 3600 })
+      const [, hint = '', tokenLine = ''] = lines[0] ?? []
+      const flag = /add (.+)<its audience>/.exec(hint)?.[1] ?? expect.fail('no hint')
+      const { access_token } = JSON.parse(await shell(`${tokenLine} ${flag}urn:other`))
+      expect(decodeJwt(access_token).aud).toBe('urn:other')
       expect(JSON.parse(introspection ?? '')).toMatchObject({ active: true, aud: 'https://api.example.com' })
       expect(JSON.parse(clients ?? '').data[0]).toMatchObject({ name: 'Test client' })
       expect(JSON.parse(registration ?? '')).toMatchObject({ client_name: 'My app' })
@@ -400,7 +421,7 @@ describe('npx @telnyx-auth/mock-issuer', () => {
     expect(output).toMatch(
       /^metadata +http:\/\/127\.0\.0\.1:\d+\/\.well-known\/oauth-authorization-server\/t$/m,
     )
-    const line = /# an access token\n +(curl .+)$/m.exec(output)?.[1] ?? ''
+    const line = /# an access token; .+\n +(curl .+)$/m.exec(output)?.[1] ?? ''
     const { stdout } = await promisify(execFile)('bash', ['-c', line])
     const { access_token } = JSON.parse(stdout)
     expect(output).toContain('  secret   a b&c%%1B[31m\n')

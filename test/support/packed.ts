@@ -124,7 +124,9 @@ export class Consumer {
   /** Starts servers in one process, and returns their URLs. They run until the project is removed. */
   async serve(files: readonly string[], env: NodeJS.ProcessEnv): Promise<readonly string[]> {
     const runner = fileURLToPath(new URL('serve-each.mjs', import.meta.url))
-    const child = fork(runner, files, { cwd: this.directory, env })
+    // What they print on stdout is for their own users.
+    const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] as const
+    const child = fork(runner, files, { cwd: this.directory, env, stdio: [...stdio] })
     this.#servers.push(child)
     const [ports]: unknown[] = await Promise.race([
       once(child, 'message'),

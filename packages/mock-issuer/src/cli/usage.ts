@@ -60,7 +60,7 @@ function examples(clients: readonly Client[], apiKey: string, base: string): rea
     const request = `curl -s -u ${shellWord(basic(machine))} -d grant_type=client_credentials ${shellWord(`${base}/v2/oauth/token`)}`
     const token = `"token=$(${request} | node -p 'JSON.parse(fs.readFileSync(0)).access_token')"`
     lines.push(
-      ['an access token', request],
+      ['an access token; for an API with another audience, add -d resource=<its audience>', request],
       ['what the issuer says of one', `${asAccount} -d ${token} ${shellWord(`${base}/v2/oauth/introspect`)}`],
     )
   }

@@ -13,7 +13,11 @@ export interface TokenOptions extends Binding {
   readonly clientId?: string | undefined
   /** The grant that the token belongs to: revoking the grant revokes the token. @default none */
   readonly grantId?: string | undefined
-  /** Seconds from now to `exp`. A negative number makes an expired token. @default 3600 */
+  /**
+   * Seconds from now to `exp`. A negative number makes an expired token, which verifiers accept for their `clockToleranceSeconds`.
+   *
+   * @default 3600
+   */
   readonly expiresInSeconds?: number | undefined
   /** Claims to add or replace; `undefined` removes a claim. */
   readonly claims?: Readonly<Record<string, unknown>> | undefined
