@@ -109,12 +109,12 @@ describe('discovery', () => {
   })
 
   it('a redirect, which is not followed', async () => {
-    issuer.fault('metadata', { status: 301, headers: { Location: 'https://elsewhere.example' } })
+    issuer.fault('metadata', { status: 301, headers: { Location: 'https://a.example/b?secret' } })
     const { code, of } = await diagnose([], { fetch: issuer.fetch })
     expect(code).toBe(1)
     expect(of('discovery')).toMatchObject({
       outcome: 'wrong',
-      message: expect.stringContaining('redirect'),
+      message: expect.stringMatching(/redirect.* It leads to https:\/\/a\.example\/b\.$/),
       repair: expect.stringContaining('final address'),
     })
   })
@@ -128,13 +128,36 @@ describe('discovery', () => {
   })
 })
 
+describe('what is no metadata document', () => {
+  const URL = 'https://api.telnyx.com/.well-known/oauth-authorization-server'
+
+  it.each([
+    [
+      'a login page',
+      { body: '<html>', headers: { 'Content-Type': 'text/html; charset=utf-8' } },
+      'not JSON',
+      'text/html',
+    ],
+    ['broken JSON', { body: '{"issuer":' }, 'not JSON', ''],
+    ['a list', { body: [] }, 'JSON object', 'application/json'],
+    ['no issuer', { body: {} }, '"issuer"', 'application/json'],
+  ])('%s: told with the URL, and no name of an issuer is made up', async (_, fault, said, type) => {
+    issuer.fault('metadata', fault)
+    const { code, of } = await diagnose([], { fetch: issuer.fetch })
+    expect(code).toBe(1)
+    expect(of('discovery')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringMatching(new RegExp(`${said}.*: ${URL} answered ${type}`)),
+      repair: expect.stringContaining('login page'),
+    })
+    for (const id of ['issuer-match', 'metadata']) expect(of(id)?.outcome).toBe('skipped')
+  })
+})
+
 describe('metadata', () => {
   const metadata = { issuer: 'https://api.telnyx.com', jwks_uri: 'https://api.telnyx.com/v2/oauth/jwks' }
 
   it.each([
-    ['broken JSON', '{"issuer":', 'not JSON', 'address'],
-    ['a list', [], 'JSON object', 'address'],
-    ['no issuer', {}, '"issuer"', 'address'],
     ['no jwks_uri', { ...metadata, jwks_uri: undefined }, 'jwks_uri', '"jwksUri"'],
     ['keys over http', { ...metadata, jwks_uri: 'http://api.telnyx.com/k' }, 'jwks_uri', 'https'],
   ])('%s', async (_, body, said, repair) => {
@@ -161,6 +184,7 @@ describe('metadata', () => {
     expect(of('issuer-match')).toMatchObject({ outcome: 'wrong', repair: expect.stringContaining(repair) })
     for (const each of [name, 'https://api.telnyx.com'])
       expect(of('issuer-match')?.message).toContain(`"${each}"`)
+    expect(of('issuer-match')?.message).not.toContain('(api.telnyx.com)')
     expect(of('metadata')?.outcome).toBe('skipped')
   })
 
