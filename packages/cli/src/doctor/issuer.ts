@@ -94,7 +94,7 @@ function failedStep(step: FindingId, error: UnavailableError, probe: Probe): Fin
     const type = headers.get('content-type')?.split(';', 1)[0] ?? 'without a Content-Type'
     return wrong(
       step,
-      `${IssuerFailure.explain(failure)}: ${url} answered ${type}.`,
+      `${failure.message}: ${url} answered ${type}.`,
       'Check the address: a login page or a proxy may have answered.',
     )
   }
