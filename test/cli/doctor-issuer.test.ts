@@ -41,6 +41,14 @@ describe('an issuer that works', () => {
     expect((await diagnose([], { fetch })).code).toBe(0)
   })
 
+  it('is the default where the variable is empty, which is said', async () => {
+    vi.stubEnv('TELNYX_AUTH_ISSUER', '')
+    const { stdout } = await runCommand(['doctor'], { fetch: issuer.fetch })
+    expect(stdout).toMatch(
+      /^Issuer https:\/\/api\.telnyx\.com \(the default: TELNYX_AUTH_ISSUER is empty\)\n/,
+    )
+  })
+
   it('prints one line for each finding, and its repair', async () => {
     issuer.fault('jwks', { headers: { 'Cache-Control': 'no-store' } })
     const { code, stdout } = await runCommand(['doctor'], { fetch: issuer.fetch })

@@ -222,7 +222,9 @@ describe('NODE_DEBUG=telnyx-auth', () => {
       expect(lines[index]).toContain(text)
     expect(lines).toHaveLength(5)
     // The keys were not asked for, so no second line says that they are missing.
-    expect(lines[2]).toMatch(/ durationMs=\d+ status=404 pauseMs=\d+ message="The response has the status 404, at /)
+    expect(lines[2]).toMatch(
+      / durationMs=\d+ status=404 pauseMs=\d+ message="The response has the status 404, at /,
+    )
     expect(stderr).not.toMatch(/secret-token|of-the-token|eyJ/)
   })
 

@@ -24,5 +24,13 @@ export function debug(event: string, members: Readonly<Record<string, string | n
   if (!isDebugging) return
   const known = Object.entries(members).filter(([, value]) => value !== undefined)
   // Not as the format string: an issuer's name may have a percent sign.
-  log?.('%s', [event, ...known.map(([name, value]) => `${name}=${JSON.stringify(typeof value === 'number' ? Math.round(value) : value)}`)].join(' '))
+  log?.(
+    '%s',
+    [
+      event,
+      ...known.map(
+        ([name, value]) => `${name}=${JSON.stringify(typeof value === 'number' ? Math.round(value) : value)}`,
+      ),
+    ].join(' '),
+  )
 }
