@@ -62,12 +62,15 @@ function examineMetadata(
   if (!found?.exchange) {
     const tried = answers.map((answer, index) => `${urls[index]} (${describeAnswer(answer)})`)
     const [first] = answers
-    return [
-      first && answers.every(isUndecided)
-        ? undecided(id, `The metadata of the API cannot be read: ${tried.join(', ')}.`, repairOf(first))
-        : wrong(id, `The API serves no metadata: ${tried.join(', ')}.`, SERVE_METADATA),
-      skipped('resource-issuer', 'There are no metadata.'),
-    ]
+    return first && answers.every(isUndecided)
+      ? [
+          undecided(id, `The metadata of the API cannot be read: ${tried.join(', ')}.`, repairOf(first)),
+          skipped('resource-issuer', 'Not examined: what comes before it does not work.'),
+        ]
+      : [
+          wrong(id, `The API serves no metadata: ${tried.join(', ')}.`, SERVE_METADATA),
+          skipped('resource-issuer', 'There are no metadata.'),
+        ]
   }
   const {
     resource: named,
