@@ -5,7 +5,7 @@
 const sentences = {
   // The request
   'no-credentials':
-    'The client must send its access token as "Authorization: Bearer <token>". If it did, a proxy took it away: "telnyx-auth doctor --resource" tells.',
+    'The client must send its access token as "Authorization: Bearer <token>". If it did, a proxy took it away: run "telnyx-auth doctor --resource".',
   'other-scheme':
     'The client must send its access token with the scheme Bearer: "Authorization: Bearer <token>". To accept the scheme DPoP, set the option "dpop".',
   'scheme-missing':

@@ -51,7 +51,7 @@ export function observed<T extends Auth | undefined>(
       return auth
     },
     (error) => {
-      publishRefusal(error, trace, clock.monotonic() - started)
+      publishRefusal(error, trace.issuer, clock.monotonic() - started, trace.expectedIssuer)
       throw error
     },
   )
@@ -64,7 +64,7 @@ export function observedRefusal<T>(clock: Clock, issuer: string, work: () => Awa
     work,
     (value) => value,
     (error) => {
-      publishRefusal(error, { issuer }, clock.monotonic() - started)
+      publishRefusal(error, issuer, clock.monotonic() - started)
       throw error
     },
   )
@@ -73,7 +73,7 @@ export function observedRefusal<T>(clock: Clock, issuer: string, work: () => Awa
 /** Creates the error for a request without a token, and publishes it. */
 export function missingToken(reason: Reason = 'no-credentials'): MissingTokenError {
   const error = new MissingTokenError([], reason)
-  publishRefusal(error, {}, 0)
+  publishRefusal(error, undefined, 0)
   return error
 }
 
@@ -83,8 +83,9 @@ export function missingToken(reason: Reason = 'no-credentials'): MissingTokenErr
  */
 function publishRefusal(
   error: unknown,
-  { issuer, expectedIssuer: expected }: Partial<Trace>,
+  issuer: string | undefined,
   durationMs: number,
+  expected?: string | undefined,
 ): void {
   if (!isTelnyxAuthError(error) || error.code === 'ERR_CONFIGURATION') return
   const { code, claim, reason, hint } = refusalDetails(error)
