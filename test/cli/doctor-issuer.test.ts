@@ -41,6 +41,14 @@ describe('an issuer that works', () => {
     expect((await diagnose([], { fetch })).code).toBe(0)
   })
 
+  it('is the default where the variable is empty, which is said', async () => {
+    vi.stubEnv('TELNYX_AUTH_ISSUER', '')
+    const { stdout } = await runCommand(['doctor'], { fetch: issuer.fetch })
+    expect(stdout).toMatch(
+      /^Issuer https:\/\/api\.telnyx\.com \(the default: TELNYX_AUTH_ISSUER is empty\)\n/,
+    )
+  })
+
   it('prints one line for each finding, and its repair', async () => {
     issuer.fault('jwks', { headers: { 'Cache-Control': 'no-store' } })
     const { code, stdout } = await runCommand(['doctor'], { fetch: issuer.fetch })
@@ -109,12 +117,12 @@ describe('discovery', () => {
   })
 
   it('a redirect, which is not followed', async () => {
-    issuer.fault('metadata', { status: 301, headers: { Location: 'https://elsewhere.example' } })
+    issuer.fault('metadata', { status: 301, headers: { Location: 'https://a.example/b?secret' } })
     const { code, of } = await diagnose([], { fetch: issuer.fetch })
     expect(code).toBe(1)
     expect(of('discovery')).toMatchObject({
       outcome: 'wrong',
-      message: expect.stringContaining('redirect'),
+      message: expect.stringMatching(/redirect.* It leads to https:\/\/a\.example\/b\.$/),
       repair: expect.stringContaining('final address'),
     })
   })
@@ -125,6 +133,32 @@ describe('discovery', () => {
       outcome: 'wrong',
       repair: expect.stringContaining('maxResponseBytes'),
     })
+  })
+})
+
+describe('what is no metadata document', () => {
+  const URL = 'https://api.telnyx.com/.well-known/oauth-authorization-server'
+
+  it.each([
+    [
+      'a login page',
+      { body: '<html>', headers: { 'Content-Type': 'text/html; charset=utf-8' } },
+      'not JSON',
+      'text/html',
+    ],
+    ['broken JSON', { body: '{"issuer":' }, 'not JSON', ''],
+    ['a list', { body: [] }, 'JSON object', 'application/json'],
+    ['no issuer', { body: {} }, '"issuer"', 'application/json'],
+  ])('%s: told with the URL, and no name of an issuer is made up', async (_, fault, said, type) => {
+    issuer.fault('metadata', fault)
+    const { code, of } = await diagnose([], { fetch: issuer.fetch })
+    expect(code).toBe(1)
+    expect(of('discovery')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringMatching(new RegExp(`${said}.*: ${URL} answered ${type}`)),
+      repair: expect.stringContaining('login page'),
+    })
+    for (const id of ['issuer-match', 'metadata']) expect(of(id)?.outcome).toBe('skipped')
   })
 })
 
@@ -147,9 +181,6 @@ describe('metadata', () => {
   const metadata = { issuer: 'https://api.telnyx.com', jwks_uri: 'https://api.telnyx.com/v2/oauth/jwks' }
 
   it.each([
-    ['broken JSON', '{"issuer":', 'not JSON', 'address'],
-    ['a list', [], 'JSON object', 'address'],
-    ['no issuer', {}, '"issuer"', 'address'],
     ['no jwks_uri', { ...metadata, jwks_uri: undefined }, 'jwks_uri', '"jwksUri"'],
     ['keys over http', { ...metadata, jwks_uri: 'http://api.telnyx.com/k' }, 'jwks_uri', 'https'],
   ])('%s', async (_, body, said, repair) => {
@@ -176,6 +207,7 @@ describe('metadata', () => {
     expect(of('issuer-match')).toMatchObject({ outcome: 'wrong', repair: expect.stringContaining(repair) })
     for (const each of [name, 'https://api.telnyx.com'])
       expect(of('issuer-match')?.message).toContain(`"${each}"`)
+    expect(of('issuer-match')?.message).not.toContain('(api.telnyx.com)')
     expect(of('metadata')?.outcome).toBe('skipped')
   })
 

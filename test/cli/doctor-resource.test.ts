@@ -2,7 +2,7 @@ import type { FetchFunction, VerifierOptions } from '@telnyx-auth/core'
 import { telnyxAuth } from '@telnyx-auth/hono'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { Hono } from 'hono'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { diagnose } from './harness.js'
 
 /** `doctor --resource`: the user's own API, seen from outside, with proxies of all kinds in front of it. */
@@ -120,7 +120,7 @@ describe('the metadata of the API', () => {
     expect(of('resource-metadata')).toMatchObject({
       outcome: 'wrong',
       message: expect.stringContaining('https://other.example.com'),
-      repair: expect.stringContaining('"audience"'),
+      repair: expect.stringMatching(/"audience".*from inside, past the proxy, ignore this/),
     })
     expect(of('resource-challenge')).toMatchObject({
       outcome: 'wrong',
@@ -189,6 +189,33 @@ describe('proxies', () => {
       message: expect.stringContaining('without the header WWW-Authenticate'),
       repair: expect.stringContaining('proxy'),
     })
+    // The codes in the bodies differ, so the token has arrived.
+    expect(of('resource-authorization')).toMatchObject({
+      outcome: 'good',
+      message: expect.stringContaining('ERR_TOKEN_MALFORMED'),
+    })
+  })
+
+  it('one takes both headers away', async () => {
+    const proxy = behind(createApi(), {
+      request: (headers) => headers.delete('authorization'),
+      response: (headers) => headers.delete('www-authenticate'),
+    })
+    const { of } = await examine(proxy)
+    expect(of('resource-authorization')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringContaining('does not reach the API'),
+    })
+  })
+
+  it('another program answers 401: whether the token arrives cannot be told', async () => {
+    const headers = { 'www-authenticate': 'Basic realm="proxy"' }
+    const { of } = await examine(() => Response.json({ code: 'no' }, { status: 401, headers }))
+    expect(of('resource-challenge')?.outcome).toBe('wrong')
+    expect(of('resource-authorization')).toMatchObject({
+      outcome: 'skipped',
+      message: expect.stringContaining('cannot be told'),
+    })
   })
 
   it('one asks for another scheme', async () => {
@@ -241,6 +268,20 @@ describe('other answers', () => {
     expect(of('resource-authorization')?.outcome).toBe('skipped')
   })
 
+  it('a URL that no guard covers: the repair says so', async () => {
+    const { of } = await examine(() => new Response(null, { status: 405 }))
+    expect(of('resource-challenge')).toMatchObject({
+      outcome: 'wrong',
+      message: expect.stringContaining('status 405, not 401'),
+      repair: expect.stringMatching(/No guard .*@telnyx-auth\/mcp, set "path"/),
+    })
+  })
+
+  it('a redirect: the repair names the URL, not the guard', async () => {
+    const { of } = await examine(() => new Response(null, { status: 302, headers: { location: '/login' } }))
+    expect(of('resource-challenge')?.repair).toMatch(/^Name a URL .*redirect/)
+  })
+
   it('only a request with a token fails', async () => {
     const api = createApi()
     const { code, of } = await examine((request) =>
@@ -255,9 +296,16 @@ describe('other answers', () => {
 
   const UNDECIDED = ['undecided', 3] as const
   it.each([
-    ['no connection', () => failure('ECONNREFUSED'), UNDECIDED, 'ECONNREFUSED', 'the API runs'],
-    ['an error without a code', () => failure('no code'), UNDECIDED, 'no connection', 'the API runs'],
-    ['status 503', () => new Response(null, { status: 503 }), UNDECIDED, '503', 'Examine the issuer'],
+    ['no connection', () => failure('ECONNREFUSED'), UNDECIDED, 'ECONNREFUSED', 'is it running'],
+    ['an error without a code', () => failure('no code'), UNDECIDED, 'no connection', 'is it running'],
+    [
+      'status 502',
+      () => new Response(null, { status: 502 }),
+      UNDECIDED,
+      '502',
+      'proxy does not reach the API',
+    ],
+    ['status 503', () => new Response(null, { status: 503 }), UNDECIDED, '503', 'NODE_DEBUG=telnyx-auth'],
     // It will not be better in a minute.
     ['a fault of TLS', () => failure('CERT_HAS_EXPIRED'), ['wrong', 1], 'CERT_HAS_EXPIRED', 'renew it'],
   ] as const)('%s: the repair is for that', async (_, answer, [outcome, exit], said, repair) => {
@@ -269,6 +317,29 @@ describe('other answers', () => {
         message: expect.stringContaining(said),
         repair: expect.stringContaining(repair),
       })
+  })
+
+  it.each([
+    [0, 'good', 'less than 5 seconds'],
+    [7200, 'wrong', 'the API is 2 hours ahead of that of the issuer'],
+    [-7200, 'wrong', 'the API is 2 hours behind that of the issuer'],
+  ])('the clock of the API differs by %d seconds from that of the issuer', async (ahead, outcome, said) => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => {
+      vi.useRealTimers()
+      issuer.clearFaults()
+    })
+    // This machine has another time: it decides about no token.
+    const dateOf = (seconds: number) => new Date(Date.now() - 86_400_000 + 1000 * seconds).toUTCString()
+    issuer.fault('jwks', { headers: { Date: dateOf(0) } })
+    const api = behind(createApi(), { response: (headers) => headers.set('date', dateOf(ahead)) })
+    const { of } = await examine(api)
+    expect(of('resource-clock')).toMatchObject({ outcome, message: expect.stringContaining(said) })
+    expect(of('clock')).toMatchObject({ outcome: 'wrong', message: expect.stringContaining('this machine') })
+  })
+
+  it('without a Date, the clock of the API is not examined', async () => {
+    expect((await examine(createApi())).of('resource-clock')?.outcome).toBe('skipped')
   })
 
   it.each(['http://api.example.com', 'not a URL', `${API}/#fragment`])(

@@ -56,12 +56,22 @@ describe('a certificate that is trusted', () => {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 10, 30) })
     const validTo = Date.now() + days * 86_400_000
     const connections = new Map([['as.example.com', { protocol: 'TLSv1.3', validTo }]])
-    expect(describeTls('https://as.example.com/t', connections).outcome).toBe(outcome)
+    expect(describeTls('https://as.example.com/t', connections, true).outcome).toBe(outcome)
     vi.useRealTimers()
   })
 
   it('is not examined on this machine without TLS, and where a `fetch` of another kind is used', () => {
     for (const url of ['http://127.0.0.1:4010', 'https://as.example.com'])
-      expect(describeTls(url, new Map()).outcome).toBe('skipped')
+      expect(describeTls(url, new Map(), true).outcome).toBe('skipped')
+  })
+
+  it('is not examined without a connection', async () => {
+    const fetch = async () => {
+      throw Object.assign(new TypeError('fetch failed'), { cause: { code: 'ECONNREFUSED' } })
+    }
+    expect((await diagnose(['https://as.example.com'], { fetch })).of('tls')).toMatchObject({
+      outcome: 'skipped',
+      message: expect.stringContaining('no connection'),
+    })
   })
 })

@@ -1,3 +1,4 @@
+import { createVerifier } from '@telnyx-auth/core'
 import { createMockIssuer, type MockIssuer } from '@telnyx-auth/mock-issuer'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { forgetWarnings } from '../../packages/core/src/testing.js'
@@ -33,10 +34,10 @@ function explain(token: string, args: readonly string[] = [], surroundings: Surr
 
 describe('for people', () => {
   it('a good token: the exit code is 0, every check has its mark, its rule and what it demands', async () => {
-    const { code, stdout } = await explain(await issuer.issueToken({ scopes: ['a'] }))
+    const { code, stdout } = await explain(await issuer.issueToken({ scopes: ['a'] }), ['--scope', 'a'])
     expect(code).toBe(0)
     expect(stdout).toMatch(
-      /^Expected\n {2}issuer {4}https:\/\/api\.telnyx\.com\n {2}audience {2}https:\/\/api\.example\.com\n/,
+      /^Expected\n {2}issuer {4}https:\/\/api\.telnyx\.com\n {2}audience {2}https:\/\/api\.example\.com\n {2}scopes {4}a\n/,
     )
     expect(stdout).toContain('\nHeader\n  typ  at+jwt\n  alg  ES256\n')
     expect(stdout).toContain('\nClaims\n  iss        https://api.telnyx.com\n')
@@ -52,11 +53,29 @@ describe('for people', () => {
     [3 * 86_400, '2026-12-03 09:00:00 UTC, in 3 days'],
     [-7200, '2026-11-30 07:00:00 UTC, 2 hours ago'],
     [1e300, undefined],
+    [1.7e12, '(milliseconds? A time must be in seconds)'],
   ])('a time %d seconds from now is also a date, if there is one', async (seconds, text) => {
     const token = await issuer.issueToken({ expiresInSeconds: seconds })
     const [line] = /^ {2}exp .*$/m.exec((await explain(token)).stdout) ?? []
     if (text === undefined) expect(line).not.toContain('UTC')
-    else expect(line).toContain(`(${text})`)
+    else expect(line).toContain(text)
+  })
+
+  it('without --scope, it says that the scopes were not checked', async () => {
+    const { code, stdout } = await explain(await issuer.issueToken())
+    expect(code).toBe(0)
+    expect(stdout).toMatch(
+      / {2}– B6 {2}the scopes are enough: not checked, give --scope\n\nThe token is accepted/,
+    )
+  })
+
+  it('a key that is not known: the ids of the published keys are shown beside that of the token', async () => {
+    const stranger = await createMockIssuer({ algorithm: 'ES256', now: () => Date.now() })
+    const { stdout } = await explain(await stranger.issueToken())
+    const [, published = ''] = /^Expected\n(?: .*\n)* {2}kid {7}(\S+)\n/.exec(stdout) ?? []
+    const verifier = createVerifier({ audience: AUDIENCE, fetch: issuer.fetch })
+    await verifier.preload()
+    expect([published]).toEqual(verifier.health().keyIds)
   })
 
   it('a refused token: what fails has its reason and what to do, and the claims are said not to be verified', async () => {
@@ -101,6 +120,7 @@ describe('for people', () => {
     ['a terminal, and NO_COLOR', { NO_COLOR: '1' }, false],
     ['a terminal, and an empty NO_COLOR', { NO_COLOR: '' }, true],
     ['a terminal without colours', { TERM: 'dumb' }, false],
+    ['a terminal, and FORCE_COLOR=0', { FORCE_COLOR: '0' }, false],
   ])('colours on %s', async (_, env, isColoured) => {
     const environment = { TERM: 'xterm', ...env }
     const token = await issuer.issueToken()
@@ -161,6 +181,14 @@ describe('the token', () => {
     ['two in standard input', ['explain', '-'], 'a.b.c\nd.e.f', {}, 'more than one word'],
     ['with "Bearer"', ['explain', '-'], 'Bearer a.b.c', {}, 'without "Bearer"'],
     ['two arguments', ['explain', 'a.b.c', 'd.e.f'], '', {}, 'one argument too many'],
+    ['in quotes', ['explain', '-'], '"a.b.c"', {}, 'without quotes'],
+    [
+      'in an answer',
+      ['explain', '-'],
+      '{\n "access_token": "a.b.c"\n}',
+      {},
+      'the value of "access_token" alone',
+    ],
   ])('%s: exit code 2', async (_, args, stdin, env: Record<string, string>, said) => {
     const { code, stdout, stderr } = await runCommand([...args, '--audience', AUDIENCE], { stdin, env })
     expect([code, stdout]).toEqual([2, ''])
@@ -269,9 +297,10 @@ describe('what the token is compared with', () => {
     ['an issuer that is no URL', ['--issuer', 'nowhere'], 'issuer'],
     ['an issuer over http', ['--issuer', 'http://api.telnyx.com'], 'https'],
     ['two issuers', ['--issuer', 'https://a.example', '--issuer', 'https://b.example'], 'more than once'],
-    ['an empty audience', ['--audience', ''], 'audience'],
-    ['a scope with a blank', ['--scope', 'a b'], 'scope'],
-    ['introspection without credentials', ['--introspect'], 'TELNYX_CLIENT_ID'],
+    ['an empty audience', ['--audience', ''], '--audience is empty'],
+    ['a scope with a blank', ['--scope', 'a b'], '--scope takes one scope'],
+    ['an empty scope', ['--scope', ''], '--scope takes one scope'],
+    ['introspection without credentials', ['--introspect'], 'variables TELNYX_CLIENT_ID and'],
     ['an unknown flag', ['--audiance', 'x'], '--audiance'],
     ['a missing value', ['--issuer'], '--issuer'],
   ])('%s: exit code 2', async (_, args, said) => {

@@ -41,7 +41,8 @@ describe('the command', () => {
   })
 
   it.each([
-    [['explian'], 'no command'],
+    [['explian'], '"explian" is no command. There are: explain, doctor, issuer'],
+    [['EXPLAIN'], 'The first argument is no command'],
     [['--explain'], "'--explain'"],
     [['--json', 'doctor'], "'--json'"],
     [['doctor', '--token', 'x'], "'--token'"],

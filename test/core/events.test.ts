@@ -50,7 +50,7 @@ const NAMES: readonly Name[] = [
 /** Every field that an event may have. */
 const FIELDS: Readonly<Record<Name, readonly string[]>> = {
   tokenAccepted: ['issuer', 'kid', 'verifiedBy', 'cached', 'durationMs'],
-  tokenRejected: ['code', 'claim', 'reason', 'hint', 'issuer', 'durationMs'],
+  tokenRejected: ['code', 'claim', 'reason', 'hint', 'issuer', 'expectedIssuer', 'durationMs'],
   keysRefreshed: ['issuer', 'keyIds', 'durationMs'],
   refreshFailed: ['issuer', 'document', 'code', 'reason', 'host', 'status', 'durationMs', 'pauseMs'],
   keysRotated: ['issuer', 'added', 'removed'],
@@ -266,7 +266,8 @@ describe('tokenRejected', () => {
     await verifier.preload()
     const { of } = record()
     expect((await rejectionOf(verifier.verify(token))).code).toBe(code)
-    expect(of('tokenRejected')).toEqual([{ code, ...(issuer && { issuer }), durationMs: 0 }])
+    const expectedIssuer = code === 'ERR_ISSUER_NOT_ALLOWED' ? ISSUER : undefined
+    expect(of('tokenRejected')).toEqual([{ code, issuer, expectedIssuer, durationMs: 0 }])
     expect(of('tokenAccepted')).toEqual([])
   })
 

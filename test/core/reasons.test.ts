@@ -216,12 +216,16 @@ describe('NODE_DEBUG=telnyx-auth', () => {
       'tokenRejected code="ERR_TOKEN_MISSING" reason="no-credentials"',
       'tokenRejected code="ERR_TOKEN_MALFORMED" reason="not-three-parts"',
       `${refresh}"metadata" code="ERR_DISCOVERY_FAILED"`,
-      `${refresh}"keys" code="ERR_DISCOVERY_FAILED"`,
       'tokenRejected code="ERR_DISCOVERY_FAILED"',
+      'tokenRejected code="ERR_ISSUER_NOT_ALLOWED" claim="iss" reason="issuer-unknown" expectedIssuer="https://issuer.example/%7Eone"',
     ].entries())
       expect(lines[index]).toContain(text)
     expect(lines).toHaveLength(5)
-    expect(stderr).not.toMatch(/secret-token|eyJ/)
+    // The keys were not asked for, so no second line says that they are missing.
+    expect(lines[2]).toMatch(
+      / durationMs=\d+ status=404 pauseMs=\d+ message="The response has the status 404, at /,
+    )
+    expect(stderr).not.toMatch(/secret-token|of-the-token|eyJ/)
   })
 
   it('writes nothing without it', () => {

@@ -9,10 +9,13 @@ const verifier = createVerifier({
   fetch: async () => new Response(null, { status: 404 }),
 })
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
-const claims = { iss: issuer, aud: 'https://api.example.com', exp: 4_000_000_000 }
-const token = [encode({ alg: 'RS256', kid: 'one' }), encode(claims), encode('signature')].join('.')
+const create = (iss) => {
+  const claims = { iss, aud: 'https://api.example.com', exp: 4_000_000_000 }
+  return [encode({ alg: 'RS256', kid: 'one' }), encode(claims), encode('signature')].join('.')
+}
 
 await verifier.authenticate({ headers: {} }).catch(() => undefined)
 await verifier.verify('secret-token').catch(() => undefined)
-await verifier.verify(token).catch(() => undefined)
+await verifier.verify(create(issuer)).catch(() => undefined)
+await verifier.verify(create('https://other.example/of-the-token')).catch(() => undefined)
 console.log('done')

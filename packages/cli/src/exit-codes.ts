@@ -5,6 +5,6 @@ export const EXIT = {
   wrong: 1,
   /** The command was called in a wrong way. */
   usage: 2,
-  /** What had to be asked did not answer. */
+  /** What had to be asked gave no answer to decide by. */
   undecided: 3,
 } as const

@@ -49,8 +49,10 @@ async function runWithoutCommand(args: readonly string[], { stdout, stderr }: Te
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean' },
   })
-  // The argument is not quoted: it may be a token.
-  if (positional !== undefined) throw new UsageError('The first argument is no command')
+  // Another argument is not quoted: it may be a token.
+  const word = /^[a-z-]{1,16}$/.test(positional ?? '') ? `"${positional}"` : 'The first argument'
+  if (positional !== undefined)
+    throw new UsageError(`${word} is no command. There are: ${[...COMMANDS.keys()].join(', ')}`)
   if (!values.help && !values.version) {
     stderr.write(USAGE)
     return EXIT.usage

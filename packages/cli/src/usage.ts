@@ -7,7 +7,7 @@ export const USAGE = `Usage: telnyx-auth <command> [options]
   --help                prints this text; after a command, that of the command
   --version             prints the version
 
-Exit codes: 0 good, 1 refused or something is wrong, 2 wrong usage, 3 could not be decided (the issuer did not answer)
+Exit codes: 0 good, 1 refused or something is wrong, 2 wrong usage, 3 could not be decided
 `
 
 export const EXPLAIN_USAGE = `Usage: telnyx-auth explain [TOKEN | -] [options]
@@ -23,13 +23,14 @@ this machine unless --introspect is given. The keys of the issuer are fetched.
   --json                prints one JSON object
   --help                prints this text
 
-Exit codes: 0 accepted, 1 refused, 2 wrong usage, 3 could not be decided (the issuer did not answer)
+Exit codes: 0 accepted, 1 refused, 2 wrong usage, 3 could not be decided (the issuer gave no answer that can be used: no
+connection, 404, no JSON, refused credentials; the reason says which)
 `
 
 export const DOCTOR_USAGE = `Usage: telnyx-auth doctor [ISSUER] [options]
 
 Examines an issuer (TELNYX_AUTH_ISSUER, else https://api.telnyx.com): discovery, its name, its keys, caching, the clocks,
-TLS, introspection and how long each takes. Sends no access token.
+TLS, introspection and how long each takes. Sends no access token. Clocks and connections are judged from this machine.
 
   --issuer <url>        the same as ISSUER
   --resource <url>      examines your own API too: its metadata, its challenge, and the proxies in front of it
@@ -38,5 +39,6 @@ TLS, introspection and how long each takes. Sends no access token.
   --json                prints one JSON object
   --help                prints this text
 
-Exit codes: 0 good, 1 something is wrong, 2 wrong usage, 3 could not be decided (the issuer did not answer)
+Exit codes: 0 good, 1 something is wrong, 2 wrong usage, 3 could not be decided (no answer, or one that may be another
+in a minute)
 `

@@ -87,8 +87,8 @@ export class VerificationPipeline {
     const parsed = parseUnverifiedToken(token, maxTokenBytes, this.#headers) // J9
     const { unverifiedHeader, unverifiedClaims, signed } = parsed
     const named = this.issuers.get(unverifiedClaims.iss) // J11
-    if (named && context?.trace) context.trace.issuer = named.rules.issuer
     const issuer = named ?? first
+    if (context?.trace) context.trace[named ? 'issuer' : 'expectedIssuer'] = issuer.rules.issuer
     const { algorithm, kid } = checkHeader(unverifiedHeader, issuer.rules) // J1 J2 J7
     checkClaims(unverifiedClaims, issuer.rules) // J3 J4 J6
     this.#sender.checkConfirmation(unverifiedClaims)

@@ -61,11 +61,13 @@ export async function doctor(args: readonly string[], terminal: Terminal): Promi
   if (urls) findings.push(...(await examineResource(urls, issuer, probe)))
   findings.push(examineLatency(probe))
 
+  const isEmpty = named === undefined && env.TELNYX_AUTH_ISSUER === ''
+  const whyDefault = isEmpty ? ' (the default: TELNYX_AUTH_ISSUER is empty)' : ''
   const outcome = outcomeOf(findings)
   stdout.write(
     values.json
       ? `${printableJson({ outcome, findings })}\n`
-      : reportOf(`Issuer ${issuer}`, findings, createPaint(terminal)),
+      : reportOf(`Issuer ${issuer}${whyDefault}`, findings, createPaint(terminal)),
   )
   return EXIT_CODES[outcome]
 

@@ -34,6 +34,7 @@ export type FindingId =
   | 'resource-issuer'
   | 'resource-challenge'
   | 'resource-authorization'
+  | 'resource-clock'
 
 /** What all findings say together. */
 export type DoctorOutcome = 'good' | 'wrong' | 'undecided'

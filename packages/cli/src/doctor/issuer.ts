@@ -27,13 +27,13 @@ export async function examineIssuer(verifier: Verifier, probe: Probe): Promise<r
     if (error !== undefined && !(error instanceof UnavailableError)) throw error
     const { issuer } = verifier.health()
     const seen = (step: Step): Finding =>
-      step === 'tls' ? describeTls(issuer, connections) : goodStep(step, verifier, probe)
+      step === 'tls' ? describeTls(issuer, connections, isConnected(error)) : goodStep(step, verifier, probe)
     const failed = error && stepOf(error)
     const failedAt = failed === undefined ? STEPS.length : STEPS.indexOf(failed)
     const steps = STEPS.map((step, index) => {
       if (index < failedAt) return seen(step)
       return error && index === failedAt
-        ? failedStep(step, error)
+        ? failedStep(step, error, probe)
         : skipped(step, 'Not examined: what comes before it does not work.')
     })
     return [
@@ -52,7 +52,6 @@ function stepOf(error: UnavailableError): Step {
     case 'issuer-mismatch':
     case 'issuer-trailing-slash':
       return 'issuer-match'
-    case 'invalid-document':
     case 'jwks-uri-missing':
     case 'jwks-uri-insecure':
       return 'metadata'
@@ -90,17 +89,41 @@ function goodStep(step: Exclude<Step, 'tls'>, verifier: Verifier, probe: Probe):
   }
 }
 
-function failedStep(step: FindingId, error: UnavailableError): Finding {
-  const repair = tlsRepairOf(failureOf(error)?.code) ?? error.hint ?? 'See the state of the issuer.'
+function failedStep(step: FindingId, error: UnavailableError, probe: Probe): Finding {
+  const failure = failureOf(error)
+  const exchange = step === 'keys' ? keysExchange(probe) : metadataExchange(probe)
+  if (failure?.reason === 'invalid-document' && exchange) {
+    const { url, headers } = exchange
+    const type = headers.get('content-type')?.split(';', 1)[0] ?? 'without a Content-Type'
+    return wrong(
+      step,
+      `${failure.message}: ${url} answered ${type}.`,
+      'Check the address: a login page or a proxy may have answered.',
+    )
+  }
+  const repair = tlsRepairOf(failure?.code) ?? error.hint ?? 'See the state of the issuer.'
+  const target = failure?.reason === 'redirect' && exchange ? locationOf(exchange) : undefined
+  if (target !== undefined) return wrong(step, `${describeFailure(error)} It leads to ${target}.`, repair)
   return (isOutage(error) ? undecided : wrong)(step, describeFailure(error), repair)
+}
+
+/** Where a redirect leads. Without the query, which may have secrets. */
+function locationOf({ url, headers }: Exchange): string | undefined {
+  const location = headers.get('location')
+  if (location === null || !URL.canParse(location, url)) return undefined
+  const { origin, pathname } = new URL(location, url)
+  return `${origin}${pathname}`
 }
 
 /** A failure in words: what happened, where, and the code of the system. */
 export function describeFailure(error: UnavailableError): string {
   const failure = failureOf(error)
   if (!failure) return `${error.message}.`
-  const { host, code } = failure
-  return `${IssuerFailure.explain(failure)} (${host}${code === undefined ? '' : `, ${code}`}).`
+  const { message, host, code } = failure
+  const explanation = IssuerFailure.explain(failure)
+  // The longer explanation names the issuer.
+  if (explanation !== message) return `${explanation}.`
+  return `${message} (${host}${code === undefined ? '' : `, ${code}`}).`
 }
 
 /** Whether the issuer may answer otherwise in a minute. A fault of TLS needs a repair. */
@@ -108,6 +131,11 @@ export function isOutage(error: UnavailableError): boolean {
   const { reason, status = 0, code } = failureOf(error) ?? { reason: 'status' }
   if (reason === 'network') return tlsRepairOf(code) === undefined
   return reason === 'timeout' || (reason === 'status' && (status >= 500 || [408, 425, 429].includes(status)))
+}
+
+/** Whether a connection to the issuer was made: a request that failed without a response may have had none. */
+function isConnected(error: UnavailableError | undefined): boolean {
+  return error === undefined || (error.reason !== 'network' && error.reason !== 'timeout')
 }
 
 function failureOf({ cause }: UnavailableError): IssuerFailure | undefined {

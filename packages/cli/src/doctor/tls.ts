@@ -37,12 +37,26 @@ export async function watchTls<T>(
   }
 }
 
-/** The finding for a connection that works. */
-export function describeTls(url: string, connections: ReadonlyMap<string, TlsConnection>): Finding {
+/**
+ * The finding for a connection that works, or was not made.
+ *
+ * @param isConnected whether the server has answered
+ */
+export function describeTls(
+  url: string,
+  connections: ReadonlyMap<string, TlsConnection>,
+  isConnected: boolean,
+): Finding {
   const { protocol, host } = new URL(url)
   if (protocol !== 'https:') return skipped('tls', 'The issuer is on this machine, over http.')
   const connection = connections.get(host)
-  if (!connection) return skipped('tls', 'Not examined: the fetch of Node has made no connection over TLS.')
+  if (!connection)
+    return skipped(
+      'tls',
+      isConnected
+        ? 'Not examined: the fetch of Node has made no connection over TLS.'
+        : 'Not examined: there is no connection to the issuer.',
+    )
   const days = Math.floor((connection.validTo - Date.now()) / DAY_MS)
   const date = new Date(connection.validTo).toISOString().slice(0, 10)
   const message = `${connection.protocol}; the certificate of ${host} is valid until ${date}.`

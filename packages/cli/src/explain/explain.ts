@@ -37,7 +37,12 @@ export async function explain(args: readonly string[], terminal: Terminal): Prom
   }
   if (!values.audience && !env.TELNYX_AUTH_AUDIENCE)
     throw new UsageError('Which API must the token be for? Give --audience, or set TELNYX_AUTH_AUDIENCE')
+  if (values.audience?.includes('')) throw new UsageError('--audience is empty')
+  if (values.scope?.some((scope) => !/^\S+$/.test(scope)))
+    throw new UsageError('--scope takes one scope: repeat it for several')
   const introspect = values.introspect === true
+  if (introspect && !(env.TELNYX_CLIENT_ID && env.TELNYX_CLIENT_SECRET))
+    throw new UsageError('--introspect needs the variables TELNYX_CLIENT_ID and TELNYX_CLIENT_SECRET')
   const verifier = createVerifier({
     issuer: single(values.issuer, '--issuer'),
     audience: values.audience,
@@ -54,9 +59,12 @@ export async function explain(args: readonly string[], terminal: Terminal): Prom
   const explanation = await verifier.explain(token, { scopes: values.scope }, { introspect })
 
   const { header = null, claims = null } = explanation
+  const { issuer, keyIds } = verifier.health()
   const expected = {
-    issuer: verifier.health().issuer,
+    issuer,
     audience: values.audience?.join(', ') ?? env.TELNYX_AUTH_AUDIENCE ?? '',
+    ...(values.scope && { scopes: values.scope.join(' ') }),
+    ...(explanation.checks.some(({ reason }) => reason === 'key-unknown') && { kid: keyIds.join(', ') }),
   }
   stdout.write(
     values.json

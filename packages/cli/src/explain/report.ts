@@ -29,6 +29,10 @@ const DEMANDS: Readonly<Record<CheckId, string>> = {
   validate: 'your own check passes',
 }
 
+/** The command has no request, so no proof and no certificate to check. */
+const IF_BOUND_IS_ACCEPTED =
+  'This command assumes an API without them: if yours has "dpop", the client must send "Authorization: DPoP <token>" and a proof.'
+
 const MARKS: Readonly<Record<TokenCheck['outcome'], readonly [mark: string, colour: Colour]>> = {
   passed: ['✓', 'green'],
   failed: ['✗', 'red'],
@@ -57,7 +61,7 @@ export function reportOf(
     ['Expected', membersOf(expected, now)],
     ...(header ? [[`Header${isVerified}`, membersOf(header, now)] as const] : []),
     ...(claims ? [[`Claims${isVerified}`, membersOf(claims, now)] as const] : []),
-    ['Checks, in the order of the verifier', checks.map((check) => describeCheck(check, paint)).join('')],
+    ['Checks, in the order of the verifier', describeChecks(checks, paint)],
   ]
   const text = sections.map(([title, lines]) => `${title}\n${lines}`).join('\n')
   return `${text}\n${describeOutcome(explanation)}\n`
@@ -81,11 +85,19 @@ function membersOf(object: Readonly<Record<string, unknown>>, now: number): stri
     .join('')
 }
 
+function describeChecks(checks: readonly TokenCheck[], paint: Paint): string {
+  const lines = checks.map((check) => describeCheck(check, paint)).join('')
+  return checks.some(({ id }) => id === 'scopes')
+    ? lines
+    : `${lines}  ${paint('grey', '–')} B6  ${DEMANDS.scopes}: not checked, give --scope\n`
+}
+
 function describeCheck({ id, rule, outcome, reason, hint }: TokenCheck, paint: Paint): string {
   const [mark, colour] = MARKS[outcome]
   const why = reason === undefined ? '' : `: ${reason}`
   const line = `  ${paint(colour, mark)} ${rule.padEnd(4)}${DEMANDS[id]}${why}\n`
-  return hint === undefined ? line : `${line}          → ${hint}\n`
+  const more = reason === 'bound' ? ` ${IF_BOUND_IS_ACCEPTED}` : ''
+  return hint === undefined ? line : `${line}          → ${hint}${more}\n`
 }
 
 function describeOutcome({ outcome, code, reason }: Explanation): string {

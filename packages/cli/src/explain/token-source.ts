@@ -10,12 +10,14 @@ const MISSING =
 /**
  * Reads the token: from standard input for `-`, from the argument, or from `TELNYX_AUTH_TOKEN`.
  *
- * @throws {UsageError} for no token, and for more than one word
+ * @throws {UsageError} for no token, and for what is more than a token
  */
 export async function readToken(argument: string | undefined, { stdin, env }: Terminal): Promise<string> {
   const text = argument === '-' ? await readAll(stdin) : (argument ?? env.TELNYX_AUTH_TOKEN ?? '')
   const token = text.trim()
   if (token === '') throw new UsageError(argument === '-' ? 'Standard input has no token' : MISSING)
+  if (token.includes('{')) throw new UsageError('This is JSON. Give the value of "access_token" alone')
+  if (/["']/.test(token)) throw new UsageError('There is a quotation mark. Give the token without quotes')
   if (/\s/.test(token))
     throw new UsageError(
       'There is more than one word. Give the token alone, without "Bearer" and without a second token',

@@ -34,10 +34,10 @@ const COLOURS = { green: 32, yellow: 33, red: 31, grey: 90 } as const
 
 export type Colour = keyof typeof COLOURS
 
-/** Colours a text, where the terminal shows colours and `NO_COLOR` is not set (https://no-color.org). */
+/** Colours a text, where the terminal shows colours and `NO_COLOR` (https://no-color.org) and `FORCE_COLOR=0` are not set. */
 export type Paint = (colour: Colour, text: string) => string
 
 export function createPaint({ stdout, env }: Terminal): Paint {
-  const isColoured = stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb'
+  const isColoured = stdout.isTTY === true && !env.NO_COLOR && env.FORCE_COLOR !== '0' && env.TERM !== 'dumb'
   return (colour, text) => (isColoured ? `\u001b[${COLOURS[colour]}m${text}\u001b[39m` : text)
 }

@@ -12,11 +12,14 @@ const relative = new Intl.RelativeTimeFormat('en', { numeric: 'always' })
  *
  * @param seconds since the epoch (RFC 7519 §2, NumericDate)
  * @param now in the same unit
- * @returns `undefined` for what is no time between the years 0 and 9999
+ * @returns a question for what is probably in milliseconds; `undefined` for what is no time between the years 0 and 9999
  * @example
  * describeTime(1796036880, now) // '2026-11-30 09:48:00 UTC, in 4 minutes'
  */
 export function describeTime(seconds: unknown, now: number): string | undefined {
+  // As milliseconds, a time between the years 2001 and 2286.
+  if (typeof seconds === 'number' && seconds >= 1e12 && seconds < 1e13)
+    return 'milliseconds? A time must be in seconds'
   if (typeof seconds !== 'number' || !(Math.abs(seconds) < 250_000_000_000)) return undefined
   const date = new Date(1000 * seconds)
   const written = date.toISOString()

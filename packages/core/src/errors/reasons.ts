@@ -4,9 +4,10 @@
  */
 const sentences = {
   // The request
-  'no-credentials': 'The client must send its access token as "Authorization: Bearer <token>".',
+  'no-credentials':
+    'The client must send its access token as "Authorization: Bearer <token>". If it did, a proxy took it away: run "telnyx-auth doctor --resource".',
   'other-scheme':
-    'The client must send its access token with the scheme Bearer: "Authorization: Bearer <token>".',
+    'The client must send its access token with the scheme Bearer: "Authorization: Bearer <token>". To accept the scheme DPoP, set the option "dpop".',
   'scheme-missing':
     'The Authorization header holds a token without a scheme. The client must send "Authorization: Bearer <token>".',
   'api-key':
@@ -51,7 +52,7 @@ const sentences = {
     'The issuer must put this claim into its access tokens. The option "profile" decides which ones are required: "telnyx" needs "iss", "aud" and "exp" only.',
   'claim-of-wrong-type': 'The issuer must make this claim as RFC 7519 and RFC 9068 define it.',
   'issuer-unknown':
-    'The token is from an issuer that is not configured. Compare the environments (test, production) of client and API, and the option "issuer" (TELNYX_AUTH_ISSUER).',
+    'The token is from an issuer that is not configured. Compare the environments (test, production) of client and API, and the option "issuer" (TELNYX_AUTH_ISSUER). "localhost" and "127.0.0.1" are two names.',
   'issuer-slash':
     'The issuer in the token and the option "issuer" (TELNYX_AUTH_ISSUER) differ by a slash at the end. Set the option exactly as the issuer writes it.',
   'audience-other':
@@ -60,13 +61,14 @@ const sentences = {
     'The audience of the token and the option "audience" (TELNYX_AUTH_AUDIENCE) differ by a slash at the end. Make them the same.',
   'audience-client-id':
     'The token looks like an ID token: its audience is the client. The client must send its access token instead.',
-  expired: 'The client must get a new token before the old one expires.',
+  expired:
+    'The client must get a new token before the old one expires. If it is fresh, compare the clocks of this machine and the issuer.',
   'expired-just-now':
     'The token expired within the last minutes. If clients renew in time, compare the clocks of this machine and the issuer, or raise "clockToleranceSeconds".',
   'not-before':
     'The token may not be used yet ("nbf"). The client must wait; if that time is over, compare the clocks of this machine and the issuer.',
   'issued-in-future':
-    'The token was issued in the future ("iat"). Compare the clocks of this machine and the issuer.',
+    'The token was issued in the future ("iat"). Compare the clocks of this machine and the issuer. If the time is in milliseconds, the issuer must write seconds.',
   'clock-behind':
     'The token seems to be from the next minutes: this machine\'s clock is probably behind. Synchronise the clocks, or raise "clockToleranceSeconds".',
   'clock-broken':
@@ -116,7 +118,7 @@ const sentences = {
 
   // The key and the signature
   'key-unknown':
-    'The issuer does not publish the key of this token. Compare the environments (test, production) of client and API; after a rotation, check that the JWK Set has the new key.',
+    'The issuer does not publish the key of this token. Compare the environments (test, production) of client and API; after a rotation, check that the JWK Set has the new key. If the key was withdrawn, the client must get a new token; an issuer should publish old keys for as long as their tokens live.',
   'key-of-other-algorithm':
     'The key of this token is for another algorithm. The issuer must sign as its JWK Set says.',
   'signature-wrong':
@@ -129,14 +131,16 @@ const sentences = {
   'introspection-contradicts':
     'The introspection response names another subject, client or token id than the signed token. Check that the endpoint belongs to this issuer.',
   'validate-refused': 'Your own "validate" returned false: the cause is there.',
-  'scope-missing': 'The client must ask the issuer for the scopes that the challenge names.',
+  'scope-missing':
+    'The client must ask the issuer for the scopes that the operation needs: the challenge and "requiredScopes" name them.',
   'acr-insufficient': 'The user must sign in again in a stronger way, as the challenge says.',
   'authentication-too-old': 'The user must sign in again, as the challenge says.',
 
   // Requests to the issuer
   timeout:
     'Check that this machine reaches the issuer (proxy, firewall, DNS); raise "timeoutMs" if it is slow.',
-  network: 'Check that this machine reaches the issuer (proxy, firewall, DNS, certificates).',
+  network:
+    'Check that this machine reaches the issuer (proxy, firewall, DNS, certificates). If the connection is refused, nothing listens there: check that the issuer runs, and its address (TELNYX_AUTH_ISSUER).',
   redirect: 'The issuer answered with a redirect, which is never followed. Configure the final address.',
   status: 'The issuer answered with an error. Check the address, and the state of the issuer.',
   credentials:
@@ -149,11 +153,12 @@ const sentences = {
     'The metadata name no introspection endpoint with an https URL. Set the option "introspectionEndpoint".',
   'response-too-large':
     'The answer of the issuer is larger than "maxResponseBytes". Check the address; raise the option if the issuer\'s answers are really so large.',
-  'invalid-document': 'The answer of the issuer is not what the specification demands. Check the address.',
+  'invalid-document':
+    'The answer of the issuer is not what the specification demands: not JSON, for example. Check the address: a login page or a proxy may have answered.',
   'no-metadata':
     'The issuer has neither RFC 8414 metadata nor OpenID Connect discovery. Check the option "issuer" (TELNYX_AUTH_ISSUER), or set "jwksUri".',
   'issuer-mismatch':
-    'The metadata name another issuer than the one that is configured; health() shows both names. Set the option "issuer" (TELNYX_AUTH_ISSUER) exactly as the issuer writes it.',
+    'The metadata name another issuer than the one that is configured. Set the option "issuer" (TELNYX_AUTH_ISSUER) exactly as the issuer writes it: "localhost" and "127.0.0.1" are two names.',
   'issuer-trailing-slash':
     'The option "issuer" (TELNYX_AUTH_ISSUER) and the name in the metadata differ by a slash at the end. Set the option exactly as the issuer writes it.',
   'jwks-uri-missing':

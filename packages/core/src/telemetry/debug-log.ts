@@ -24,5 +24,10 @@ export function debug(event: string, members: Readonly<Record<string, string | n
   if (!isDebugging) return
   const known = Object.entries(members).filter(([, value]) => value !== undefined)
   // Not as the format string: an issuer's name may have a percent sign.
-  log?.('%s', [event, ...known.map(([name, value]) => `${name}=${JSON.stringify(value)}`)].join(' '))
+  log?.('%s', [event, ...known.map(([name, value]) => `${name}=${shown(value)}`)].join(' '))
+}
+
+/** Fractions of milliseconds are noise. */
+function shown(value: string | number | undefined): string {
+  return JSON.stringify(typeof value === 'number' ? Math.round(value) : value)
 }

@@ -37,6 +37,8 @@ export interface Events {
     readonly hint?: string | undefined
     /** The issuer that the token names, if it is configured. */
     readonly issuer?: string | undefined
+    /** With `ERR_ISSUER_NOT_ALLOWED`: the issuer that is configured; of several, the first. */
+    readonly expectedIssuer?: string | undefined
     /** How long the check took. */
     readonly durationMs: number
   }

@@ -16,6 +16,8 @@ const CLAIM_NAME = /^[A-Za-z_][\w.:/#-]{0,63}$/
 export interface Trace {
   /** The configured issuer that the token names. */
   issuer: string | undefined
+  /** A configured issuer, where the token names none. */
+  expectedIssuer: string | undefined
   /** The id of the key that made the signature. */
   kid: string | undefined
   /** Whether the result of an earlier signature check was used. */
@@ -33,7 +35,7 @@ export function observed<T extends Auth | undefined>(
   work: (trace: Trace) => Awaitable<T>,
 ): Awaitable<T> {
   const started = clock.monotonic()
-  const trace: Trace = { issuer: undefined, kid: undefined, cached: false }
+  const trace: Trace = { issuer: undefined, expectedIssuer: undefined, kid: undefined, cached: false }
   return attempt(
     () => work(trace),
     (auth) => {
@@ -49,7 +51,7 @@ export function observed<T extends Auth | undefined>(
       return auth
     },
     (error) => {
-      publishRefusal(error, trace.issuer, clock.monotonic() - started)
+      publishRefusal(error, trace.issuer, clock.monotonic() - started, trace.expectedIssuer)
       throw error
     },
   )
@@ -79,11 +81,18 @@ export function missingToken(reason: Reason = 'no-credentials'): MissingTokenErr
  * Publishes a refusal. Not published: an error of another class that the application's `validate` threw, and a configuration
  * error, which is about the program and not about the request.
  */
-function publishRefusal(error: unknown, issuer: string | undefined, durationMs: number): void {
+function publishRefusal(
+  error: unknown,
+  issuer: string | undefined,
+  durationMs: number,
+  expected?: string | undefined,
+): void {
   if (!isTelnyxAuthError(error) || error.code === 'ERR_CONFIGURATION') return
   const { code, claim, reason, hint } = refusalDetails(error)
-  watched('tokenRejected')?.publish({ code, claim, reason, hint, issuer, durationMs })
-  debug('tokenRejected', { code, claim, reason, issuer, hint })
+  const expectedIssuer = code === 'ERR_ISSUER_NOT_ALLOWED' ? expected : undefined
+  const told = { code, claim, reason, issuer, expectedIssuer, hint }
+  watched('tokenRejected')?.publish({ ...told, durationMs })
+  debug('tokenRejected', told)
 }
 
 /** What operators are told of a refusal. */

@@ -9,6 +9,7 @@ import {
   type IssuerFailureDetail,
   type IssuerFailureReason,
   parseRetryAfter,
+  quote,
   systemCodeOf,
 } from '../../errors/issuer-failure.js'
 import type { FetchFunction, FetchInit, FetchResponse } from './fetch.js'
@@ -128,7 +129,10 @@ async function sendOnce(
     if (!body) throw tooLarge()
     const value = parseJson(body)
     // The parser's own error is not kept as the cause: it quotes the body.
-    if (value === undefined) throw failures.of('invalid-document', 'The body is not JSON', { status })
+    if (value === undefined) {
+      const explanation = `The body is not JSON, at ${quote(request.url)}`
+      throw failures.of('invalid-document', 'The body is not JSON', { status, explanation })
+    }
     return result(value, body)
   }
   // A race, and not only the signal: a `fetch` that ignores its signal must not block a request.

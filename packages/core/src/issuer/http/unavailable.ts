@@ -60,6 +60,13 @@ export function summarizeFailure(error: unknown): FailureSummary {
   return { reason, host, durationMs, ...(cause.status !== undefined && { status: cause.status }) }
 }
 
+/** What the log says of a failure beside its summary. */
+function wordsOf(error: unknown): { message?: string; systemCode?: string | undefined } {
+  return error instanceof IssuerFailure
+    ? { systemCode: error.code, message: IssuerFailure.explain(error) }
+    : {}
+}
+
 /** Publishes the event `refreshFailed`. Warns once where an operator must act. */
 export function publishFailedRefresh(
   issuer: string,
@@ -70,7 +77,9 @@ export function publishFailedRefresh(
 ): void {
   const failure = summarizeFailure(error)
   watched('refreshFailed')?.publish({ issuer, document, code, ...failure, pauseMs })
-  debug('refreshFailed', { issuer, document, code, ...failure, pauseMs })
+  // Where the metadata could not be loaded, the keys were not asked for: one line is enough.
+  if (!(error instanceof UnavailableError))
+    debug('refreshFailed', { issuer, document, code, ...failure, pauseMs, ...wordsOf(error) })
   const reason = reasonOf(code, error)
   // A failed discovery is published for the metadata and again for the keys: only the first one, an IssuerFailure, warns.
   if (error instanceof IssuerFailure && NEEDS_OPERATOR.has(reason))
