@@ -1,6 +1,7 @@
 import {
   ConfigurationError,
   createVerifier,
+  requireAuth,
   requireScopes,
   telnyxAuth,
   type VerifierOptions,
@@ -64,6 +65,18 @@ describe('claims', () => {
     }
   })
 
+  it('an obvious substitute for claimIncludes does not answer the same', async () => {
+    const obvious = requireAuth<{ roles: string }>({
+      validate: ({ claims }) => claims.roles.includes('admin'),
+    })
+    const { client } = await serveExpress([ours(), obvious])
+    for (const [roles, status] of [
+      [undefined, 500],
+      ['not-admin', 200],
+    ] as const)
+      expect((await client.request('GET', '/', await bearer({ claims: { roles } }))).status).toBe(status)
+  })
+
   it.each([
     ['claimEquals', claimEquals('org', 'x')],
     ['claimCheck', claimCheck(({ org }) => org === 'x')],
@@ -98,6 +111,17 @@ describe('an error handler', () => {
     expect([JSON.parse(was.body).title, JSON.parse(is.body).title]).toEqual([title, title])
     expect(JSON.parse(is.body).code).toBe(code)
     expect(is.headers.get('www-authenticate')?.join()).toContain(title)
+  })
+
+  it('finds no word for a missing token, as before', async () => {
+    for (const [first, onError] of [
+      [theirs(), theirErrorHandler],
+      [ours({ errors: 'throw' }), errorHandler],
+    ] as const) {
+      const { client } = await serveExpress([first], onError)
+      const { status, body } = await client.request('GET', '/')
+      expect([status, JSON.parse(body).title]).toEqual([401, undefined])
+    }
   })
 
   it('gets outages, and hands on what is no refusal', async () => {
