@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import {
+  type Auth,
   InsufficientAuthenticationError,
   InsufficientScopeError,
   InvalidTokenError,
@@ -84,7 +85,7 @@ describe.each(harnesses)('%s', (_, harness) => {
 
   describe.each(['global', 'route'] as const)('%s', (placement) => {
     /** What the test gives to the APIs that tests share. */
-    let validate: NonNullable<Policy['validate']> = () => undefined
+    let validate: (auth: Auth) => undefined | Promise<undefined> = () => undefined
     let handle: () => unknown = () => undefined
     const serverOf = shareServers()
 

@@ -150,6 +150,11 @@ describe('what is refused, at once and in one sentence', () => {
     [{ audience: null, protectedResource: { resourceName: 'x' } }, /"protectedResource" needs a "resource"/],
     // names
     [{ audiance: 'x' }, /no option "audiance"; did you mean "audience"\?$/],
+    [{ issuerBaseURL: 'x' }, /^There is no option "issuerBaseURL": it is "issuer" here$/],
+    [{ tokenSigningAlg: 'RS256' }, /it is "algorithms" here$/],
+    [{ cacheMaxAge: 5 }, /it is "keys\.lifetimeSeconds" here$/],
+    // What has its name here elsewhere than in these options.
+    [{ authRequired: false }, /no option "authRequired"; there are/],
     [{ Issuer: 'x' }, /did you mean "issuer"\?$/],
     [{ clockTolerance: 5 }, /did you mean "clockToleranceSeconds"\?$/],
     [{ somethingElse: 5 }, /no option "somethingElse"; there are "issuer", "audience"/],
@@ -278,6 +283,7 @@ describe('an adapter', () => {
     [{ audience, optional: 'yes' }, /"optional".*true or false/],
     [{ audience, errors: 'next' }, /"errors".*"respond" or "throw"/],
     [{ audience, option: true }, /did you mean "optional"/],
+    [{ audience, authRequired: true }, /"authRequired": it is "optional: true" in place of "false" here$/],
     [{ verifier: {} }, /"verifier".*createVerifier\(\)/],
     [{ verifier: null }, /"verifier".*not null$/],
     [{ audience, protectedResource: true }, /"protectedResource"/],

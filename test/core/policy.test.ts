@@ -1,5 +1,5 @@
 import { inspect, types } from 'node:util'
-import { type Auth, InsufficientScopeError, type Policy, toResponse } from '@telnyx-auth/core'
+import { type Auth, InsufficientScopeError, type Policy, toResponse, type Validate } from '@telnyx-auth/core'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { rejectionOf } from '../support/forge.js'
 import { codeOf, createPair, type Pair } from '../support/outcome.js'
@@ -295,6 +295,33 @@ describe('validate', () => {
     ['a promise of nothing', async () => undefined],
   ])('%s accepts it', async (_, validate) => {
     await pair.verifier.verify(token, { validate })
+  })
+
+  it('a function that may return true or undefined does not compile, unless it is async', () => {
+    interface Claims {
+      readonly roles?: readonly string[]
+    }
+    const returnsVoid = (_: Auth<Claims>): void => undefined
+    // @ts-expect-error: without `roles` it returns undefined, which lets the caller in
+    const mistaken: Validate<Claims> = ({ claims }) => claims.roles?.includes('admin')
+    const all: Validate<Claims>[] = [
+      mistaken,
+      ({ claims }) => claims.roles?.includes('admin') === true,
+      ({ claims }) => claims.roles?.includes('admin') ?? false,
+      (auth): boolean => auth.scopes.length > 0,
+      ({ subject }) => {
+        if (subject === undefined) return false
+        return
+      },
+      async ({ claims }) => claims.roles?.includes('admin'),
+      async () => undefined,
+      () => undefined,
+      returnsVoid,
+      ({ subject }) => (subject === undefined ? Promise.reject(new Error('none')) : Promise.resolve()),
+      () => new Promise((resolve) => resolve()),
+      ({ subject }) => (subject === undefined ? false : Promise.resolve(true)),
+    ]
+    expect(all).toHaveLength(12)
   })
 
   it('what it throws is not ours to judge', async () => {

@@ -24,22 +24,26 @@ async function answersOf(build: Build): Promise<HttpResponse[]> {
   for (const each of CASES) {
     const asked = each.isDown ? (await serve(await build(issuer.issuer))).client : client
     if (each.isDown) for (const endpoint of ENDPOINTS) issuer.fault(endpoint, { status: 503 })
-    answers.push(
-      await asked.request(each.method ?? 'GET', each.path ?? '/messages', await each.lines(issuer)),
-    )
+    answers.push(await asked.request(each.method ?? 'GET', await pathOf(each), await each.lines(issuer)))
     issuer.clearFaults()
   }
   return answers
 }
 
+const pathOf = async ({ path = '/messages' }: Case) => (typeof path === 'string' ? path : path(issuer))
+
 const ENDPOINTS = ['metadata', 'jwks'] as const
 
-describe.each(MOVES)('moving from $name', ({ name, framework, before, after }) => {
+describe.each(MOVES)('moving from $name', ({ name, framework, before, after, further = [] }) => {
   const page = `${DOCUMENTS}/moving/${name}.md`
 
-  it('the page shows both applications, unchanged', async () => {
+  it('the page shows both applications, and what else is tested, unchanged', async () => {
     const shown = snippetsIn(await read(page)).map(({ example }) => example)
-    expect(shown).toEqual([`test/moving/before/${name}.js`, `test/moving/after/${framework}.js`])
+    expect(shown).toEqual([
+      `test/moving/before/${name}.js`,
+      `test/moving/after/${framework}.js`,
+      ...further.map((file) => `test/moving/${file}.js`),
+    ])
   })
 
   it('the table has what both applications answer', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { NAMES_ELSEWHERE } from '../../packages/core/src/testing.js'
 import { read } from '../docs/markdown.js'
 import { membersOf, membersRead } from './declarations.js'
 import { installedFile } from './installed.js'
@@ -84,4 +85,17 @@ describe('every option has a row, and every row is an option', () => {
       for (const [option, here = ''] of rowsIn(await read(`${DOCUMENTS}/moving/${page}.md`), heading))
         expect(here, `${page}: ${option}`).toMatch(/`|\]\(|^none[,:] \w/)
   })
+})
+
+it('each name that the checks of options know has such a row', async () => {
+  const pages = await Promise.all(
+    PLACES.map(async ([, page, heading]) => rowsIn(await read(`${DOCUMENTS}/moving/${page}.md`), heading)),
+  )
+  for (const [name, text] of NAMES_ELSEWHERE) {
+    const here = text.match(/"(\w+(?:\.\w+)?)/)?.[1]
+    const counterparts = pages
+      .flat()
+      .flatMap(([cell = '', there = '']) => (cell.includes(`\`${name}\``) ? [there] : []))
+    expect(counterparts.join(), name).toMatch(new RegExp(`\\[\`${here}\\b`))
+  }
 })

@@ -22,6 +22,8 @@ export interface Move {
   /** The name of the file in `after/`. */
   readonly framework: 'express' | 'koa' | 'fastify' | 'node'
   readonly after: Build
+  /** What else the page shows, without `test/moving/` and `.js`. */
+  readonly further?: readonly string[]
 }
 
 const koa = (createApp: (issuer: string) => Koa): Build => {
@@ -53,7 +55,10 @@ const move = (name: string, before: Build, framework: Move['framework']): Move =
 }
 
 export const MOVES: readonly Move[] = [
-  move('express-oauth2-jwt-bearer', expressOauth2JwtBearer, 'express'),
+  {
+    ...move('express-oauth2-jwt-bearer', expressOauth2JwtBearer, 'express'),
+    further: ['after/claim-includes', 'before/error-handler', 'after/error-handler'],
+  },
   move('express-jwt', expressJwt, 'express'),
   move('passport-jwt', passportJwt, 'express'),
   move('koa-jwt', koa(koaJwt), 'koa'),

@@ -1,5 +1,5 @@
-import type { MockIssuer } from '@telnyx-auth/mock-issuer'
-import { segmentsOf } from '../support/forge.js'
+import { createDpopProof, type MockIssuer } from '@telnyx-auth/mock-issuer'
+import { makeKey, segmentsOf } from '../support/forge.js'
 import type { HttpResponse } from '../support/http-client.js'
 import type { TokenOptions } from '../support/issuer.js'
 
@@ -7,12 +7,25 @@ import type { TokenOptions } from '../support/issuer.js'
 export interface Case {
   readonly title: string
   readonly method?: 'OPTIONS'
-  readonly path?: string
+  readonly path?: string | ((issuer: MockIssuer) => Promise<string>)
   /** The header lines of the request. */
   lines(issuer: MockIssuer): Promise<readonly string[]>
   /** The application has not fetched the keys yet, and cannot. */
   readonly isDown?: true
 }
+
+const good = (issuer: MockIssuer) => issuer.issueToken({ scopes: ['messaging.read'] })
+
+/** The lines with a token that is bound to a key, and a proof of that key. */
+async function dpop(issuer: MockIssuer): Promise<readonly string[]> {
+  const { privateKey: key } = makeKey('ES256')
+  const token = await issuer.issueToken({ scopes: ['messaging.read'], dpopKey: key })
+  // The client sends this `Host`.
+  const proof = await createDpopProof({ key, method: 'GET', url: 'http://127.0.0.1/messages', token })
+  return [`Authorization: DPoP ${token}`, `DPoP: ${proof}`]
+}
+
+const inAnHour = Math.floor(Date.now() / 1000) + 3600
 
 const bearer = (options: TokenOptions = {}) => {
   return async (issuer: MockIssuer) => {
@@ -46,6 +59,25 @@ export const CASES: readonly Case[] = [
   {
     title: 'a stolen token that is bound to a key (`cnf`)',
     lines: bearer({ jkt: '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I' }),
+  },
+  {
+    title: 'a token that is bound to a certificate (`cnf`), without the certificate',
+    lines: bearer({ x5t: 'bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2' }),
+  },
+  { title: '`Authorization: DPoP`, with a good proof', lines: dpop },
+  {
+    title: 'a token whose `iat` is an hour ahead',
+    lines: bearer({ claims: { iat: inAnHour }, expiresInSeconds: 7200 }),
+  },
+  {
+    title: 'a good token in the query (`?access_token=`)',
+    path: async (issuer) => `/messages?access_token=${await good(issuer)}`,
+    lines: async () => [],
+  },
+  {
+    title: '`/.well-known/oauth-protected-resource`, without a token',
+    path: '/.well-known/oauth-protected-resource',
+    lines: async () => [],
   },
   {
     title: 'a preflight (`OPTIONS`), without CORS middleware',
@@ -84,6 +116,8 @@ function bodyText(type: string, body: string): string {
   if (type.startsWith('text/html')) return `HTML \`${/<pre>(.*?)<\/pre>/s.exec(body)?.[1] ?? body}\``
   if (!type.startsWith('application/json')) return `text \`${body}\``
   const json: unknown = JSON.parse(body)
-  const code: unknown = Object(json).code
+  const { code, authorization_servers: servers } = Object(json)
+  // It names the port, which is another one each time.
+  if (Array.isArray(servers)) return 'the metadata'
   return typeof code === 'string' && code.startsWith('ERR_') ? `\`${code}\`` : `JSON \`${body}\``
 }

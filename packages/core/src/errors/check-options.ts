@@ -1,6 +1,7 @@
 import { ownMembers } from '../base/own-members.js'
 import { NQCHARS } from '../base/syntax.js'
 import { ConfigurationError } from './errors.js'
+import { NAMES_ELSEWHERE } from './names-elsewhere.js'
 
 /**
  * The parts that all checks of options share. A message names the option and the kind of value, never the value, which may be
@@ -99,7 +100,7 @@ export function wrongKind(name: string, expected: string, value: unknown, flaw?:
  * @param what what a member is called in messages
  * @param isFurther whether a name that is not in `known` is allowed too
  * @returns a copy that inherits nothing
- * @throws {ConfigurationError} with the name that was probably meant
+ * @throws {ConfigurationError} with the name that was probably meant, or that another package's option has here
  *
  * @example
  * checkNames({ audiance: 'x' }, ['issuer', 'audience'], 'option')
@@ -121,6 +122,9 @@ export function checkNames(
     throw new ConfigurationError(`The ${what} "${hidden}" is hidden (not enumerable), and would be ignored`)
   for (const name of Object.keys(value)) {
     if (known.includes(name) || isFurther(name)) continue
+    const here = NAMES_ELSEWHERE.get(name)
+    if (here !== undefined && known.includes(nameIn(here)))
+      throw new ConfigurationError(`There is no ${what} "${name}": it is ${here} here`)
     const meant = closest(name, known)
     throw new ConfigurationError(
       meant
@@ -130,6 +134,9 @@ export function checkNames(
   }
   return ownMembers(value)
 }
+
+/** The name of the option at the beginning of `"keys.lifetimeSeconds"`. */
+const nameIn = (text: string) => text.match(/\w+/)?.[0] ?? ''
 
 /**
  * Checks that a value is an array of strings that can stand in a space-separated list, such as scopes.

@@ -15,19 +15,24 @@ import { checkWhen, type IntrospectionWhen } from './introspection-when.js'
 import { unionOfScopes } from './required-scopes.js'
 
 /**
- * Your own last check of a token. `false` rejects the token (`ERR_TOKEN_REJECTED`, 401). What the function throws reaches the
- * caller of the verifier: an error of this library as a refusal, any other error unchanged. Throw a new instance each time
- * if your class extends an error of this library: the library sets `requiredScopes` on it. It runs again where a guard
- * introspects the token and the issuer has withdrawn scopes.
+ * Your own last check of a token. `false` rejects the token (`ERR_TOKEN_REJECTED`, 401). **Only `false` refuses: `undefined`
+ * passes.** Write `=== true` or `?? false` where a claim may be missing. The compiler refuses a function that returns `true` as
+ * well as `undefined`, unless it is async. What the function throws reaches the caller of the verifier: an error of this
+ * library as a refusal, any other error unchanged. Throw a new instance each time if your class extends an error of this
+ * library: the library sets `requiredScopes` on it. It runs again where a guard introspects the token and the issuer has
+ * withdrawn scopes.
  *
  * @example
  * const blocked = new Set(['client-1'])
  * createVerifier({ audience: 'https://api.example.com', validate: ({ clientId = '' }) => !blocked.has(clientId) })
  */
-export type Validate<Claims extends object = JwtClaims> = (
-  auth: Auth<Claims>,
-  // biome-ignore lint/suspicious/noConfusingVoidType: an async function without a return is a Promise<void>
-) => void | boolean | Promise<void | boolean>
+export type Validate<Claims extends object = JwtClaims> =
+  // Two functions: one that returns `boolean | void` could be `claims.roles?.includes('admin')`, which lets callers without
+  // roles in. Promises are not told apart: the compiler infers `Promise<boolean | void>` for `Promise.reject(error)`.
+  // biome-ignore-start lint/suspicious/noConfusingVoidType: an async function without a return is a Promise<void>
+  | ((auth: Auth<Claims>) => boolean | Promise<boolean | void>)
+  | ((auth: Auth<Claims>) => void | false | Promise<boolean | void>)
+// biome-ignore-end lint/suspicious/noConfusingVoidType: as above
 
 /** What an operation requires of a valid token. Every member is optional. */
 export interface Policy<Claims extends object = JwtClaims> {
