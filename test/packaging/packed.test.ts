@@ -469,7 +469,7 @@ describe('npx @telnyx-auth/mock-issuer', () => {
 
   const mistakes: readonly (readonly [string[], string])[] = [
     [['--prot', '1'], '--prot'],
-    [['4010'], '4010'],
+    [['4010'], 'two hyphens'],
     [['--port', 'x'], '--port must be a number from 0 to 65535'],
     [['--port', '65536'], '--port must be a number from 0 to 65535'],
     [['--port', ''], '--port must be a number from 0 to 65535'],
