@@ -52,6 +52,8 @@ describe('C: mistakes', () => {
     ['cors is true', { cors: true }],
     ['cors with a path', { cors: ['https://app.example.com/'] }],
     ['cors with a wildcard', { cors: ['*'] }],
+    ['authorizationServer is a text', { authorizationServer: 'true' }],
+    ['authorizationServer is null', { authorizationServer: null }],
     ['an unknown option', { toolscopes: {} }],
   ])('%s', (_, changes) => {
     expect(thrownBy(() => create(changes))).toMatchObject({ code: 'ERR_CONFIGURATION' })
@@ -278,7 +280,13 @@ describe('other options', () => {
   })
 
   it('a polluted Object.prototype does not move the guard', async () => {
-    const polluted = { path: '/elsewhere', cors: false, initialScopes: ['x'], maxBodyBytes: 1 }
+    const polluted = {
+      path: '/elsewhere',
+      authorizationServer: true,
+      cors: false,
+      initialScopes: ['x'],
+      maxBodyBytes: 1,
+    }
     for (const [name, value] of Object.entries(polluted))
       Object.defineProperty(Object.prototype, name, { value, configurable: true, writable: true })
     let gate: McpGate

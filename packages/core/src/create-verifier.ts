@@ -5,6 +5,7 @@ import { withChallengeContext, withDpopChallenge } from './errors/challenge-cont
 import { ConfigurationError, type MissingTokenError } from './errors/errors.js'
 import { explain, mayIntrospect } from './explain.js'
 import type { ExplainOptions, Explanation } from './explanation.js'
+import type { IssuerMetadata } from './issuer/discovery/issuer-metadata.js'
 import type { Health } from './issuer/health.js'
 import { asksAgain } from './issuer/introspection/introspection-decision.js'
 import { readPublicKey } from './issuer/keys/key-material.js'
@@ -129,6 +130,11 @@ export class TokenVerifier implements Verifier {
   /** What challenges say about DPoP; `undefined` where it is not accepted. */
   get dpopChallenge(): DpopChallenge | undefined {
     return this.#sender.challenge
+  }
+
+  /** The metadata of the issuer; with several issuers, of the first. */
+  get issuerMetadata(): IssuerMetadata {
+    return this.#pipeline.issuers.first.server
   }
 
   verify(token: string, policy?: Policy): Promise<Auth> {

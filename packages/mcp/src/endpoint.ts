@@ -24,8 +24,8 @@ import { type ResolvedEndpoint, resolveEndpoint } from './options.js'
 import { headerOf, isWebRequest, saysJson } from './request-headers.js'
 import { rememberGuarded, warnIfMcp } from './unguarded.js'
 
-/** What a request is for: the metadata of the resource, or the endpoint. */
-export type Purpose = 'metadata' | 'endpoint'
+/** What a request is for: the metadata of the resource, those of the issuer, or the endpoint. */
+export type Purpose = 'metadata' | 'issuerMetadata' | 'endpoint'
 
 /** Where the middleware stands, as far as the framework tells. With every member: none may come from a polluted prototype. */
 export interface Place {
@@ -40,6 +40,8 @@ export interface Place {
 }
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'
+/** RFC 8414 §3, at the authorization base URL of MCP 2025-03-26: the URL of the MCP server without its path. */
+const ISSUER_METADATA = '/.well-known/oauth-authorization-server'
 
 /** Methods whose bodies no transport reads. */
 const WITHOUT_BODY: readonly string[] = ['GET', 'HEAD', 'DELETE', 'OPTIONS']
@@ -55,6 +57,8 @@ export class McpEndpoint {
   readonly #path: string
   readonly #endpointPath: EndpointPath
   readonly #metadataPaths: ReadonlySet<string>
+  /** Absent unless the option `authorizationServer` is set. */
+  readonly #issuerMetadata: ReturnType<Authenticator['issuerMetadata']> | undefined
 
   /** @throws {ConfigurationError} */
   constructor(options: unknown) {
@@ -62,6 +66,7 @@ export class McpEndpoint {
     this.#options = endpoint
     this.#authenticator = createAuthenticator(others, {}, { slashAfterHost: true, loopbackResource: true })
     this.#cors = new Cors(endpoint.cors)
+    this.#issuerMetadata = endpoint.authorizationServer ? this.#authenticator.issuerMetadata() : undefined
     const { resource } = this.#authenticator
     const path = endpoint.path ?? (resource && pathOf(resource.document.resource))
     if (path === undefined)
@@ -90,11 +95,11 @@ export class McpEndpoint {
   #purposeOf(request: AuthenticatableRequest, place: Place): Purpose | undefined {
     const asked = requestedUrl(request)
     const { method } = request
-    if (
-      this.#metadataPaths.has(withoutSlash(pathOf(asked ?? ''))) &&
-      (method === 'GET' || method === 'HEAD' || isPreflight(request))
-    )
-      return 'metadata'
+    if (method === 'GET' || method === 'HEAD' || isPreflight(request)) {
+      const path = withoutSlash(pathOf(asked ?? ''))
+      if (this.#metadataPaths.has(path)) return 'metadata'
+      if (this.#issuerMetadata && path === ISSUER_METADATA) return 'issuerMetadata'
+    }
     if (place.isInRoute) return 'endpoint'
     // Middleware may have changed the URL before the framework routes the request.
     for (const url of new Set([asked, request.url, place.url]))
@@ -126,7 +131,7 @@ export class McpEndpoint {
     request: AuthenticatableRequest,
     readBody: () => Promise<BodyResult>,
   ): Awaitable<Decision> {
-    if (purpose === 'metadata') return this.respondWithMetadata(request)
+    if (purpose !== 'endpoint') return this.respondWithDocument(purpose, handle, request)
     return (
       this.respondToPreflight(request) ??
       (this.readsBody(request)
@@ -135,8 +140,19 @@ export class McpEndpoint {
     )
   }
 
-  /** The metadata, wherever the request asked for them. */
-  respondWithMetadata(request: AuthenticatableRequest): Decision {
+  /** The metadata that the request is for. */
+  respondWithDocument(
+    purpose: Exclude<Purpose, 'endpoint'>,
+    handle: RequestHandle,
+    request: AuthenticatableRequest,
+  ): Awaitable<Decision> {
+    return purpose === 'metadata'
+      ? this.#respondWithMetadata(request)
+      : this.#issuerMetadata?.(handle, request)
+  }
+
+  /** The metadata of the resource, at any of their URLs. */
+  #respondWithMetadata(request: AuthenticatableRequest): Decision {
     const { resource } = this.#authenticator
     const { method } = request
     const url = resource?.url

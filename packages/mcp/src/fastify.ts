@@ -69,7 +69,7 @@ async function protect(fastify: FastifyInstance, options: McpAuthOptions): Promi
         },
       })
     run(request, reply, done, async (handle, asked) => {
-      if (purpose === 'metadata') return endpoint.respondWithMetadata(asked)
+      if (purpose !== 'endpoint') return endpoint.respondWithDocument(purpose, handle, asked)
       const preflight = endpoint.respondToPreflight(asked)
       if (preflight) return preflight
       const outcome = await settled(() => endpoint.authenticate(handle, asked))

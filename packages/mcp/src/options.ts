@@ -42,6 +42,14 @@ export interface McpEndpointOptions {
    * @default '*'
    */
   readonly cors?: CorsOption | undefined
+  /**
+   * Whether the metadata of the issuer (RFC 8414) are also served here, at `/.well-known/oauth-authorization-server`: where clients of
+   * MCP 2025-03-26 look for them. With several issuers, those of the first. With the option `jwks`, `jwksUri` or `metadata`, `metadata`
+   * must be a whole document.
+   *
+   * @default false
+   */
+  readonly authorizationServer?: boolean | undefined
 }
 
 /**
@@ -64,6 +72,7 @@ export interface ResolvedEndpoint {
   readonly initialScopes: readonly string[] | undefined
   readonly maxBodyBytes: number
   readonly cors: CorsOption
+  readonly authorizationServer: boolean
 }
 
 const MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -79,12 +88,19 @@ export function resolveEndpoint(options: unknown): { endpoint: ResolvedEndpoint;
   if (!isRecord(options)) return { endpoint: resolve(Object.create(null)), others: options }
   // Without a prototype: a member that is left out must not come from a polluted `Object.prototype`.
   const own: Record<string, unknown> = Object.assign(Object.create(null), options)
-  const { path, toolScopes, initialScopes, maxBodyBytes, cors, ...others } = own
+  const { path, toolScopes, initialScopes, maxBodyBytes, cors, authorizationServer, ...others } = own
   return { endpoint: resolve(own), others }
 }
 
 function resolve(given: Readonly<Partial<Record<keyof McpEndpointOptions, unknown>>>): ResolvedEndpoint {
-  const { path, toolScopes, initialScopes, maxBodyBytes = MAX_BODY_BYTES, cors = '*' } = given
+  const {
+    path,
+    toolScopes,
+    initialScopes,
+    maxBodyBytes = MAX_BODY_BYTES,
+    cors = '*',
+    authorizationServer = false,
+  } = given
   if (path !== undefined && !isPath(path))
     throw new ConfigurationError(
       'Option "path" must be a path that begins with a slash, such as "/mcp": without wildcards, parameters and dot segments',
@@ -104,8 +120,11 @@ function resolve(given: Readonly<Partial<Record<keyof McpEndpointOptions, unknow
     throw new ConfigurationError(
       'Option "cors" must be "*", false, or an array of origins, such as "https://app.example.com"',
     )
+  if (typeof authorizationServer !== 'boolean')
+    throw new ConfigurationError('Option "authorizationServer" must be true or false')
   return {
     path,
+    authorizationServer,
     scopesOf: resolveToolScopes(toolScopes),
     initialScopes: initialScopes && [...initialScopes],
     maxBodyBytes,

@@ -16,6 +16,7 @@ import {
   resolveAuthenticatorOptions,
 } from './authenticator-options.js'
 import { announceCopy } from './copies.js'
+import { respondWithIssuerMetadata } from './issuer-metadata.js'
 import { refuse, withContextOf } from './refusal.js'
 import type { Decision, RequestHandle } from './request-handle.js'
 import { publishAuth, settledState, stateOf } from './request-state.js'
@@ -54,6 +55,19 @@ export interface Authenticator {
    * ```
    */
   readonly defer: (handle: RequestHandle, request: AuthenticatableRequest) => Decision
+  /**
+   * Prepares answers to requests for the metadata of the issuer (RFC 8414): the document that the verifier discovers and caches, or
+   * that of the option `metadata`. With several issuers, that of the first.
+   *
+   * @returns answers `GET`, `HEAD` and preflight requests with any URL; an outage as `authenticate` does
+   * @throws {ConfigurationError} where the options replace discovery, and have no whole document for clients
+   * @example
+   * ```ts
+   * const respond = authenticator.issuerMetadata()
+   * const answer = await respond(handle, request)
+   * ```
+   */
+  readonly issuerMetadata: () => (handle: RequestHandle, request: AuthenticatableRequest) => Promise<Decision>
 }
 
 /**
@@ -108,6 +122,10 @@ export function createAuthenticator(
       AuthStates.set(handle.requestKey, { kind: 'deferred', authenticator, request, earlier })
       publishAuth(handle, earlier?.authenticator ?? authenticator, earlier ? authOf(earlier) : null)
       return undefined
+    },
+    issuerMetadata() {
+      authenticator.verifier.issuerMetadata.checkPublishable()
+      return (handle, request) => respondWithIssuerMetadata(authenticator, handle, request)
     },
   }
 }

@@ -2,10 +2,10 @@ import { deepFreeze } from '../base/deep-freeze.js'
 import { otherSpellingOfHost } from '../base/url.js'
 import { ConfigurationError } from '../errors/errors.js'
 import type { CompiledPolicy } from '../policy/policy.js'
-import { isPreflight } from '../request/missing-token.js'
 import type { AuthenticatableRequest } from '../request/request-headers.js'
 import { requestedUrl } from '../request/requested-url.js'
 import type { ResolvedSenderOptions } from '../sender/sender-options.js'
+import { metadataResponse } from './metadata-response.js'
 import { type CheckedProtectedResource, isResourceIdentifier } from './protected-resource-options.js'
 
 /** The metadata document (RFC 9728 §2). */
@@ -53,12 +53,6 @@ export interface ProtectedResourceMetadata {
    */
   respond(request: AuthenticatableRequest): MetadataResponse | undefined
 }
-
-/**
- * Short, so that clients soon see a change of the options. Public, because the document is the same for every caller and
- * origin.
- */
-const CACHE_CONTROL = 'public, max-age=300'
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'
 
@@ -121,26 +115,8 @@ class ProtectedResource implements ProtectedResourceMetadata {
 
   respond(request: AuthenticatableRequest): MetadataResponse | undefined {
     if (!this.#isRequestedBy(request)) return undefined
-    // Clients also run in browsers. Any origin is safe, because neither token nor cookie is involved.
-    const cors = { 'Access-Control-Allow-Origin': '*' }
-    if (request.method === 'GET' || request.method === 'HEAD')
-      return {
-        status: 200,
-        headers: { ...cors, 'Content-Type': 'application/json', 'Cache-Control': CACHE_CONTROL },
-        body: this.document,
-      }
-    if (isPreflight(request))
-      return {
-        status: 204,
-        headers: {
-          ...cors,
-          'Access-Control-Allow-Methods': 'GET, HEAD',
-          // Fetch standard: the wildcard does not cover `Authorization`, which some clients send with every request.
-          'Access-Control-Allow-Headers': '*, Authorization',
-          'Access-Control-Max-Age': '86400',
-        },
-      }
-    return undefined
+    const response = metadataResponse(request)
+    return response?.status === 200 ? { ...response, body: this.document } : response
   }
 
   #isRequestedBy(request: AuthenticatableRequest): boolean {

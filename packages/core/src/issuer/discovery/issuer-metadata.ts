@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.js'
 import type { Deadline } from '../../base/deadline.js'
 import { isSecureUrlOf } from '../../base/url.js'
-import { UnavailableError } from '../../errors/errors.js'
+import { ConfigurationError, UnavailableError } from '../../errors/errors.js'
 import { invalidDocument } from '../../errors/issuer-failure.js'
 import { lifetimeOf } from '../http/cache-control.js'
 import { CachedDocument, type Fetched } from '../http/cached-document.js'
@@ -11,13 +11,14 @@ import type { IssuerClient } from '../http/issuer-client.js'
 import { publishFailedRefresh, unavailable } from '../http/unavailable.js'
 import {
   type AuthorizationServerMetadata,
+  isForClients,
   metadataUrl,
   openIdConfigurationUrl,
   validateMetadata,
 } from './metadata-document.js'
 
 /** The endpoints that the options name. Only the others are discovered. */
-export interface KnownEndpoints extends AuthorizationServerMetadata {
+export interface KnownEndpoints extends Omit<AuthorizationServerMetadata, 'document'> {
   /** The members of a whole document: then none is fetched. */
   readonly metadata?: AuthorizationServerMetadata | undefined
 }
@@ -44,6 +45,8 @@ export class IssuerMetadata {
   readonly document: CachedDocument<AuthorizationServerMetadata>
   readonly #known: KnownEndpoints
   readonly #access: IssuerAccess
+  /** Whether the keys cannot be found without these metadata. */
+  readonly #needsKeys: boolean
   /** The URL of the cached metadata, and their entity tag, which is valid at this URL only. */
   #source: { readonly url: string; readonly etag: string | undefined } | undefined
 
@@ -52,6 +55,7 @@ export class IssuerMetadata {
     this.issuer = issuer
     this.#known = known
     this.#access = access
+    this.#needsKeys = needsKeys && known.jwksUri === undefined
     const { client, limits, clock, maxStaleMs } = access
     this.document = new CachedDocument({
       clock,
@@ -59,7 +63,7 @@ export class IssuerMetadata {
       maxStaleMs,
       staleWaitMs: STALE_WAIT_MS,
       waitMs: () => client.waitMs,
-      fetch: (deadline) => this.#fetch(needsKeys && known.jwksUri === undefined, deadline),
+      fetch: (deadline) => this.#fetch(deadline),
       failed: (error) =>
         publishFailedRefresh(issuer, 'metadata', 'ERR_DISCOVERY_FAILED', error, this.document.pauseMs),
     })
@@ -128,6 +132,30 @@ export class IssuerMetadata {
     return metadata?.introspectionEndpoint ?? previous
   }
 
+  /**
+   * Checks that the document can be shown to clients.
+   *
+   * @throws {ConfigurationError}
+   */
+  checkPublishable(): void {
+    const { metadata } = this.#known
+    // Callers need no token to ask for the document: they must not cause requests that no token would cause.
+    if (metadata ? !isForClients(metadata) : !this.#needsKeys)
+      throw new ConfigurationError(
+        'Option "authorizationServer" needs a whole document in the option "metadata", with "authorization_endpoint", "token_endpoint" and "response_types_supported", because the options replace discovery',
+      )
+  }
+
+  /**
+   * The document for clients, as it was published.
+   *
+   * @throws {UnavailableError} `ERR_DISCOVERY_FAILED`
+   */
+  async publishedDocument(): Promise<Readonly<Record<string, unknown>>> {
+    const { document } = await this.#metadata()
+    return document
+  }
+
   /** Whether the metadata are too recent to be fetched again. Metadata from the options always are. */
   get #isRecentlyFetched(): boolean {
     return this.#known.metadata !== undefined || (this.document.ageMs ?? 0) <= MIN_REDISCOVERY_INTERVAL_MS
@@ -144,7 +172,7 @@ export class IssuerMetadata {
     return isOver ? undefined : refreshed
   }
 
-  async #metadata(deadline: Deadline): Promise<AuthorizationServerMetadata> {
+  async #metadata(deadline?: Deadline): Promise<AuthorizationServerMetadata> {
     if (this.#known.metadata) return this.#known.metadata
     try {
       return await this.document.get(deadline)
@@ -157,7 +185,7 @@ export class IssuerMetadata {
    * D5: fetches the metadata from RFC 8414's URL, or from OpenID Connect's where the first answers 404. Begins with the one
    * that had them the last time.
    */
-  async #fetch(needsKeys: boolean, deadline: Deadline): Promise<Fetched<AuthorizationServerMetadata>> {
+  async #fetch(deadline: Deadline): Promise<Fetched<AuthorizationServerMetadata>> {
     const { document, issuer } = this
     const { client } = this.#access
     const { url: lastUrl, etag } = this.#source ?? {}
@@ -170,7 +198,9 @@ export class IssuerMetadata {
     const { response, index } = await client.getFirst(requests, deadline)
     const lifetimeMs = lifetimeOf(response, DEFAULT_LIFETIME_MS)
     if (response.value === undefined && document.value) return { value: document.value, lifetimeMs }
-    const validated = validateMetadata(response.value, issuer, needsKeys, (url) => isSecureUrlOf(issuer, url))
+    const validated = validateMetadata(response.value, issuer, this.#needsKeys, (url) =>
+      isSecureUrlOf(issuer, url),
+    )
     if (validated.flaw !== undefined) {
       const { flaw, reason, explanation } = validated
       const failure = invalidDocument(flaw, issuer, response.durationMs, reason, explanation)

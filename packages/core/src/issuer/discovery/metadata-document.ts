@@ -9,6 +9,8 @@ import { type IssuerFailureReason, quote } from '../../errors/issuer-failure.js'
 export interface AuthorizationServerMetadata {
   readonly jwksUri?: string | undefined
   readonly introspectionEndpoint?: string | undefined
+  /** The whole document, as it was published: for clients, to which this API may show it. */
+  readonly document: Readonly<Record<string, unknown>>
 }
 
 /**
@@ -75,8 +77,19 @@ export function validateMetadata(
     metadata: {
       jwksUri: isUsable(jwksUri) ? jwksUri : undefined,
       introspectionEndpoint: isUsable(endpoint) ? endpoint : undefined,
+      document,
     },
   }
+}
+
+/** Whether a document has what clients need to get a token (RFC 8414 §2), and not only what a verifier needs. */
+export function isForClients({ document }: AuthorizationServerMetadata): boolean {
+  const {
+    authorization_endpoint: authorization,
+    token_endpoint: token,
+    response_types_supported: types,
+  } = document
+  return typeof authorization === 'string' && typeof token === 'string' && Array.isArray(types)
 }
 
 /** For metadata that name another issuer than the configured one. */
