@@ -89,7 +89,7 @@ describe('with introspect', () => {
     expect(world.asked).toEqual([])
   })
 
-  it('onUnavailable "accept": the explanation says that nobody confirmed the token', async () => {
+  it('onUnavailable "accept": the explanation says that the token was not confirmed', async () => {
     const world = await createIntrospectionWorld({ onUnavailable: 'accept' })
     world.answer = noConnection
     const { outcome, checks } = await world.verifier.explain(signedToken(), {}, introspect)

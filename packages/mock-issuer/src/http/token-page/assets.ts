@@ -13,7 +13,7 @@ const SCRIPTS = [
 
 const DOCUMENT_HEADERS = {
   ...pageHeaders("'self'", [
-    // Scripts are the files of this server only. No text becomes markup or a script, whatever the scripts do (Trusted Types).
+    // Scripts are the files of this server only. No text becomes markup or a script, even if a script tries (Trusted Types).
     "script-src 'self'",
     "connect-src 'self'",
     "form-action 'none'",
