@@ -27,7 +27,7 @@ export interface CheckFailure {
 export interface TokenCheck extends CheckFailure {
   /** The name of the check, stable across releases. */
   readonly id: CheckId
-  /** The rule that the check enforces: its id in the list of rules (`docs/conformance.md`). */
+  /** The rule that the check enforces: its id in the repository's list of rules, `conformance.md`. */
   readonly rule: string
   /**
    * `'failed'`: the verifier refuses the token. `'undecided'`: the issuer could not be asked, or was not. `'skipped'`: the check
